@@ -1,0 +1,117 @@
+/**
+ * Every setting of the platform, once: name, default, parser, doc. `wafer config`
+ * and the docs print this table. Only the environment sets them.
+ */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { WaferError } from './errors.ts';
+
+type Env = Record<string, string | undefined>;
+
+interface Setting<T> {
+  env: string;
+  doc: string;
+  /** Shown as the default. */
+  defaultText: string;
+  read: (value: string | undefined, env: Env) => T;
+}
+
+const setting = <T>(env: string, defaultText: string, doc: string, read: Setting<T>['read']): Setting<T> => ({
+  env,
+  defaultText,
+  doc,
+  read,
+});
+
+const integer = (name: string, min: number, max: number, fallback: number) => (value: string | undefined) => {
+  if (value === undefined || value === '') return fallback;
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  throw new WaferError('usage', `${name}=${value} is not a whole number from ${min} to ${max}.`);
+};
+
+const oneOf =
+  <T extends string>(name: string, values: readonly T[], fallback: T) =>
+  (value: string | undefined) => {
+    if (value === undefined || value === '') return fallback;
+    const found = values.find((known) => known === value);
+    if (found !== undefined) return found;
+    throw new WaferError('usage', `${name}=${value} is not one of ${values.join(', ')}.`);
+  };
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const LIMIT_MODES = ['auto', 'v2', 'v1', 'none'] as const;
+
+export const SETTINGS = {
+  host: setting('WAFER_HOST', '127.0.0.1', 'Address the API listens on', (value) => value || '127.0.0.1'),
+  port: setting(
+    'WAFER_PORT',
+    '7070',
+    'Port the API listens on; 0 takes a free one',
+    integer('WAFER_PORT', 0, 65_535, 7070),
+  ),
+  dataDir: setting('WAFER_DATA', '~/.local/share/wafer', 'Data directory, mode 0700', (value) =>
+    resolve(value || join(homedir(), '.local/share/wafer')),
+  ),
+  redisUrl: setting(
+    'WAFER_REDIS_URL',
+    '(none: embedded)',
+    'Redis to use instead of the embedded one',
+    (value) => value || null,
+  ),
+  memoryMb: setting(
+    'WAFER_MEMORY_MB',
+    '(half of the machine)',
+    'Memory that all sandboxes together may use',
+    (value) => (value ? integer('WAFER_MEMORY_MB', 64, 16_777_216, 0)(value) : null),
+  ),
+  logLevel: setting(
+    'WAFER_LOG_LEVEL',
+    'info',
+    `Log level: ${LOG_LEVELS.join(', ')}`,
+    oneOf('WAFER_LOG_LEVEL', LOG_LEVELS, 'info'),
+  ),
+  limits: setting(
+    'WAFER_LIMITS',
+    'auto',
+    `How limits are enforced: ${LIMIT_MODES.join(', ')}`,
+    oneOf('WAFER_LIMITS', LIMIT_MODES, 'auto'),
+  ),
+  idleMs: setting(
+    'WAFER_IDLE_MS',
+    '60000',
+    'An instance without calls ends after this time',
+    integer('WAFER_IDLE_MS', 0, 86_400_000, 60_000),
+  ),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type Config = { readonly [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['read']> };
+
+/** @throws WaferError `usage`, naming the variable */
+export function readConfig(env: Env = process.env): Config {
+  const entries = Object.entries(SETTINGS).map(([key, one]) => [key, one.read(env[one.env], env)]);
+  return Object.fromEntries(entries) as Config;
+}
+
+/** Where things lie below the data directory. */
+export function dataPaths(dataDir: string) {
+  return {
+    store: join(dataDir, 'store'),
+    layers: join(dataDir, 'store', 'layers'),
+    work: join(dataDir, 'work'),
+    run: join(dataDir, 'run'),
+    redis: join(dataDir, 'redis'),
+    cache: join(dataDir, 'cache'),
+    adminKey: join(dataDir, 'admin.key'),
+    lock: join(dataDir, 'run', 'wafer.lock'),
+  };
+}
+
+/** Settings of a client of the API. */
+export function readClientConfig(env: Env = process.env): { url: string; key: string | null; dataDir: string } {
+  return {
+    url: (env['WAFER_URL'] || 'http://127.0.0.1:7070').replace(/\/+$/, ''),
+    key: env['WAFER_KEY'] || null,
+    dataDir: SETTINGS.dataDir.read(env['WAFER_DATA'], env),
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * The one registry of platform errors.
+ *
+ * A *platform* failure is thrown as a `WaferError`; a *guest* failure is a value
+ * (`Outcome`, see invocations/types.ts) that the API maps with `OUTCOME_ERRORS`.
+ * Every entry has a stable code (part of the API), an HTTP status and a CLI exit
+ * code. Messages name what failed, where, and what to do about it. The text of
+ * 5xx errors other than the listed ones never leaves the process.
+ */
+
+interface ErrorSpec {
+  status: number;
+  exit: number;
+  title: string;
+}
+
+const spec = (status: number, exit: number, title: string): ErrorSpec => ({ status, exit, title });
+
+/** Exit codes: 1 a function failed, 2 wrong usage or input, 3 not reachable or not allowed, 4 host can not run Wafer, 70 bug. */
+export const ERRORS = {
+  // input
+  invalid_request: spec(400, 2, 'The request is not valid'),
+  invalid_json: spec(400, 2, 'The body is not valid JSON'),
+  invalid_name: spec(400, 2, 'The name is not valid'),
+  invalid_config: spec(400, 2, 'wafer.json is not valid'),
+  invalid_archive: spec(400, 2, 'The archive is not acceptable'),
+  archive_too_large: spec(413, 2, 'The archive is too large'),
+  payload_too_large: spec(413, 2, 'The request body is too large'),
+  unsupported_media_type: spec(415, 2, 'The content type is not supported'),
+  unknown_runtime: spec(400, 2, 'The runtime is not known'),
+  missing_handler: spec(400, 2, 'The handler file is missing'),
+  build_failed: spec(422, 1, 'The build failed'),
+  // access
+  unauthorized: spec(401, 3, 'The API key is missing or wrong'),
+  not_found: spec(404, 2, 'Not found'),
+  function_not_found: spec(404, 2, 'The function does not exist'),
+  version_not_found: spec(404, 2, 'The version does not exist'),
+  alias_not_found: spec(404, 2, 'The alias does not exist'),
+  invocation_not_found: spec(404, 2, 'The invocation does not exist'),
+  image_not_found: spec(404, 2, 'The image does not exist'),
+  method_not_allowed: spec(405, 2, 'The method is not allowed here'),
+  conflict: spec(409, 2, 'The state does not allow this'),
+  // capacity
+  overloaded: spec(429, 3, 'Too many calls are waiting'),
+  shutting_down: spec(503, 3, 'The platform is shutting down'),
+  store_unavailable: spec(503, 3, 'Redis can not be reached'),
+  // host
+  engine_failed: spec(503, 4, 'The sandbox engine failed'),
+  sandbox_failed: spec(503, 4, 'A sandbox could not be made'),
+  disk_full: spec(507, 4, 'The disk is full'),
+  digest_mismatch: spec(502, 4, 'Stored content does not match its digest'),
+  redis_unsafe: spec(503, 4, 'Redis is not set up to keep data'),
+  redis_missing: spec(503, 4, 'redis-server is not installed'),
+  port_in_use: spec(503, 4, 'The port is in use'),
+  userns_unavailable: spec(503, 4, 'User namespaces are not available'),
+  running_as_root: spec(503, 4, 'Wafer does not run as root'),
+  already_running: spec(503, 4, 'Another Wafer uses this data directory'),
+  not_reachable: spec(503, 3, 'The Wafer API can not be reached'),
+  usage: spec(400, 2, 'Wrong usage'),
+  internal: spec(500, 70, 'Internal error'),
+  // outcomes of a call (guest failures on the wire)
+  function_error: spec(502, 1, 'The function failed'),
+  function_timeout: spec(504, 1, 'The function ran out of time'),
+  function_oom: spec(502, 1, 'The function ran out of memory'),
+  function_crashed: spec(502, 1, 'The function crashed'),
+  function_killed: spec(502, 1, 'The function was stopped by the platform'),
+  function_init_failed: spec(502, 1, 'The function could not be loaded'),
+  handler_not_found: spec(502, 1, 'The handler does not exist'),
+  result_not_serialisable: spec(502, 1, 'The result can not be sent as JSON'),
+  result_too_large: spec(502, 1, 'The result is too large'),
+  protocol_error: spec(502, 1, 'The function broke the runtime protocol'),
+  cancelled: spec(499, 1, 'The caller went away'),
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorOptions {
+  /** Lets a caller act without reading the message: JSON path, field, step, file, line. */
+  details?: Record<string, unknown>;
+  /** What the user can do; printed on its own line by the CLI. */
+  hint?: string;
+  cause?: unknown;
+}
+
+export class WaferError extends Error {
+  override readonly name = 'WaferError';
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown> | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.details = options.details;
+    this.hint = options.hint;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get exitCode(): number {
+    return ERRORS[this.code].exit;
+  }
+}
+
+/** RFC 9457 problem document; `code` is the stable part. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ErrorCode;
+  detail: string;
+  hint?: string;
+  details?: Record<string, unknown>;
+  invocation?: string;
+}
+
+/** The wire form. Unregistered errors become `internal` without their text. */
+export function toProblem(error: unknown): Problem {
+  const known =
+    error instanceof WaferError
+      ? error
+      : new WaferError('internal', 'Something went wrong inside the platform; its log has the details.');
+  const { status, title } = ERRORS[known.code];
+  return {
+    type: `https://wafer.dev/errors/${known.code}`,
+    title,
+    status,
+    code: known.code,
+    detail: known.message,
+    ...(known.hint === undefined ? {} : { hint: known.hint }),
+    ...(known.details === undefined ? {} : { details: known.details }),
+  };
+}
+
+export function coerceError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}
+
+export function isErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}

@@ -1,0 +1,109 @@
+/**
+ * The image store: an OCI image layout (`oci-layout`, `index.json`, `blobs/sha256`)
+ * plus every layer unpacked once under its diff id, ready to be an overlay lower.
+ *
+ * Files inside unpacked layers belong to subordinate ids, so only the engine can
+ * write or remove them: the store gets a `LayerUnpacker` and never walks into one.
+ */
+import type { Readable } from 'node:stream';
+
+/** `sha256:` + 64 lower-case hex digits; checked before any use as a path. */
+export type Digest = string;
+
+export const MEDIA = {
+  index: 'application/vnd.oci.image.index.v1+json',
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+  layerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+} as const;
+
+export interface Descriptor {
+  mediaType: string;
+  digest: Digest;
+  size: number;
+  annotations?: Record<string, string>;
+}
+
+export interface ImageConfig {
+  architecture: string;
+  os: 'linux';
+  created?: string;
+  config: {
+    User?: string;
+    Env?: string[];
+    Entrypoint?: string[];
+    Cmd?: string[];
+    WorkingDir?: string;
+    Labels?: Record<string, string>;
+  };
+  rootfs: { type: 'layers'; diff_ids: Digest[] };
+  history: { created?: string; created_by?: string; comment?: string; empty_layer?: boolean }[];
+}
+
+/** A layer in the store: blob (compressed), unpacked directory, and what is known about it. */
+export interface LayerInfo {
+  /** Digest of the uncompressed tar; names the unpacked directory. */
+  diffId: Digest;
+  /** Compressed blob. */
+  blob: Descriptor;
+  /** Bytes of the uncompressed tar. */
+  tarBytes: number;
+  createdBy: string;
+  createdAt: number;
+}
+
+export interface Image {
+  /** Manifest digest. */
+  digest: Digest;
+  tags: string[];
+  config: ImageConfig;
+  layers: LayerInfo[];
+}
+
+/** Carried out by the engine inside a jail; `stream` is an uncompressed tar. */
+export interface LayerUnpacker {
+  /** Creates the unpacked layer `name` (64 hex) atomically: it is there whole or not at all. */
+  unpack(name: string, stream: Readable, signal?: AbortSignal): Promise<{ entries: number; bytes: number }>;
+  remove(name: string): Promise<void>;
+}
+
+export interface AddLayerOptions {
+  createdBy: string;
+  /** When given and different from what was read: `digest_mismatch`, and nothing stays. */
+  expectedDiffId?: Digest;
+}
+
+export interface ImageStore {
+  /** Takes an uncompressed tar; compresses, digests and unpacks in one pass. Idempotent: same content, same layer. */
+  addLayer(tar: Readable, options: AddLayerOptions): Promise<LayerInfo>;
+  layer(diffId: Digest): Promise<LayerInfo | null>;
+  /** Writes config and manifest; with `tag` it is in index.json, without it only a lease keeps it. */
+  putImage(image: {
+    layers: Digest[];
+    config: Omit<ImageConfig, 'rootfs' | 'history' | 'os' | 'architecture'>['config'];
+    tag?: string;
+    annotations?: Record<string, string>;
+  }): Promise<Image>;
+  /** By tag (`node24`) or digest. @throws WaferError `image_not_found` */
+  get(reference: string): Promise<Image>;
+  find(reference: string): Promise<Image | null>;
+  list(): Promise<Image[]>;
+  tag(reference: string, tag: string): Promise<void>;
+  untag(tag: string): Promise<void>;
+  /**
+   * While held, garbage collection keeps these layers and images. Leases are in
+   * memory: a crash ends them together with the sandboxes that needed them.
+   */
+  lease(references: string[]): Lease;
+  /** Removes untagged images, unreferenced layers and blobs, left-over temporaries. Never one that is leased or tagged. */
+  collectGarbage(): Promise<{ images: number; layers: number; bytes: number }>;
+  usage(): Promise<{ blobsBytes: number; layers: number; images: number }>;
+  /** Layer names as the engine wants them: 64 hex digits, bottom first. */
+  layerNames(image: Image): string[];
+  readBlob(digest: Digest): Promise<Readable>;
+}
+
+export interface Lease {
+  release(): void;
+}

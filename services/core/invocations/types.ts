@@ -1,0 +1,148 @@
+/**
+ * What a call is, what it ends with, and who carries it out.
+ *
+ * The API knows only `Dispatcher`; the worker implements it in process, a remote
+ * implementation will speak HTTP to another machine's worker. The sync path
+ * never touches the queue.
+ */
+import type { Readable } from 'node:stream';
+import type { ErrorCode } from '../errors.ts';
+import type { FunctionVersion } from '../functions/types.ts';
+
+export const START_KINDS = ['cold', 'blank', 'warm'] as const;
+export type StartKind = (typeof START_KINDS)[number];
+
+/** Milliseconds spent in each phase of a call, in this order; they sum to the wall time. */
+export const PHASES = ['queue', 'sandbox', 'attach', 'boot', 'init', 'handler'] as const;
+export type Phase = (typeof PHASES)[number];
+export type Phases = Record<Phase, number>;
+
+/** A whole HTTP request for `ANY /fn/{name}/*`. Header names are lower case; hop-by-hop headers are already gone. */
+export interface HttpRequestHead {
+  method: string;
+  /** Path below the function, always starting with `/`. */
+  path: string;
+  /** Raw query string without `?`. */
+  query: string;
+  headers: [name: string, value: string][];
+}
+
+export type CallRequest =
+  | { kind: 'event'; body: Buffer }
+  | { kind: 'http'; head: HttpRequestHead; body: Readable | null };
+
+export interface Call {
+  invocationId: string;
+  version: FunctionVersion;
+  request: CallRequest;
+  attempt: number;
+  /** Aborted when the caller goes away; the function sees `context.signal`. */
+  signal: AbortSignal;
+}
+
+/** How a call ended. `ok` or the code of a guest failure; platform failures are thrown as WaferError instead. */
+export type Outcome =
+  | { kind: 'ok' }
+  | {
+      kind: Extract<
+        ErrorCode,
+        | 'function_error'
+        | 'function_timeout'
+        | 'function_oom'
+        | 'function_crashed'
+        | 'function_killed'
+        | 'function_init_failed'
+        | 'handler_not_found'
+        | 'result_not_serialisable'
+        | 'result_too_large'
+        | 'protocol_error'
+        | 'cancelled'
+      >;
+      /** One sentence that names the cause. */
+      message: string;
+      /** Guest's error class, e.g. `TypeError`. */
+      errorType?: string;
+      /** Guest's stack, paths as seen inside the sandbox. */
+      stack?: string;
+    };
+export type Failure = Exclude<Outcome, { kind: 'ok' }>;
+
+export interface Receipt {
+  start: StartKind;
+  phases: Phases;
+  instanceId: string;
+}
+
+/** What `done` settles to once the last byte of the answer is out or the call has failed. It never rejects. */
+export interface CallEnd {
+  outcome: Outcome;
+  receipt: Receipt;
+  bytesOut: number;
+}
+
+/** The answer's head. For a failure before the head, `result` is the failure. */
+export type CallResult =
+  | { kind: 'value'; contentType: string; body: Readable }
+  | { kind: 'http'; status: number; headers: [string, string][]; body: Readable }
+  | { kind: 'failure'; failure: Failure };
+
+export interface CallReply {
+  result: CallResult;
+  /** Phases known when the head arrived (`handler` is time to the head). */
+  receipt: Receipt;
+  done: Promise<CallEnd>;
+}
+
+export interface InstanceInfo {
+  id: string;
+  functionName: string;
+  version: number;
+  state: 'starting' | 'idle' | 'busy' | 'ending';
+  pid: number;
+  hostUid: number;
+  startedAt: number;
+  calls: number;
+  inFlight: number;
+  memoryBytes: number | null;
+}
+
+export interface Dispatcher {
+  /**
+   * Runs one call. Resolves when the head of the answer is there.
+   * @throws WaferError `overloaded`, `shutting_down`, `sandbox_failed`, `engine_failed`
+   */
+  call(call: Call): Promise<CallReply>;
+  instances(): Promise<InstanceInfo[]>;
+  /** Ends idle instances of versions that were removed. Busy ones finish their calls first. */
+  retire(functionName: string): Promise<void>;
+}
+
+/** One line of output of a function. */
+export interface LogLine {
+  /** Epoch ms. */
+  time: number;
+  functionName: string;
+  version: number;
+  instanceId: string;
+  /** Absent for output outside any call (module load, background work). */
+  invocationId?: string;
+  stream: 'stdout' | 'stderr' | 'platform';
+  text: string;
+}
+
+/** Where the worker puts log lines. Never throws, never blocks; drops with a counted mark when the store is slow. */
+export interface LogSink {
+  write(line: LogLine): void;
+}
+
+export interface InvocationRecord {
+  id: string;
+  functionName: string;
+  version: number;
+  trigger: 'http' | 'invoke';
+  startedAt: number;
+  durationMs: number;
+  outcome: Outcome;
+  receipt: Receipt | null;
+  bytesOut: number;
+}
