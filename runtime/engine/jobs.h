@@ -1,0 +1,50 @@
+/*
+ * Long file work and the egress relay.
+ *
+ * Each job runs in a forked child of the engine, in the engine's user
+ * namespace, uses only the descriptors it is given, and returns 0, or -1 with
+ * `step` and `message` of the result filled in. The caller (jobs.c) forks, sets
+ * rlimits, connects the data stream to the host socket, and sends the reply.
+ */
+#ifndef WAFER_JOBS_H
+#define WAFER_JOBS_H
+
+struct job_result {
+	unsigned long long entries, bytes;
+	int existed;
+	char step[32];
+	char message[512];
+};
+
+/* How ids of container files look inside the engine's user namespace. */
+struct idmap {
+	unsigned int layer_first; /* engine-inside id of container id 0 */
+	unsigned int layer_count; /* container ids 0..layer_count-1 exist */
+	unsigned int nobody;      /* engine-inside id of container id 65534 */
+	int single;               /* single-id mode: everything is 0 */
+};
+
+struct unpack_limits {
+	unsigned long long max_bytes, max_entries;
+};
+
+/* archive*.c: a tar stream -> `name` in layers_dirfd (by a temporary, then rename). */
+int archive_unpack(int data_fd, int layers_dirfd, const char *name, const struct idmap *map,
+                   const struct unpack_limits *limits, struct job_result *result);
+
+/* archive*.c: `upper_name`/upper in work_dirfd -> an OCI layer tar on data_fd.
+ * `only` is a NULL-terminated list of path prefixes, or NULL; mtime_clamp -1 = none. */
+int archive_pack(int work_dirfd, const char *upper_name, int data_fd, const char *const *only,
+                 long long mtime_clamp, const struct idmap *map, struct job_result *result);
+
+/* remove.c: removes the tree `name` of parent_dirfd, never following a link. */
+int tree_remove(int parent_dirfd, const char *name, struct job_result *result);
+
+/* relay.c: the relay's main; `sock` is a SOCK_SEQPACKET socket on which the
+ * engine hands over the sockets of sandboxes. Never returns. */
+_Noreturn void relay_main(int sock, const char *host_socket_path);
+int relay_send_sandbox(int sock, const char *sandbox_id, const int *tcp_listeners, int n_tcp,
+                       const int *udp_sockets, int n_udp);
+int relay_forget(int sock, const char *sandbox_id);
+
+#endif
