@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs as root inside a build sandbox over debian12. Leaves Debian's Python 3.11 and nothing of apt.
+set -eu
+apt='apt-get -q -o APT::Sandbox::User=root -o Dpkg::Use-Pty=0'
+$apt update
+$apt install -y --no-install-recommends python3 python3-minimal
+ln -s /usr/bin/python3 /usr/local/bin/python
+python3 -c 'import ssl, sqlite3, ctypes, zlib; print("python", ssl.OPENSSL_VERSION)'
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+  /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old
