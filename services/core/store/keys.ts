@@ -1,0 +1,32 @@
+/**
+ * Every key that Wafer has in Redis. The braces are a cluster hash tag: all keys of
+ * one namespace lie in one slot, so a script may touch several of them.
+ */
+export const DEFAULT_NAMESPACE = 'default';
+
+export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
+  const root = `wafer:{${namespace}}`;
+  return {
+    /** zset, all scores 0: function names in order. */
+    functions: `${root}:functions`,
+    /** hash name -> last version number given out; outlives the function, so numbers are never reused. */
+    counters: `${root}:counters`,
+    /** hash: name, createdAt, latest. */
+    functionRecord: (name: string) => `${root}:fn:${name}`,
+    /** hash alias -> version number. */
+    aliases: (name: string) => `${root}:fn:${name}:aliases`,
+    /** hash version number -> JSON of FunctionVersion. */
+    versions: (name: string) => `${root}:fn:${name}:versions`,
+    /** string: JSON of InvocationRecord; expires. */
+    invocation: (id: string) => `${root}:inv:${id}`,
+    /** What `invocation` starts with; scripts put an id behind it. */
+    invocationPrefix: `${root}:inv:`,
+    /** zset, all scores 0: invocation ids, which sort by time. */
+    invocations: `${root}:invs`,
+    invocationsOf: (name: string) => `${root}:invs:${name}`,
+    /** stream of log lines; expires. */
+    logs: (name: string) => `${root}:logs:${name}`,
+  };
+}
+
+export type Keys = ReturnType<typeof keysOf>;

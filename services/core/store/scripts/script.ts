@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+
+/** A Lua script; atomic on the server. */
+export interface Script {
+  name: string;
+  lua: string;
+  sha: string;
+}
+
+export function script(name: string, lua: string): Script {
+  return { name, lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+/** Runs by digest; a server that does not have the script (first use, restart, SCRIPT FLUSH) gets its text. */
+export async function runScript(
+  redis: Redis,
+  { sha, lua }: Script,
+  keys: string[],
+  args: (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(sha, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+    return await redis.eval(lua, keys.length, ...keys, ...args);
+  }
+}
