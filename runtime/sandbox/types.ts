@@ -114,7 +114,7 @@ export interface SandboxHost {
     options?: { signal?: AbortSignal; maxBytes?: number; maxEntries?: number },
   ): Promise<{ entries: number; bytes: number; existed: boolean }>;
   /** The upper as an OCI layer tar. The stream errors when packing failed. */
-  pack(upper: string, options?: { only?: string[]; mtimeSeconds?: number }): Readable;
+  pack(upper: string, options?: { only?: string[]; mtimeSeconds?: number }): Promise<Readable>;
   removeLayer(name: string): Promise<void>;
   removeWork(name: string): Promise<void>;
   list(): Promise<{ layers: string[]; work: string[] }>;

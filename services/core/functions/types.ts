@@ -64,4 +64,6 @@ export interface Deployer {
    * @throws WaferError `invalid_config | invalid_archive | archive_too_large | unknown_runtime | missing_handler | build_failed`
    */
   deploy(request: DeployRequest, onEvent: (event: BuildEvent) => void): Promise<FunctionVersion>;
+  /** Removes the function, ends its instances, and frees what only it used of the store. @throws WaferError `function_not_found` */
+  remove(name: string): Promise<void>;
 }

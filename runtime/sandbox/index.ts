@@ -1,0 +1,16 @@
+/** The host side of sandboxes and of the runtimes in them; the only part of `runtime` that services import. */
+export { openRuntime, type RuntimeCall, type RuntimeCallHead, type RuntimeConnection, type RuntimeResult } from '../protocol/index.ts';
+export type { EgressVerdict } from './egress/index.ts';
+export { openSandboxHost } from './sandbox-host.ts';
+export { openSupervisedHost } from './supervised-host.ts';
+export {
+  type EgressPolicy,
+  type EgressRule,
+  type EngineInfo,
+  type LimitMode,
+  type Sandbox,
+  SandboxError,
+  type SandboxExit,
+  type SandboxHost,
+  type SandboxSpec,
+} from './types.ts';

@@ -1,0 +1,158 @@
+/**
+ * The whole platform in one process: `wafer up`. What opens first closes last; a
+ * start that fails closes what it had opened.
+ */
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EngineInfo } from '../runtime/sandbox/index.ts';
+import { SandboxError } from '../runtime/sandbox/index.ts';
+import { buildApp } from './api/app.ts';
+import { listen } from './api/server.ts';
+import { loadAdminKey } from './core/auth/admin-key.ts';
+import { type Config, dataPaths } from './core/config.ts';
+import { isErrno, WaferError } from './core/errors.ts';
+import { createFunctionStore } from './core/functions/registry.ts';
+import { createLogStore } from './core/invocations/logs.ts';
+import { createInvocationStore } from './core/invocations/records.ts';
+import { createLog, type Log } from './core/log.ts';
+import { packageRoot, packageVersion } from './core/package-root.ts';
+import { connectRedis, type RedisConnection } from './core/store/connect.ts';
+import { startEmbeddedRedis } from './core/store/embedded-redis.ts';
+import { fitsSocketAddress } from './core/store/socket-path.ts';
+import { createTelemetry } from './core/telemetry.ts';
+import type { BaseProgress } from './worker/base-images/index.ts';
+import { openWorker, type Worker } from './worker/index.ts';
+
+export interface PlatformOptions {
+  /** What the start is doing, for a person. */
+  onProgress?: (text: string) => void;
+  onBaseImage?: (progress: BaseProgress) => void;
+  env?: NodeJS.ProcessEnv;
+  log?: Log;
+}
+
+export interface Platform {
+  readonly url: string;
+  readonly adminKey: string;
+  readonly engine: EngineInfo;
+  /** Lets running calls finish for a while, then ends everything. Idempotent. */
+  close(): Promise<void>;
+}
+
+const DRAIN_MS = 30_000;
+
+/** @throws WaferError with a hint when this host can not run the platform */
+export async function startPlatform(config: Config, options: PlatformOptions = {}): Promise<Platform> {
+  const { onProgress = () => {}, onBaseImage = () => {}, env = process.env } = options;
+  const log = options.log ?? createLog({ level: config.logLevel });
+  const opened: (() => Promise<unknown>)[] = [];
+  const close = once(async () => {
+    for (const undo of opened.reverse()) await undo().catch((err: unknown) => log.error({ err }, 'closing failed'));
+  });
+  try {
+    refuseRoot();
+    await makeDataDir(config.dataDir);
+    onProgress('Redis');
+    const connection = await openRedis(config, log, opened);
+    onProgress('Sandbox engine');
+    const functions = createFunctionStore(connection.redis);
+    const logs = createLogStore(connection.redis, { log });
+    opened.push(() => logs.close());
+    const worker = await openWorkerHere(config, { functions, logs, log, env }, opened);
+    await worker.prepareBases(onBaseImage);
+    onProgress('API');
+    const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
+    const invocations = createInvocationStore(connection.redis, { log });
+    opened.push(() => invocations.close());
+    const telemetry = createTelemetry();
+    const { dispatcher, deployer, images } = worker;
+    const ready = () => readiness(connection, worker);
+    const app = await buildApp({ functions, deployer, dispatcher, images, invocations, logs, telemetry, log, ready, adminKey, version: packageVersion() });
+    const { url } = await listen(app, config);
+    opened.push(() => app.close());
+    await worker.keepWarm();
+    return { url, adminKey, close, engine: worker.engine() };
+  } catch (error) {
+    await close();
+    throw explainStart(error);
+  }
+}
+
+function refuseRoot(): void {
+  if (process.getuid?.() !== 0) return;
+  throw new WaferError('running_as_root', 'The platform does not run as root, and needs no root.', {
+    hint: '`npm start` as root makes the user "wafer" and starts the platform as that user.',
+  });
+}
+
+async function makeDataDir(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await chmod(dir, 0o700);
+  } catch (cause) {
+    if (isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
+    throw new WaferError('usage', `The data directory ${dir} can not be used: ${(cause as Error).message}`, { cause, hint: 'Set WAFER_DATA to a directory of this user.' });
+  }
+}
+
+async function openRedis(config: Config, log: Log, opened: (() => Promise<unknown>)[]): Promise<RedisConnection> {
+  if (config.redisUrl !== null) {
+    const connection = await connectRedis({ address: { url: config.redisUrl }, log });
+    opened.push(() => connection.close());
+    return connection;
+  }
+  const server = await startEmbeddedRedis({ directory: dataPaths(config.dataDir).redis, log });
+  opened.push(() => server.close());
+  const connection = await connectRedis({ address: { socketPath: server.socketPath }, log });
+  opened.push(() => connection.close());
+  return connection;
+}
+
+type Shared = Pick<Parameters<typeof openWorker>[0], 'functions' | 'logs' | 'log' | 'env'>;
+
+async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {
+  const runDir = await makeRunDir(dataPaths(config.dataDir).run);
+  opened.push(() => rm(runDir, { recursive: true, force: true }));
+  const worker = await openWorker({ config, runDir, packageRoot: packageRoot(), ...shared });
+  opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
+  return worker;
+}
+
+/** A socket address holds 107 bytes; with a long home path the socket moves to a private temporary directory. */
+async function makeRunDir(preferred: string): Promise<string> {
+  if (!fitsSocketAddress(join(preferred, 'host.sock'))) return mkdtemp(join(tmpdir(), 'wafer-'));
+  await mkdir(preferred, { recursive: true, mode: 0o700 });
+  return preferred;
+}
+
+async function readiness(connection: RedisConnection, worker: Worker) {
+  const redis = await connection.redis.ping().then(() => true, () => false);
+  const engine = await worker.healthy();
+  const checks = [
+    { name: 'redis', ok: redis, ...(redis ? {} : { message: `Redis at ${connection.where} does not answer.` }) },
+    { name: 'engine', ok: engine, ...(engine ? { message: `limits ${worker.engine().limits}` } : { message: 'The sandbox engine does not answer.' }) },
+  ];
+  return { ok: redis && engine, checks };
+}
+
+/** One clear line with the fix for what stops a start. */
+function explainStart(error: unknown): unknown {
+  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
+    return new WaferError('disk_full', `There is no room on the disk: ${(error as Error).message}`, { cause: error, hint: 'Free some space, or set WAFER_DATA to a directory on another disk.' });
+  }
+  if (!(error instanceof SandboxError)) return error;
+  const namespaces = /userns|namespace|unshare|uid_map|newuidmap/i.test(`${error.step} ${error.message}`);
+  return new WaferError(namespaces ? 'userns_unavailable' : 'engine_failed', `The sandbox engine can not start: ${error.message}`, {
+    cause: error,
+    hint: '`wafer doctor` says what this machine lacks and how to fix it.',
+  });
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= run();
+    return running;
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * Runs one build command in a build sandbox and turns what it wrote into a layer.
+ * Whatever happens, the sandbox, its upper and its input files are gone afterwards.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { EgressPolicy, SandboxHost } from '../../../runtime/sandbox/index.ts';
+import { SandboxError } from '../../../runtime/sandbox/index.ts';
+import { WaferError } from '../../core/errors.ts';
+import { newBuildId } from './ids.ts';
+import { lineSplitter } from '../output-lines.ts';
+
+export interface BuildCommand {
+  /** Shown to the user: `install dependencies`. */
+  step: string;
+  /** Root, bottom first. */
+  layers: string[];
+  argv: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Files put into the sandbox read-only: path inside -> content. They never get into a layer. */
+  files?: Record<string, string | Buffer>;
+  egress?: EgressPolicy;
+  memoryMb?: number;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export type BuildOutput = (stream: 'stdout' | 'stderr', line: string) => void;
+
+export interface BuildSandboxes {
+  /**
+   * Runs the command; `use` gets the difference it made (only the named prefixes) as an
+   * uncompressed layer tar, and must read it to its end.
+   * @throws WaferError `build_failed` with `details.step`, `.output` (the last lines) when the command fails
+   */
+  run<T>(command: BuildCommand, only: string[], onOutput: BuildOutput, use: (tar: Readable) => Promise<T>): Promise<T>;
+}
+
+const MIB = 1024 * 1024;
+const BUILD_MEMORY_MB = 2048;
+const BUILD_PIDS = 1024;
+const BUILD_MS = 15 * 60_000;
+const KEPT_LINES = 40;
+const MAX_LINE = 8 * 1024;
+/** No file of a built layer is newer than this, so that the same inputs give the same layer: 2025-01-01. */
+const MTIME_SECONDS = 1_735_689_600;
+const BUILD_ENV = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/tmp',
+  TMPDIR: '/tmp',
+  LANG: 'C.UTF-8',
+};
+
+export function createBuildSandboxes(host: SandboxHost, workDir: string): BuildSandboxes {
+  return {
+    async run(command, only, onOutput, use) {
+      const id = newBuildId();
+      const files = await writeInputs(workDir, id, command.files ?? {});
+      try {
+        await runCommand(host, id, command, files, onOutput);
+        return await use(await host.pack(id, { only, mtimeSeconds: MTIME_SECONDS }));
+      } finally {
+        await host.removeWork(id).catch(ignoreDeadEngine);
+        await Promise.all(files.map((file) => rm(join(workDir, file.work), { force: true })));
+      }
+    },
+  };
+}
+
+async function writeInputs(workDir: string, id: string, files: Record<string, string | Buffer>) {
+  const mounts = Object.keys(files).map((path, index) => ({ work: `${id}.f${index}`, path }));
+  // 0644: read inside by another host id. The data directory around it is 0700.
+  await Promise.all(mounts.map(({ work, path }) => writeFile(join(workDir, work), files[path] ?? '', { mode: 0o644 })));
+  return mounts;
+}
+
+async function runCommand(
+  host: SandboxHost,
+  id: string,
+  command: BuildCommand,
+  mountRo: { work: string; path: string }[],
+  onOutput: BuildOutput,
+): Promise<void> {
+  command.signal?.throwIfAborted();
+  const last = keepLast(onOutput);
+  const sandbox = await host.create({
+    id,
+    profile: 'build',
+    layers: command.layers,
+    upper: id,
+    argv: command.argv,
+    env: { ...BUILD_ENV, ...command.env },
+    cwd: command.cwd ?? '/',
+    memoryBytes: (command.memoryMb ?? BUILD_MEMORY_MB) * MIB,
+    pids: BUILD_PIDS,
+    tmpBytes: 512 * MIB,
+    egress: command.egress ?? { mode: 'none' },
+    mountRo,
+  });
+  sandbox.onOutput(last.write);
+  const cut = cutAfter(command, () => void sandbox.destroy());
+  try {
+    const exit = await sandbox.exited;
+    last.flush();
+    command.signal?.throwIfAborted();
+    if (exit.status === 0 && exit.reason === 'exited') return;
+    const why = cut.timedOut() ? 'took too long' : exit.reason === 'oom' ? 'ran out of memory' : exit.signal !== null ? `was ended by signal ${exit.signal}` : `exited with status ${exit.status}`;
+    throw new WaferError('build_failed', `The step "${command.step}" ${why}.`, { details: { step: command.step, status: exit.status, output: last.lines() } });
+  } finally {
+    cut.clear();
+    await sandbox.destroy();
+  }
+}
+
+/** Ends the sandbox when the step's time is over or its caller has gone. */
+function cutAfter(command: BuildCommand, end: () => void) {
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    end();
+  }, command.timeoutMs ?? BUILD_MS);
+  command.signal?.addEventListener('abort', end, { once: true });
+  return {
+    timedOut: () => late,
+    clear: () => {
+      clearTimeout(timer);
+      command.signal?.removeEventListener('abort', end);
+    },
+  };
+}
+
+function keepLast(onOutput: BuildOutput) {
+  const kept: string[] = [];
+  const streams = { stdout: lineSplitter(MAX_LINE), stderr: lineSplitter(MAX_LINE) };
+  const emit = (stream: 'stdout' | 'stderr') => (line: string) => {
+    kept.push(line);
+    if (kept.length > KEPT_LINES) kept.shift();
+    onOutput(stream, line);
+  };
+  return {
+    write: (stream: 'stdout' | 'stderr', chunk: Buffer) => streams[stream].push(chunk, emit(stream)),
+    flush: () => (['stdout', 'stderr'] as const).forEach((stream) => streams[stream].end(emit(stream))),
+    lines: () => kept.join('\n'),
+  };
+}
+
+function ignoreDeadEngine(error: unknown): void {
+  if (!(error instanceof SandboxError && error.code === 'engine_failed')) throw error; // the next start removes it
+}

@@ -1,0 +1,133 @@
+/**
+ * The worker: owns the engine, the base images, the pool of instances and the builder.
+ * It gives the rest of the platform a Dispatcher, a Deployer and an ImageStore.
+ */
+import { mkdir } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import { type EgressVerdict, type EngineInfo, openSupervisedHost, type SandboxHost } from '../../runtime/sandbox/index.ts';
+import type { Config } from '../core/config.ts';
+import { dataPaths } from '../core/config.ts';
+import type { Deployer, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import { openImageStore } from '../core/images/index.ts';
+import type { ImageStore } from '../core/images/types.ts';
+import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
+import type { Log } from '../core/log.ts';
+import { type BaseImages, type BaseProgress, createBaseImages } from './base-images/index.ts';
+import { createBuildSandboxes } from './build/build-sandbox.ts';
+import { createDependencyBuilder } from './build/dependencies.ts';
+import { BUILD_PREFIX } from './build/ids.ts';
+import { createRegistries } from './build/registries.ts';
+import { createDeployer } from './deployer.ts';
+import { createDispatcher } from './dispatcher.ts';
+import { startInstance } from './instance.ts';
+import { planInstance } from './instance-plan.ts';
+import { createPool, type Pool } from './pool.ts';
+
+export interface WorkerDeps {
+  config: Config;
+  /** Where `runtime/` and `infra/` lie. */
+  packageRoot: string;
+  /** Short directory (0700) for the host socket. */
+  runDir: string;
+  functions: FunctionStore;
+  logs: LogSink;
+  log: Log;
+  env: NodeJS.ProcessEnv;
+}
+
+export interface Worker {
+  readonly dispatcher: Dispatcher;
+  readonly deployer: Deployer;
+  readonly images: ImageStore;
+  readonly bases: BaseImages;
+  readonly engine: () => EngineInfo;
+  readonly pool: Pool;
+  prepareBases(onProgress: (progress: BaseProgress) => void): Promise<void>;
+  /** Starts the instances that versions ask to be kept. */
+  keepWarm(): Promise<void>;
+  healthy(): Promise<boolean>;
+  /** Lets running calls finish until the signal aborts. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+const MIB = 1024 * 1024;
+const MAX_WAITING = 1_000;
+
+/** @throws SandboxError when the engine can not start */
+export async function openWorker(deps: WorkerDeps): Promise<Worker> {
+  const { config, log, functions } = deps;
+  const paths = dataPaths(config.dataDir);
+  const tmpDir = join(paths.cache, 'tmp');
+  await makeDirectories(paths, tmpDir);
+  const host = await openHost(deps, paths);
+  const images = await openImageStore({ dir: paths.store, unpacker: { unpack: (name, tar, signal) => host.unpack(name, tar, signal === undefined ? {} : { signal }), remove: (name) => host.removeLayer(name) }, log });
+  await removeLeftOvers(host, images);
+  const sandboxes = createBuildSandboxes(host, paths.work);
+  const bases = createBaseImages({ dir: join(deps.packageRoot, 'infra/base-images'), images, sandboxes, log: (text) => log.debug(text) });
+  const pool = createPool({
+    memoryBudgetMb: config.memoryMb ?? Math.floor(totalmem() / MIB / 2),
+    idleMs: config.idleMs,
+    maxWaiting: MAX_WAITING,
+    start: (version) => startInstance(version, { host, logs: deps.logs, plan: (one) => planInstance(one, images) }),
+  });
+  const dispatcher = createDispatcher(pool);
+  const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
+  const deployer = createDeployer({ functions, images, bases, sandboxes, dependencies, tmpDir, dispatcher, onPublished: (version) => afterPublish(version, pool) });
+  return {
+    dispatcher,
+    deployer,
+    images,
+    bases,
+    pool,
+    engine: () => host.info,
+    prepareBases: (onProgress) => bases.prepare(onProgress),
+    keepWarm: () => keepWarm(functions, pool),
+    healthy: () => host.engineStats().then(() => true, () => false),
+    async close(signal) {
+      await pool.close(signal);
+      await host.close();
+    },
+  };
+}
+
+/** `layers` and `work` are walked by other host ids (the sandboxes'); what keeps others out is the 0700 data directory above. */
+async function makeDirectories(paths: ReturnType<typeof dataPaths>, tmpDir: string): Promise<void> {
+  await mkdir(paths.store, { recursive: true, mode: 0o711 });
+  await mkdir(paths.layers, { recursive: true, mode: 0o711 });
+  await mkdir(paths.work, { recursive: true, mode: 0o711 });
+  await mkdir(tmpDir, { recursive: true, mode: 0o700 });
+}
+
+function openHost({ config, packageRoot, runDir, log }: WorkerDeps, paths: ReturnType<typeof dataPaths>): Promise<SandboxHost> {
+  return openSupervisedHost({
+    enginePath: join(packageRoot, 'runtime/engine/build/wafer-engine'),
+    languagesDir: join(packageRoot, 'runtime/languages'),
+    layersDir: paths.layers,
+    workDir: paths.work,
+    runDir,
+    limits: config.limits,
+    onEngineExit: (reason) => log.error({ reason }, 'engine ended'),
+    onVerdict: (verdict: EgressVerdict) => log.debug({ verdict }, 'egress'),
+  });
+}
+
+/** After a crash: uppers of builds, half-made layers, images and blobs that nothing refers to. */
+async function removeLeftOvers(host: SandboxHost, images: ImageStore): Promise<void> {
+  const { layers, work } = await host.list();
+  for (const name of work) if (name.startsWith(BUILD_PREFIX) || name.startsWith('tmp-')) await host.removeWork(name);
+  for (const name of layers) if (name.startsWith('tmp-')) await host.removeLayer(name);
+  await images.collectGarbage();
+}
+
+function afterPublish(version: FunctionVersion, pool: Pool): void {
+  // Older versions serve their calls in flight to the end, then make room.
+  for (const instance of pool.instances()) {
+    if (instance.version.functionName === version.functionName && instance.version.number !== version.number && instance.state === 'idle') void instance.retire();
+  }
+  pool.keepWarm(version);
+}
+
+async function keepWarm(functions: FunctionStore, pool: Pool): Promise<void> {
+  for (const { name } of await functions.list()) pool.keepWarm(await functions.resolve(name));
+}

@@ -1,0 +1,304 @@
+/**
+ * An instance: one sandbox bound to one version. It knows how to start, to run a
+ * call, and why it ended. It never serves again after a time-out, a crash or a
+ * protocol error.
+ */
+import type { Duplex, Readable } from 'node:stream';
+import {
+  openRuntime,
+  type RuntimeCall,
+  type RuntimeCallHead,
+  type RuntimeConnection,
+  type Sandbox,
+  type SandboxExit,
+  type SandboxHost,
+} from '../../runtime/sandbox/index.ts';
+import type { FunctionVersion } from '../core/functions/types.ts';
+import { newInstanceId } from '../core/ids.ts';
+import type { Lease } from '../core/images/types.ts';
+import type { Failure, InstanceInfo, LogSink } from '../core/invocations/types.ts';
+import { type InstancePlan, runtimeEnv } from './instance-plan.ts';
+import { logOutput } from './output-lines.ts';
+
+const INIT_MS = 30_000;
+const BOOT_MS = 20_000;
+const SHUTDOWN_MS = 2_000;
+export const MAX_RESULT_BYTES = 6 * 1024 * 1024;
+const MAX_LOG_LINE_BYTES = 64 * 1024;
+
+export type EndReason = 'idle' | 'evicted' | 'retired' | 'killed' | 'timeout' | 'protocol' | 'closed';
+
+export interface InstanceDeps {
+  host: SandboxHost;
+  logs: LogSink;
+  /** Layers of the version, leased until the instance has ended. */
+  plan: (version: FunctionVersion) => Promise<InstancePlan>;
+}
+
+/** The instance ended while starting; the failure is the guest's. */
+export class InitFailure extends Error {
+  override readonly name = 'InitFailure';
+  readonly failure: Failure;
+  readonly timings: StartTimings;
+  readonly instanceId: string;
+  constructor(failure: Failure, timings: StartTimings, instanceId: string) {
+    super(failure.message);
+    this.failure = failure;
+    this.timings = timings;
+    this.instanceId = instanceId;
+  }
+}
+
+/** Milliseconds. */
+export interface StartTimings {
+  sandbox: number;
+  boot: number;
+  init: number;
+}
+
+/**
+ * Makes a sandbox of the version and loads its handler.
+ * @throws InitFailure when the function can not be loaded, SandboxError when the platform can not make a sandbox
+ */
+export async function startInstance(version: FunctionVersion, deps: InstanceDeps): Promise<Instance> {
+  const id = newInstanceId();
+  const plan = await deps.plan(version);
+  const timings: StartTimings = { sandbox: 0, boot: 0, init: 0 };
+  const mark = stopwatch();
+  let sandbox: Sandbox;
+  try {
+    sandbox = await deps.host.create({ id, ...plan.spec });
+  } catch (error) {
+    plan.lease.release();
+    throw error;
+  }
+  timings.sandbox = mark();
+  if (sandbox.control === null) throw new TypeError(`sandbox ${id} has no control socket`);
+  const instance = new Instance(version, sandbox, sandbox.control, deps.logs, plan.lease, timings);
+  await instance.load(mark);
+  return instance;
+}
+
+/** Milliseconds since the last call of the returned function. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const ms = now - last;
+    last = now;
+    return ms;
+  };
+}
+
+export class Instance {
+  readonly version: FunctionVersion;
+  readonly timings: StartTimings;
+  readonly startedAt = Date.now();
+  /** Settles with how the sandbox ended; never rejects. */
+  readonly ended: Promise<SandboxExit>;
+  readonly #sandbox: Sandbox;
+  readonly #runtime: RuntimeConnection;
+  readonly #invocations = new Set<string>();
+  #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
+  #inFlight = 0;
+  #calls = 0;
+  #lastUsedAt = Date.now();
+  #idleTimer: NodeJS.Timeout | undefined;
+  #protocolError: string | undefined;
+  #endReason: EndReason | undefined;
+
+  /** Owns the sandbox, its control socket and the lease. */
+  constructor(version: FunctionVersion, sandbox: Sandbox, control: Duplex, logs: LogSink, lease: Lease, timings: StartTimings) {
+    this.version = version;
+    this.timings = timings;
+    this.#sandbox = sandbox;
+    const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
+    this.#runtime = openRuntime(control, {
+      onLog: (_call, invocationId, stream, text) =>
+        logs.write({ time: Date.now(), ...origin, ...(invocationId === undefined ? {} : { invocationId }), stream, text }),
+      onClose: (reason, message) => this.#onClose(reason, message),
+    });
+    const lines = logOutput(origin, logs, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
+    sandbox.onOutput(lines.write);
+    this.ended = sandbox.exited.then((exit) => {
+      this.#state = 'ending';
+      clearTimeout(this.#idleTimer);
+      lines.flush();
+      this.#runtime.destroy();
+      lease.release();
+      return exit;
+    });
+  }
+
+  get id(): string {
+    return this.#sandbox.id;
+  }
+
+  get state(): InstanceInfo['state'] {
+    if (this.#state === 'starting') return 'starting';
+    if (this.#state === 'ending') return 'ending';
+    return this.#inFlight > 0 ? 'busy' : 'idle';
+  }
+
+  /** Calls that may still be given to it. */
+  get free(): number {
+    return this.#state === 'ready' ? this.version.config.concurrency - this.#inFlight : 0;
+  }
+
+  get lastUsedAt(): number {
+    return this.#lastUsedAt;
+  }
+
+  /** Waits for boot and loads the handler. Called once by `startInstance`. */
+  async load(mark: () => number): Promise<void> {
+    const booted = await this.#within(BOOT_MS, this.#runtime.ready.then(() => true));
+    this.timings.boot = mark();
+    if (booted !== true) throw await this.#initFailure(`The runtime did not start within ${BOOT_MS / 1000} s.`);
+    const { config, functionName, number } = this.version;
+    const init = this.#runtime.init({
+      functionName,
+      version: number,
+      codePath: '/function',
+      handler: config.handler,
+      command: config.command,
+      env: runtimeEnv(config),
+      maxResultBytes: MAX_RESULT_BYTES,
+      maxLogLineBytes: MAX_LOG_LINE_BYTES,
+    });
+    const result = await this.#within(INIT_MS, init);
+    this.timings.init = mark();
+    if (result === undefined) throw await this.#initFailure(`The function did not load within ${INIT_MS / 1000} s.`);
+    if (result.kind === 'error') {
+      if (result.code === 'connection_closed') throw await this.#initFailure();
+      await this.end('killed');
+      const { message, errorType, stack } = result;
+      const kind = result.code === 'handler_not_found' ? 'handler_not_found' : 'function_init_failed';
+      throw new InitFailure({ kind, message, ...(errorType === undefined ? {} : { errorType }), ...(stack === undefined ? {} : { stack }) }, this.timings, this.id);
+    }
+    this.#state = 'ready';
+  }
+
+  /** Reserves room for one call; every `take` is followed by one `give`. */
+  take(): void {
+    clearTimeout(this.#idleTimer);
+    this.#inFlight++;
+    this.#calls++;
+  }
+
+  give(): void {
+    this.#inFlight--;
+    this.#lastUsedAt = Date.now();
+    if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#endReason ?? 'retired');
+  }
+
+  /** Runs one call; room must have been taken. */
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall {
+    this.#invocations.add(head.invocationId);
+    const call = this.#runtime.call(head, body, signal);
+    void call.ended.then(() => this.#invocations.delete(head.invocationId));
+    return call;
+  }
+
+  /** Arms a timer that `take` disarms. */
+  whenIdleFor(ms: number, then: () => void): void {
+    clearTimeout(this.#idleTimer);
+    if (this.#inFlight === 0) this.#idleTimer = setTimeout(then, ms).unref();
+  }
+
+  /** Takes no more calls; ends when the last one has ended. Resolves then. */
+  async retire(reason: EndReason = 'retired'): Promise<void> {
+    this.#endReason ??= reason;
+    if (this.#state === 'ready' && this.#inFlight > 0) this.#state = 'draining';
+    else if (this.#inFlight === 0) await this.end(reason);
+    await this.ended;
+  }
+
+  /** Ends it now, whatever it does. Resolves when nothing is left of it. Idempotent. */
+  async end(reason: EndReason): Promise<void> {
+    this.#endReason ??= reason;
+    const graceful = this.#state === 'ready' && this.#inFlight === 0 && reason !== 'killed';
+    this.#state = 'ending';
+    clearTimeout(this.#idleTimer);
+    if (graceful && (await this.#leavesByItself())) return;
+    await this.#sandbox.destroy();
+    await this.ended;
+  }
+
+  /** Why a call lost its connection, as the caller is told. Waits until the sandbox is gone. */
+  async explainEnd(): Promise<Failure> {
+    await this.#sandbox.destroy();
+    const exit = await this.ended;
+    if (exit.reason === 'oom') {
+      return { kind: 'function_oom', message: `The function used more than its ${this.version.config.memoryMb} MiB of memory (memoryMb in wafer.json).` };
+    }
+    if (this.#protocolError !== undefined) return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${this.#protocolError}.` };
+    if (exit.reason === 'killed' && this.#endReason !== 'closed') {
+      return { kind: 'function_killed', message: `The platform stopped the instance (${this.#endReason ?? 'engine ended'}) while the call was running.` };
+    }
+    return { kind: 'function_crashed', message: describeExit(exit) };
+  }
+
+  async info(): Promise<InstanceInfo> {
+    const stats = this.#state === 'ending' ? null : await this.#sandbox.stats().catch(() => null);
+    return {
+      id: this.id,
+      functionName: this.version.functionName,
+      version: this.version.number,
+      state: this.state,
+      pid: this.#sandbox.pid,
+      hostUid: this.#sandbox.hostUid,
+      startedAt: this.startedAt,
+      calls: this.#calls,
+      inFlight: this.#inFlight,
+      memoryBytes: stats?.memoryBytes ?? null,
+    };
+  }
+
+  #onClose(reason: 'closed' | 'protocol_error', message: string): void {
+    if (reason === 'protocol_error') this.#protocolError = message;
+    if (this.#state !== 'ending') void this.end(reason === 'protocol_error' ? 'protocol' : 'closed');
+  }
+
+  #onlyInvocation(): string | undefined {
+    return this.#invocations.size === 1 ? [...this.#invocations][0] : undefined;
+  }
+
+  /** The value, or undefined after `ms` or when the sandbox ended first. */
+  async #within<T>(ms: number, value: Promise<T>): Promise<T | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), ms);
+    });
+    const gone = this.ended.then(() => undefined);
+    value.catch(() => {}); // `gone` tells the same story
+    try {
+      return await Promise.race([value.catch(() => undefined), late, gone]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #initFailure(timeoutMessage?: string): Promise<InitFailure> {
+    const endedFirst = await Promise.race([this.ended.then(() => true), nextTurn().then(() => false)]);
+    const failure: Failure =
+      endedFirst || timeoutMessage === undefined || this.#state === 'ending'
+        ? await this.explainEnd()
+        : { kind: 'function_init_failed', message: timeoutMessage };
+    await this.end('killed');
+    return new InitFailure(failure, this.timings, this.id);
+  }
+
+  async #leavesByItself(): Promise<boolean> {
+    this.#runtime.shutdown();
+    return (await this.#within(SHUTDOWN_MS, this.ended)) !== undefined;
+  }
+}
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+const SIGNALS: Record<number, string> = { 4: 'SIGILL', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL', 11: 'SIGSEGV', 15: 'SIGTERM', 25: 'SIGXFSZ', 31: 'SIGSYS' };
+
+function describeExit(exit: SandboxExit): string {
+  if (exit.signal !== null) return `The function's process was ended by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`} while the call was running.`;
+  return `The function's process exited with status ${exit.status ?? 'unknown'} while the call was running.`;
+}

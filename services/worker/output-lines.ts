@@ -1,0 +1,55 @@
+/** Turns raw chunks of stdout and stderr into log lines; long lines are cut with a mark. */
+import { StringDecoder } from 'node:string_decoder';
+import type { LogSink } from '../core/invocations/types.ts';
+
+export interface OutputLines {
+  write(stream: 'stdout' | 'stderr', chunk: Buffer): void;
+  /** Emits what has no newline yet. */
+  flush(): void;
+}
+
+interface Origin {
+  functionName: string;
+  version: number;
+  instanceId: string;
+}
+
+export function logOutput(origin: Origin, logs: LogSink, maxBytes: number, invocation: () => string | undefined): OutputLines {
+  const streams = { stdout: lineSplitter(maxBytes), stderr: lineSplitter(maxBytes) };
+  const emit = (stream: 'stdout' | 'stderr', text: string) => {
+    const invocationId = invocation();
+    logs.write({ time: Date.now(), ...origin, ...(invocationId === undefined ? {} : { invocationId }), stream, text });
+  };
+  return {
+    write: (stream, chunk) => streams[stream].push(chunk, (text) => emit(stream, text)),
+    flush() {
+      for (const stream of ['stdout', 'stderr'] as const) streams[stream].end((text) => emit(stream, text));
+    },
+  };
+}
+
+export function lineSplitter(maxBytes: number) {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  let cut = false;
+  const take = (text: string, emit: (line: string) => void) => {
+    const parts = (rest + text).split('\n');
+    rest = parts.pop() ?? '';
+    for (const part of parts) {
+      if (!cut) emit(part.length > maxBytes ? `${part.slice(0, maxBytes)}…` : part);
+      cut = false;
+    }
+    if (rest.length <= maxBytes) return;
+    if (!cut) emit(`${rest.slice(0, maxBytes)}…`);
+    cut = true; // the line goes on; nothing more of it is kept
+    rest = '';
+  };
+  return {
+    push: (chunk: Buffer, emit: (line: string) => void) => take(decoder.write(chunk), emit),
+    end: (emit: (line: string) => void) => {
+      const last = rest + decoder.end();
+      if (last !== '' && !cut) emit(last);
+      rest = '';
+    },
+  };
+}

@@ -1,0 +1,248 @@
+/**
+ * The pool: which instance serves which call.
+ *
+ * A call takes a warm instance with room, else starts one within the memory
+ * budget (idle instances of other versions make way), else waits in a bounded
+ * queue. Queues of versions are served in turn, so one busy function can not
+ * starve another. An instance never changes its version.
+ */
+import { WaferError } from '../core/errors.ts';
+import type { FunctionVersion } from '../core/functions/types.ts';
+import type { Instance } from './instance.ts';
+
+export interface PoolOptions {
+  memoryBudgetMb: number;
+  /** An instance without calls ends after this time. */
+  idleMs: number;
+  /** Calls that may wait over all versions; more are refused with `overloaded`. */
+  maxWaiting: number;
+  start: (version: FunctionVersion) => Promise<Instance>;
+}
+
+export interface Grant {
+  instance: Instance;
+  /** This call started it: boot and init belong to its receipt. */
+  started: boolean;
+  /** Must be called once, when the call has ended. */
+  release(): void;
+}
+
+interface Waiter {
+  settle: (grant: Grant) => void;
+  fail: (error: unknown) => void;
+}
+
+interface Lane {
+  version: FunctionVersion;
+  instances: Set<Instance>;
+  starting: number;
+  waiting: Waiter[];
+}
+
+export interface Pool {
+  /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
+  acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant>;
+  /** Starts instances up to the version's `minInstances`. */
+  keepWarm(version: FunctionVersion): void;
+  instances(): Instance[];
+  waiting(): number;
+  /** Ends idle instances of the function now and busy ones after their calls. */
+  retire(functionName: string): Promise<void>;
+  /** Refuses new calls, lets running ones finish until the signal aborts, then ends everything. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+export function createPool(options: PoolOptions): Pool {
+  return new InstancePool(options);
+}
+
+const keyOf = (version: FunctionVersion) => `${version.functionName}@${version.number}`;
+
+class InstancePool implements Pool {
+  readonly #options: PoolOptions;
+  readonly #lanes = new Map<string, Lane>();
+  #waitingCalls = 0;
+  #closing = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  async acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant> {
+    if (this.#closing) throw new WaferError('shutting_down', 'The worker is shutting down; try again in a moment.');
+    signal.throwIfAborted();
+    const lane = this.#lane(version);
+    const ready = findReady(lane);
+    if (ready !== undefined) return this.#grant(lane, ready, false);
+    if (this.#waitingCalls >= this.#options.maxWaiting) {
+      throw new WaferError('overloaded', `${this.#waitingCalls} calls are waiting for an instance; try again in a moment.`);
+    }
+    return this.#wait(lane, signal);
+  }
+
+  keepWarm(version: FunctionVersion): void {
+    const lane = this.#lane(version);
+    const missing = version.config.minInstances - lane.instances.size - lane.starting;
+    for (let count = 0; count < missing && this.#makeRoom(lane); count++) this.#start(lane);
+  }
+
+  instances(): Instance[] {
+    return [...this.#lanes.values()].flatMap((lane) => [...lane.instances]);
+  }
+
+  waiting(): number {
+    return this.#waitingCalls;
+  }
+
+  async retire(functionName: string): Promise<void> {
+    const mine = this.instances().filter((one) => one.version.functionName === functionName);
+    await Promise.all(mine.map((one) => one.retire()));
+  }
+
+  async close(signal: AbortSignal): Promise<void> {
+    this.#closing = true;
+    for (const lane of this.#lanes.values()) {
+      for (const waiter of [...lane.waiting]) waiter.fail(new WaferError('shutting_down', 'The worker is shutting down.'));
+    }
+    const instances = this.instances();
+    const cut = () => instances.forEach((one) => void one.end('killed'));
+    signal.addEventListener('abort', cut, { once: true });
+    if (signal.aborted) cut();
+    await Promise.all(instances.map((one) => one.retire()));
+    signal.removeEventListener('abort', cut);
+  }
+
+  #lane(version: FunctionVersion): Lane {
+    const key = keyOf(version);
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const lane: Lane = { version, instances: new Set(), starting: 0, waiting: [] };
+    this.#lanes.set(key, lane);
+    return lane;
+  }
+
+  #wait(lane: Lane, signal: AbortSignal): Promise<Grant> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        lane.waiting = lane.waiting.filter((one) => one !== waiter);
+        this.#waitingCalls--;
+        signal.removeEventListener('abort', onAbort);
+      };
+      const waiter: Waiter = {
+        settle: (grant) => {
+          leave();
+          resolve(grant);
+        },
+        fail: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const onAbort = () => waiter.fail(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      lane.waiting.push(waiter);
+      this.#waitingCalls++;
+      this.#pump();
+    });
+  }
+
+  /** Gives free room to waiting calls and starts what is missing. Each lane gets one turn a round. */
+  #pump(): void {
+    for (const [key, lane] of [...this.#lanes]) {
+      for (let ready = findReady(lane); ready !== undefined && lane.waiting[0] !== undefined; ready = findReady(lane)) {
+        lane.waiting[0].settle(this.#grant(lane, ready, false));
+      }
+      if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane)) {
+        this.#start(lane);
+      }
+      if (lane.waiting.length > 0) {
+        this.#lanes.delete(key); // to the end of the order: served last next time
+        this.#lanes.set(key, lane);
+      }
+    }
+  }
+
+  #grant(lane: Lane, instance: Instance, started: boolean): Grant {
+    instance.take();
+    let held = true;
+    return {
+      instance,
+      started,
+      release: () => {
+        if (!held) return;
+        held = false;
+        instance.give();
+        if (instance.free > 0) this.#armIdle(lane, instance);
+        this.#pump();
+      },
+    };
+  }
+
+  #start(lane: Lane): void {
+    lane.starting++;
+    this.#options.start(lane.version).then(
+      (instance) => {
+        lane.starting--;
+        this.#adopt(lane, instance);
+      },
+      (error: unknown) => {
+        lane.starting--;
+        // One failed start answers one call: each waiting call gets its own attempt and its own reason.
+        lane.waiting[0]?.fail(error);
+        this.#pump();
+      },
+    );
+  }
+
+  #adopt(lane: Lane, instance: Instance): void {
+    lane.instances.add(instance);
+    void instance.ended.then(() => {
+      lane.instances.delete(instance);
+      if (lane.instances.size + lane.starting + lane.waiting.length === 0) this.#lanes.delete(keyOf(lane.version));
+      this.#pump();
+    });
+    if (this.#closing) return void instance.end('killed');
+    const first = lane.waiting[0];
+    if (first === undefined) this.#armIdle(lane, instance);
+    else first.settle(this.#grant(lane, instance, true));
+    this.#pump();
+  }
+
+  #armIdle(lane: Lane, instance: Instance): void {
+    instance.whenIdleFor(this.#options.idleMs, () => {
+      if (lane.instances.size <= lane.version.config.minInstances) return this.#armIdle(lane, instance);
+      void instance.end('idle');
+    });
+  }
+
+  /** True when one more instance of the lane fits the budget; idle ones of other versions are ended, oldest use first. */
+  #makeRoom(lane: Lane): boolean {
+    const need = lane.version.config.memoryMb;
+    const budget = this.#options.memoryBudgetMb;
+    const used = () =>
+      [...this.#lanes.values()].reduce((sum, one) => sum + (countLive(one) + one.starting) * one.version.config.memoryMb, 0);
+    if (used() === 0) return true; // a version larger than the budget may still run alone
+    while (used() + need > budget) {
+      const victim = this.#leastRecentlyUsed(lane);
+      if (victim === undefined) return false;
+      void victim.end('evicted');
+    }
+    return true;
+  }
+
+  #leastRecentlyUsed(except: Lane): Instance | undefined {
+    const idle = [...this.#lanes.values()]
+      .filter((lane) => lane !== except && countLive(lane) > lane.version.config.minInstances)
+      .flatMap((lane) => [...lane.instances])
+      .filter((instance) => instance.state === 'idle');
+    return idle.sort((a, b) => a.lastUsedAt - b.lastUsedAt)[0];
+  }
+}
+
+const findReady = (lane: Lane): Instance | undefined => {
+  // Newest use first: the least used ones get old and end.
+  const ready = [...lane.instances].filter((instance) => instance.free > 0);
+  return ready.sort((a, b) => b.lastUsedAt - a.lastUsedAt)[0];
+};
+
+const countLive = (lane: Lane): number => [...lane.instances].filter((instance) => instance.state !== 'ending').length;
