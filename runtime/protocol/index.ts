@@ -1,0 +1,17 @@
+export { openRuntime } from './connection.ts';
+export { LIMITS, PROTOCOL_VERSION } from './frames.ts';
+export {
+  type CallErrorCode,
+  type InitErrorCode,
+  type InitResult,
+  type InitSettings,
+  type ReadyInfo,
+  type RuntimeCall,
+  type RuntimeCallHead,
+  type RuntimeConnection,
+  type RuntimeEnd,
+  type RuntimeFailure,
+  RuntimeGoneError,
+  type RuntimeOptions,
+  type RuntimeResult,
+} from './types.ts';
