@@ -1,0 +1,91 @@
+/**
+ * The strict check that citty leaves out: it takes unknown flags, missing values and
+ * left-over arguments silently. Run on the raw arguments before citty parses them.
+ */
+import type { ArgDef, ArgsDef } from 'citty';
+import { WaferError } from '../core/errors.ts';
+import { suggest } from './suggest.ts';
+
+interface Flag {
+  name: string;
+  def: ArgDef;
+}
+
+const aliasesOf = (def: ArgDef): string[] => ('alias' in def && def.alias !== undefined ? [def.alias].flat() : []);
+
+/** `--name` for words, `-n` for letters. */
+const dashed = (name: string) => (name.length === 1 ? `-${name}` : `--${name}`);
+
+function flagTable(args: ArgsDef): Map<string, Flag> {
+  const table = new Map<string, Flag>();
+  for (const [name, def] of Object.entries(args)) {
+    if (def.type === 'positional') continue;
+    for (const key of [name, ...aliasesOf(def)]) table.set(dashed(key), { name, def });
+  }
+  return table;
+}
+
+function unknownFlag(flag: string, command: string, known: string[]): WaferError {
+  const similar = suggest(
+    flag,
+    known.filter((name) => name.startsWith('--')),
+  );
+  return new WaferError('usage', `"wafer ${command}" has no flag ${flag}.`, {
+    hint: similar ? `Did you mean ${similar}?` : `"wafer ${command} --help" lists its flags.`,
+  });
+}
+
+/** A value may not look like a flag, so that a forgotten value does not swallow the next flag. */
+const looksLikeFlag = (token: string) => /^-{1,2}[A-Za-z]/.test(token);
+
+function checkValue(flag: string, { def }: Flag, value: string | undefined): void {
+  if (value === undefined || looksLikeFlag(value)) {
+    const hint = value === undefined ? {} : { hint: `If ${value} is the value, write ${flag}=${value}.` };
+    throw new WaferError('usage', `${flag} needs a value.`, hint);
+  }
+  checkOption(flag, def, value);
+}
+
+function checkOption(flag: string, def: ArgDef, value: string): void {
+  if (def.type !== 'enum' || def.options === undefined || def.options.includes(value)) return;
+  const similar = suggest(value, def.options);
+  throw new WaferError('usage', `${flag} can not be "${value}"; it is one of ${def.options.join(', ')}.`, {
+    ...(similar === null ? {} : { hint: `Did you mean ${similar}?` }),
+  });
+}
+
+function checkPositionals(command: string, args: ArgsDef, given: string[]): void {
+  const wanted = Object.entries(args).filter(([, def]) => def.type === 'positional');
+  const missing = wanted.slice(given.length).find(([, def]) => def.required !== false && def.default === undefined);
+  const hint = `"wafer ${command} --help" shows how to use it.`;
+  if (missing) throw new WaferError('usage', `"wafer ${command}" needs ${missing[0].toUpperCase()}.`, { hint });
+  const extra = given[wanted.length];
+  if (extra !== undefined) {
+    throw new WaferError('usage', `"wafer ${command}" does not take the argument "${extra}".`, { hint });
+  }
+}
+
+/** @throws WaferError `usage` for an unknown flag, a missing or impossible value, a missing or left-over argument */
+export function checkArguments(command: string, args: ArgsDef, rawArgs: readonly string[]): void {
+  const table = flagTable(args);
+  const positionals: string[] = [];
+  for (let index = 0; index < rawArgs.length; index++) {
+    const token = rawArgs[index] ?? '';
+    if (token === '--') {
+      positionals.push(...rawArgs.slice(index + 1));
+      break;
+    }
+    if (!token.startsWith('-') || token === '-') {
+      positionals.push(token);
+      continue;
+    }
+    const [flag = '', inline] = token.split(/=(.*)/s);
+    const found = table.get(flag);
+    if (found === undefined) throw unknownFlag(flag, command, [...table.keys(), '--help']);
+    if (found.def.type === 'boolean') {
+      if (inline !== undefined) throw new WaferError('usage', `${flag} takes no value.`);
+    } else if (inline === undefined) checkValue(flag, found, rawArgs[++index]);
+    else checkOption(flag, found.def, inline);
+  }
+  checkPositionals(command, args, positionals);
+}

@@ -1,0 +1,56 @@
+/** What a command is. Each lives in its own file in `commands/` and is loaded only when it is called. */
+import { type ArgsDef, defineCommand, type ParsedArgs, runCommand } from 'citty';
+import { checkArguments } from './arguments.ts';
+import type { Ui } from './ui.ts';
+
+/** What every command gets: the terminal, the environment, where it was called. */
+export interface CliContext {
+  ui: Ui;
+  env: Record<string, string | undefined>;
+  cwd: string;
+}
+
+interface CommandSpec<T extends ArgsDef> {
+  name: string;
+  /** One or more sentences below the usage line. */
+  about: string;
+  args: T;
+  examples: readonly (readonly [line: string, meaning: string])[];
+  /** A number is the exit code; anything else means 0. */
+  run(args: ParsedArgs<T>, context: CliContext): Promise<unknown>;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly about: string;
+  readonly args: ArgsDef;
+  readonly examples: CommandSpec<ArgsDef>['examples'];
+  /** @throws WaferError `usage` before anything is done */
+  run(rawArgs: string[], context: CliContext): Promise<number>;
+}
+
+export function command<const T extends ArgsDef>(spec: CommandSpec<T>): Command {
+  const parsed = defineCommand<T>({
+    args: spec.args,
+    run: ({ args, data }) => spec.run(args, data as CliContext),
+  });
+  return {
+    name: spec.name,
+    about: spec.about,
+    args: spec.args,
+    examples: spec.examples,
+    run: async (rawArgs, context) => {
+      checkArguments(spec.name, spec.args, rawArgs);
+      const { result } = await runCommand(parsed, { rawArgs, data: context });
+      return typeof result === 'number' ? result : 0;
+    },
+  };
+}
+
+export const jsonFlag = {
+  json: { type: 'boolean', description: 'Print JSON for programs' },
+} as const satisfies ArgsDef;
+
+export const nameArgument = {
+  name: { type: 'positional', description: 'Name of the function', required: true },
+} as const satisfies ArgsDef;

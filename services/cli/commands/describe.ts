@@ -1,0 +1,45 @@
+import type { FunctionVersion } from '../../core/functions/types.ts';
+import { createClient } from '../client.ts';
+import { command, jsonFlag, nameArgument } from '../command.ts';
+import { formatAge, formatBytes, formatMs, shortDigest } from '../format.ts';
+import { callLines } from '../how-to-call.ts';
+
+function settings({ config, image, base, codeBytes, addedBytes }: FunctionVersion): [string, string][] {
+  const entry = config.runtime === 'http' ? config.command.join(' ') : config.handler;
+  return [
+    ['Runtime', `${config.runtime} on ${base}`],
+    [config.runtime === 'http' ? 'Command' : 'Handler', entry],
+    ['Image', shortDigest(image)],
+    ['Size', `${formatBytes(codeBytes)} of files, ${formatBytes(addedBytes)} added to the store`],
+    ['Time limit', formatMs(config.timeoutMs)],
+    ['Memory', `${config.memoryMb} MiB, /tmp ${config.tmpMb} MiB`],
+    ['Concurrency', `${config.concurrency} per instance, at least ${config.minInstances} kept`],
+    ['Environment', Object.keys(config.env).sort().join(', ') || '(none)'],
+  ];
+}
+
+export default command({
+  name: 'describe',
+  about: 'Shows one function: its aliases, and the settings of its live version.',
+  args: { ...nameArgument, ...jsonFlag },
+  examples: [
+    ['wafer describe hello', 'what is live, and how to call it'],
+    ['wafer describe hello --json', 'the whole record'],
+  ],
+  run: async ({ name, json }, { ui, env }) => {
+    const client = createClient(env);
+    const detail = await client.describe(name);
+    if (json) return ui.json(detail);
+    const now = Date.now();
+    const aliases = Object.entries(detail.aliases).map(([alias, version]) => `${alias} → v${version}`);
+    ui.pairs([
+      ['Name', ui.paint('bold', detail.name)],
+      ['Aliases', aliases.join(', ')],
+      ['Latest', `v${detail.latest}`],
+      ['Created', `${formatAge(detail.createdAt, now)} ago`],
+      ...settings(detail.live),
+    ]);
+    ui.out();
+    for (const line of callLines(client, detail.name, detail.live.config.runtime)) ui.out(line);
+  },
+});

@@ -1,0 +1,20 @@
+interface Context {
+  invocationId: string;
+  functionName: string;
+  version: number;
+  deadlineMs: number;
+  attempt: number;
+  signal: AbortSignal;
+}
+
+interface Greeting {
+  greeting: string;
+  invocation: string;
+}
+
+/** `event` is the JSON of the call; what is returned goes back as JSON. Output goes to the log. */
+export async function handler(event: { name?: string }, context: Context): Promise<Greeting> {
+  const name = event.name ?? 'world';
+  console.log(`greeting ${name} as ${context.functionName} v${context.version}`);
+  return { greeting: `Hello, ${name}!`, invocation: context.invocationId };
+}
