@@ -3,14 +3,16 @@
  * start that fails closes what it had opened.
  */
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
 import { SandboxError } from '../runtime/sandbox/index.ts';
 import { buildApp } from './api/app.ts';
-import { listen } from './api/server.ts';
+import { listenError, startServer } from './api/server.ts';
 import { loadAdminKey } from './core/auth/admin-key.ts';
 import { type Config, dataPaths } from './core/config.ts';
+import { lockDataDir } from './core/data-lock.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
 import { createLogStore } from './core/invocations/logs.ts';
@@ -53,6 +55,9 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
   try {
     refuseRoot();
     await makeDataDir(config.dataDir);
+    await assertPortFree(config);
+    const lock = await lockDataDir(dataPaths(config.dataDir).lock);
+    opened.push(() => lock.release());
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
     onProgress('Sandbox engine');
@@ -68,11 +73,11 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const telemetry = createTelemetry();
     const { dispatcher, deployer, images } = worker;
     const ready = () => readiness(connection, worker);
-    const app = await buildApp({ functions, deployer, dispatcher, images, invocations, logs, telemetry, log, ready, adminKey, version: packageVersion() });
-    const { url } = await listen(app, config);
-    opened.push(() => app.close());
+    const app = buildApp({ functions, deployer, dispatcher, images, invocations, logs, telemetry, log, ready, adminKey, version: packageVersion() });
+    const server = await startServer(app, config);
+    opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
-    return { url, adminKey, close, engine: worker.engine() };
+    return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
     await close();
     throw explainStart(error);
@@ -94,6 +99,16 @@ async function makeDataDir(dir: string): Promise<void> {
     if (isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
     throw new WaferError('usage', `The data directory ${dir} can not be used: ${(cause as Error).message}`, { cause, hint: 'Set WAFER_DATA to a directory of this user.' });
   }
+}
+
+/** Said before minutes of preparation; the real listen, later, is what counts. */
+async function assertPortFree({ host, port }: Config): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve)).catch((cause: unknown) => {
+    throw listenError(cause, { host, port });
+  });
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 async function openRedis(config: Config, log: Log, opened: (() => Promise<unknown>)[]): Promise<RedisConnection> {

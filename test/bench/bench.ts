@@ -1,0 +1,85 @@
+/**
+ * `npm run bench`: cold and warm calls through the HTTP API next to a bare `node` start
+ * and a bare fastify echo, interleaved in one run, and what each further deploy adds to
+ * the store. Prints a table and one JSON line. Times are of this machine in this run:
+ * compare the ratios.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { fastify } from 'fastify';
+import { startTestPlatform, TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
+import { type Summary, summarize, timed } from './stats.ts';
+
+const FUNCTIONS = 50;
+const WARM = 400;
+const MAX_ADDED = 64 * 1024;
+
+const handler = (number: number) => `export const handler = (event) => ({ echo: event, from: ${number} });\n`;
+const name = (number: number) => `bench-${number}`;
+
+async function bareNode(): Promise<void> {
+  const child = spawn(process.execPath, ['-e', '0'], { env: { PATH: '/usr/bin:/bin' }, stdio: 'ignore' });
+  await once(child, 'close');
+}
+
+async function post(url: string, headers: Record<string, string> = {}): Promise<void> {
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"n":1}' });
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
+}
+
+/** Bytes on disk (blocks, not lengths) of the whole store; unreadable folders of base images do not change. */
+function storeBytes(): number {
+  const script = `du -s --block-size=1 '${join(TEST_DATA, 'store')}' 2>/dev/null | cut -f1`;
+  return Number(execFileSync('sh', ['-c', script], { encoding: 'utf8' }));
+}
+
+async function measure(wafer: TestPlatform, echoUrl: string) {
+  const samples: Record<string, number[]> = { 'bare node start': [], 'cold call': [], 'bare fastify echo': [], 'warm call': [] };
+  const added: number[] = [];
+  const key = { authorization: `Bearer ${wafer.key}` };
+  const urlOf = (number: number) => `${wafer.url}/v1/functions/${name(number)}/invoke`;
+  const take = async (row: string, work: () => Promise<unknown>) => void samples[row]?.push(await timed(work));
+  for (let number = 1; number <= FUNCTIONS; number++) {
+    const before = storeBytes();
+    await wafer.deploy(name(number), { 'index.mjs': handler(number) });
+    if (number > 1) added.push(storeBytes() - before);
+    await take('bare node start', bareNode);
+    await take('cold call', () => post(urlOf(number), key));
+  }
+  for (let round = 0; round < WARM; round++) {
+    await take('bare fastify echo', () => post(echoUrl));
+    await take('warm call', () => post(urlOf(FUNCTIONS), key));
+  }
+  return { rows: Object.fromEntries(Object.entries(samples).map(([row, values]) => [row, summarize(values)])), added };
+}
+
+function print(rows: Record<string, Summary>, added: number[]): void {
+  const cell = (value: number) => value.toFixed(2).padStart(9);
+  console.log(`\n${''.padEnd(20)}${['n', 'min', 'p50', 'p99'].map((head) => head.padStart(9)).join('')}   (ms)`);
+  for (const [row, { n, min, p50, p99 }] of Object.entries(rows)) console.log(`${row.padEnd(20)}${String(n).padStart(9)}${cell(min)}${cell(p50)}${cell(p99)}`);
+  const ratio = (a: string, b: string) => ((rows[a]?.p50 ?? 0) / (rows[b]?.p50 ?? 1)).toFixed(2);
+  console.log(`\ncold call / bare node start    ${ratio('cold call', 'bare node start')} x (p50)`);
+  console.log(`warm call / bare fastify echo  ${ratio('warm call', 'bare fastify echo')} x (p50)`);
+  const bytes = summarize(added);
+  console.log(`bytes on disk added by deploys 2 to ${FUNCTIONS}: p50 ${bytes.p50}, largest ${Math.max(...added)} (limit ${MAX_ADDED})`);
+}
+
+const echo = fastify();
+echo.post('/', async (request) => request.body);
+const echoUrl = await echo.listen({ port: 0, host: '127.0.0.1' });
+const load = loadavg()[0] ?? 0;
+const wafer = await startTestPlatform({ WAFER_LOG_LEVEL: 'error' });
+try {
+  const { rows, added } = await measure(wafer, echoUrl);
+  print(rows, added);
+  const host = { node: process.version, load: { before: load, after: loadavg()[0] } };
+  console.log(JSON.stringify({ rows, added: { each: added, limit: MAX_ADDED }, host }));
+  if (Math.max(...added) >= MAX_ADDED) process.exitCode = 1;
+} finally {
+  for (let number = 1; number <= FUNCTIONS; number++) await wafer.remove(name(number));
+  await wafer.stop();
+  await echo.close();
+}

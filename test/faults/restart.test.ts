@@ -1,0 +1,66 @@
+/** What a crash of the platform or of a part of it leaves behind: nothing lost, nothing orphaned. */
+import { readFile } from 'node:fs/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+
+const CODE = { 'index.mjs': 'export const handler = async (event) => { if (event?.hold) await new Promise((r) => setTimeout(r, event.hold)); return process.pid; };' };
+
+let wafer: TestPlatform | undefined;
+afterEach(() => wafer?.stop());
+
+const mountCount = async () => (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').length;
+
+describe('wafer up', () => {
+  it('killed with SIGKILL and started again has lost no function, version or alias and left no process or mount', async () => {
+    wafer = await startTestPlatform();
+    const mounts = await mountCount();
+    const first = await wafer.deploy('survivor', CODE);
+    await wafer.deploy('survivor', { 'index.mjs': 'export const handler = () => "second";' });
+    const alias = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ version: first.number }) };
+    expect((await wafer.fetch('/v1/functions/survivor/aliases/stable', alias)).status).toBe(200);
+    const before = await (await wafer.fetch('/v1/functions/survivor')).json();
+    await wafer.invoke('survivor', {});
+    const held = wafer.invoke('survivor', { hold: 60_000 }, '?alias=stable').catch(() => null);
+    const tree = await until('the held call runs', async () => {
+      const now = await processTree((wafer as TestPlatform).pid);
+      return now.filter((one) => one.command === 'node').length >= 3 && now;
+    });
+    await wafer.kill();
+    await held;
+    const pids = new Set(tree.map((one) => one.pid));
+    await until('every process of the tree is gone', async () => !(await hostProcesses()).some((one) => pids.has(one.pid)));
+    expect(await mountCount()).toBe(mounts);
+    wafer = await startTestPlatform();
+    expect(await (await wafer.fetch('/v1/functions/survivor')).json()).toEqual(before);
+    expect((await wafer.invoke('survivor', {})).body).toBe('second');
+    expect((await wafer.invoke('survivor', {}, '?alias=stable')).status).toBe(200);
+    await wafer.remove('survivor');
+  });
+
+  it('starts a new engine when the engine dies, and calls work again', async () => {
+    wafer = await startTestPlatform();
+    await wafer.deploy('engineless', CODE);
+    await wafer.invoke('engineless', {});
+    const engine = (await processTree(wafer.pid)).find((one) => one.command.startsWith('wafer-engine') && one.ppid === wafer?.pid);
+    expect(engine).toBeDefined();
+    process.kill(engine?.pid ?? 0, 'SIGKILL');
+    await until('a call works', async () => (await (wafer as TestPlatform).invoke('engineless', {})).status === 200);
+    await wafer.remove('engineless');
+  });
+
+  it('says in one line that the port is in use, with the fix, and ends with status 4', async () => {
+    wafer = await startTestPlatform();
+    const { port } = new URL(wafer.url);
+    const second = await startTestPlatform({ WAFER_PORT: port, WAFER_DATA: `${process.env['HOME']}/.local/share/wafer-test-second` }).catch((error: Error) => error.message);
+    expect(second).toMatch(/port.*in use/i);
+    expect(second).toMatch(/WAFER_PORT/);
+    expect(second).toMatch(/\(4\)/);
+  });
+
+  it('refuses a second platform on the same data directory', async () => {
+    wafer = await startTestPlatform();
+    const second = await startTestPlatform().catch((error: Error) => error.message);
+    expect(second).toMatch(/\(4\)/);
+    expect(second).toMatch(/uses this data directory|already|in use/i);
+  });
+});
