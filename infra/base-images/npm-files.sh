@@ -27,7 +27,9 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-[ -n "$package" ] && [ -n "$version" ] && [ -n "$integrity" ] || die "--package, --version and --integrity are needed"
+for needed in "$package" "$version" "$integrity"; do
+  [ -n "$needed" ] || die "--package, --version and --integrity are needed"
+done
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -21,7 +21,7 @@ grep -q "^$(id -un):" /etc/subuid 2>/dev/null ||
 # directory; its name carries our process id so that a later run knows whose it was.
 scratch_parent=/var/tmp
 [ -w "$scratch_parent" ] || scratch_parent=/tmp
-readonly prefix=$scratch_parent/wafer-debian12-$(id -u)
+prefix=$scratch_parent/wafer-debian12-$(id -u)
 remove_scratch() { # what mmdebstrap left there belongs to subordinate ids
   find "$1" -mindepth 1 -maxdepth 1 ! -user "$(id -u)" -exec mmdebstrap --unshare-helper rm -rf {} + 2>/dev/null || true
   rm -rf "$1" 2>/dev/null || true
@@ -43,7 +43,7 @@ bash "$here/../apt-host.sh" conf >"$scratch/host.conf"
 # Host settings hold while building and are taken out again; the empty file stays, so that a
 # build sandbox can bind the host's settings over it. passwd gets the function's user, so that
 # programs that ask for their name and home find one.
-# shellcheck disable=SC2016  # $1 is the hook's: the root directory
+# shellcheck disable=SC2016,SC2054  # $1 is the hook's, the root directory; commas are mmdebstrap's
 options=(
   --mode=unshare --variant=apt --format=tar
   --include=ca-certificates,usr-is-merged

@@ -1,0 +1,10 @@
+#!/bin/bash
+# npm run bench: set up and build as `npm start` does, then measure (test/bench).
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=app.sh
+. "$SRC/infra/app.sh"
+
+prepare_app run
+exec bash "$SRC/infra/enter.sh" node_modules/.bin/tsx test/bench/main.ts "$@"
