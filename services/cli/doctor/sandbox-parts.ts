@@ -53,7 +53,12 @@ const NETFILTER = `
 ip link set lo up
 ip route add local default dev lo
 nft -f - <<'END'
-table ip wafer { chain out { type nat hook output priority -100; tcp dport 1-65535 redirect to :9 } }
+table ip wafer {
+  chain out {
+    type nat hook output priority -100; policy accept;
+    meta l4proto tcp redirect to :9
+  }
+}
 END
 `;
 

@@ -8,7 +8,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export interface ShellResult {
   ok: boolean;
   stdout: string;
-  /** The last line of stderr: why it failed. */
+  /** Why it failed: the line of stderr that says "error", else the last one. */
   reason: string;
 }
 
@@ -18,7 +18,8 @@ export function runProgram(argv: readonly string[], env: Record<string, string> 
   return new Promise((resolve) => {
     const options = { timeout: TIMEOUT_MS, env: { PATH, LC_ALL: 'C', ...env }, cwd: '/' };
     execFile(file, args, options, (error, stdout, stderr) => {
-      const reason = stderr.trim().split('\n').at(-1) || (error === null ? '' : error.message);
+      const lines = stderr.trim().split('\n');
+      const reason = lines.find((line) => /error/i.test(line)) || lines.at(-1) || (error?.message ?? '');
       resolve({ ok: error === null, stdout: stdout.trim(), reason });
     }).stdin?.end();
   });

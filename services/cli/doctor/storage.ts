@@ -92,19 +92,20 @@ export async function probeDataDir({ dataDir, subject }: ProbeContext): Promise<
   }
 }
 
-export async function probeEngine({ root }: ProbeContext): Promise<ProbeResult> {
+/** Started as root, the platform runs from a copy in the home of its user. */
+export async function probeEngine({ root, subject }: ProbeContext): Promise<ProbeResult> {
   const { ok, fail } = verdicts({ id: 'engine', title: 'Engine', meaning: 'the native program that makes sandboxes' });
-  const path = join(root, 'runtime', 'engine', 'build', 'wafer-engine');
-  try {
-    await access(path, constants.X_OK);
-    return ok('built');
-  } catch {
-    return fail(
-      'not built',
-      '"wafer up" can not start',
-      `make -C ${join(root, 'runtime', 'engine')}   (needs gcc, make, libseccomp-dev)`,
+  const folders = [root, ...(subject.prefix.length > 0 ? [join(subject.home, 'app')] : [])];
+  for (const folder of folders) {
+    const path = join(folder, 'runtime', 'engine', 'build', 'wafer-engine');
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
     );
+    if (found) return ok('built');
   }
+  const fix = `make -C ${join(root, 'runtime', 'engine')}   (needs gcc, make, libseccomp-dev)`;
+  return fail('not built', '"wafer up" can not start', fix);
 }
 
 const BASES = ['debian12', 'node24', 'python3.11'] as const;

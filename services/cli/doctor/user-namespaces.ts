@@ -54,7 +54,10 @@ export function parseRanges(text: string, subject: Pick<Subject, 'name' | 'uid'>
     .filter(({ first, count }) => first > 0 && count > 0);
 }
 
-const WANTED_IDS = 65_536;
+const largest = (ranges: Range[]): Range | undefined => ranges.sort((a, b) => b.count - a.count)[0];
+
+/** The engine takes the largest range: one block for the files of images, the rest for sandboxes, one id each. */
+const WANTED_IDS = 8_192;
 
 export async function probeSubordinateIds({ subject }: ProbeContext): Promise<ProbeResult> {
   const { ok, warn } = verdicts({
@@ -72,11 +75,11 @@ export async function probeSubordinateIds({ subject }: ProbeContext): Promise<Pr
     ['/etc/subuid', '--add-subuids'],
     ['/etc/subgid', '--add-subgids'],
   ] as const) {
-    const size = parseRanges((await readKernelFile(file)) ?? '', subject).reduce((sum, range) => sum + range.count, 0);
+    const size = largest(parseRanges((await readKernelFile(file)) ?? '', subject))?.count ?? 0;
     if (size >= WANTED_IDS) continue;
     const found = size === 0 ? `${subject.name} has no range in ${file}` : `only ${size} ids in ${file}`;
     return warn(found, cost, `sudo usermod ${flag} 100000-165535 ${subject.name}   (or another free range)`);
   }
-  const [range] = parseRanges((await readKernelFile('/etc/subuid')) ?? '', subject);
+  const range = largest(parseRanges((await readKernelFile('/etc/subuid')) ?? '', subject));
   return ok(`${range?.count ?? 0} from ${range?.first ?? 0} for ${subject.name}`);
 }
