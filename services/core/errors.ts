@@ -26,6 +26,7 @@ export const ERRORS = {
   invalid_archive: spec(400, 2, 'The archive is not acceptable'),
   archive_too_large: spec(413, 2, 'The archive is too large'),
   payload_too_large: spec(413, 2, 'The request body is too large'),
+  request_timeout: spec(408, 3, 'The request did not arrive in time'),
   unsupported_media_type: spec(415, 2, 'The content type is not supported'),
   unknown_runtime: spec(400, 2, 'The runtime is not known'),
   missing_handler: spec(400, 2, 'The handler file is missing'),

@@ -1,0 +1,90 @@
+/** The whole HTTP service, in the order in which it is put together. Knows core's interfaces only. */
+import type { FastifyInstance } from 'fastify';
+import { WaferError } from '../core/errors.ts';
+import type { ApiDeps } from './deps.ts';
+import { createKeyCheck, requireKey } from './http/auth.ts';
+import { refuseEncoding } from './http/body.ts';
+import { type App, createServer } from './http/create-server.ts';
+import { createRouteMissing } from './http/methods.ts';
+import { sendProblem } from './http/problem.ts';
+import { createSlowClientGuard } from './http/slow-clients.ts';
+import { API_LIMITS, type ApiLimits } from './limits.ts';
+import { createRequestMetrics } from './metrics.ts';
+import { registerOpenApi } from './openapi/register.ts';
+import { deployRoutes } from './routes/deploy.ts';
+import { functionRoutes } from './routes/functions.ts';
+import { homeRoutes } from './routes/home.ts';
+import { httpFunctionRoutes } from './routes/http-function.ts';
+import { invocationRoutes } from './routes/invocations.ts';
+import { invokeRoutes } from './routes/invoke.ts';
+import { logRoutes } from './routes/logs.ts';
+import { platformRoutes } from './routes/platform.ts';
+
+/** `close()` lets calls in flight finish, refuses new ones, and ends streams that follow a log. */
+export function buildApp(deps: ApiDeps): FastifyInstance {
+  const limits: ApiLimits = { ...API_LIMITS, ...deps.limits };
+  const stopping = new AbortController();
+  const app = createServer(deps, limits);
+  addHooks(app, deps, limits, stopping);
+  addErrors(app);
+  const routes = async (scope: App) => {
+    homeRoutes(scope, deps.version);
+    functionRoutes(scope, deps);
+    scope.register((inner) => deployRoutes(inner, deps, limits));
+    scope.register((inner) => invokeRoutes(inner, deps, limits));
+    scope.register((inner) => httpFunctionRoutes(inner, deps, limits));
+    invocationRoutes(scope, deps);
+    logRoutes(scope, deps, limits, stopping.signal);
+    platformRoutes(scope, deps);
+  };
+  app.register(async (scope) => {
+    await registerOpenApi(scope as unknown as FastifyInstance, deps.version);
+    await routes(scope);
+  });
+  return app as unknown as FastifyInstance;
+}
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cache-control': 'no-store',
+};
+
+/** On every request, before anything else, in this order. A function's own answer carries only its own headers. */
+function addHooks(app: App, deps: ApiDeps, limits: ApiLimits, stopping: AbortController): void {
+  const guard = createSlowClientGuard(limits, deps.log);
+  const metrics = createRequestMetrics(deps.telemetry.registry);
+  const check = createKeyCheck(deps.adminKey);
+  app.addHook('onRequest', async (request, reply) => {
+    const { config, url } = request.routeOptions;
+    const begun = performance.now();
+    guard.watch(request.raw, reply.raw, config.rawBody === true);
+    reply.raw.once('close', () => {
+      const status = reply.raw.writableFinished ? reply.raw.statusCode : 499;
+      metrics.observe(request.method, url ?? 'none', status, (performance.now() - begun) / 1000);
+    });
+    reply.headers(SECURITY_HEADERS);
+    if (stopping.signal.aborted) throw new WaferError('shutting_down', 'Wafer is stopping and takes no more requests.');
+    requireKey(check, request);
+    if (config.rawBody !== true) refuseEncoding(request.headers['content-encoding']);
+  });
+  app.addHook('preClose', async () => stopping.abort());
+  app.addHook('onClose', async () => guard.close());
+}
+
+function addErrors(app: App): void {
+  const routeMissing = createRouteMissing(app as unknown as FastifyInstance);
+  app.setErrorHandler((error, request, reply) => {
+    if (error instanceof WaferError && error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
+    return sendProblem(error, request, reply);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const { error, allow } = routeMissing(request);
+    if (allow !== '') reply.header('allow', allow);
+    return sendProblem(error, request, reply);
+  });
+  app.removeContentTypeParser('text/plain');
+}

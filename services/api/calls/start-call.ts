@@ -1,0 +1,40 @@
+/** Every call begins here: one dispatch, one record. */
+import type { FunctionVersion } from '../../core/functions/types.ts';
+import type { CallReply, CallRequest, InvocationRecord, Outcome, Receipt } from '../../core/invocations/types.ts';
+import type { ApiDeps } from '../deps.ts';
+
+type CallDeps = Pick<ApiDeps, 'dispatcher' | 'invocations'>;
+
+export interface CallStart {
+  id: string;
+  trigger: InvocationRecord['trigger'];
+  version: FunctionVersion;
+  request: CallRequest;
+  signal: AbortSignal;
+}
+
+/**
+ * Resolves when the head of the answer is there. The record is written behind it.
+ * A call that the platform refuses was never accepted and leaves no record; its error is in the platform's log.
+ * @throws WaferError as `Dispatcher.call`
+ */
+export async function startCall(deps: CallDeps, start: CallStart): Promise<CallReply> {
+  const { id, version, request, signal } = start;
+  const startedAt = Date.now();
+  const clock = performance.now();
+  const write = (outcome: Outcome, receipt: Receipt | null, bytesOut: number) => {
+    const durationMs = Math.round((performance.now() - clock) * 1000) / 1000;
+    const { functionName, number } = version;
+    const about = { id, functionName, version: number, trigger: start.trigger, startedAt, durationMs };
+    // Only takes it; it is written in its own time.
+    deps.invocations.record({ ...about, outcome, receipt, bytesOut });
+  };
+  try {
+    const reply = await deps.dispatcher.call({ invocationId: id, version, request, attempt: 1, signal });
+    void reply.done.then((end) => write(end.outcome, end.receipt, end.bytesOut));
+    return reply;
+  } catch (error) {
+    if (signal.aborted) write({ kind: 'cancelled', message: 'The caller went away before the call began.' }, null, 0);
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+/** Everything the API is given. It reaches functions, images and sandboxes only through these. */
+import type { Registry } from 'prom-client';
+import type { Deployer, FunctionStore } from '../core/functions/types.ts';
+import type { ImageStore } from '../core/images/types.ts';
+import type { LogStore } from '../core/invocations/logs.ts';
+import type { InvocationStore } from '../core/invocations/records.ts';
+import type { Dispatcher } from '../core/invocations/types.ts';
+import type { Log } from '../core/log.ts';
+import type { ApiLimits } from './limits.ts';
+
+export interface ReadyCheck {
+  name: string;
+  ok: boolean;
+  /** One sentence when it is not. */
+  message?: string;
+}
+
+export interface Readiness {
+  ok: boolean;
+  checks: ReadyCheck[];
+}
+
+export interface ApiDeps {
+  functions: FunctionStore;
+  deployer: Deployer;
+  dispatcher: Dispatcher;
+  images: Pick<ImageStore, 'list' | 'usage'>;
+  invocations: Pick<InvocationStore, 'record' | 'get' | 'list'>;
+  logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
+  /** The API adds its own metrics to it and serves it whole. */
+  telemetry: { registry: Registry };
+  log: Log;
+  /** Must answer within a moment also when a part is down. */
+  ready: () => Promise<Readiness>;
+  adminKey: string;
+  /** Shown to clients. */
+  version: string;
+  limits?: Partial<ApiLimits>;
+}

@@ -1,0 +1,43 @@
+/** One key opens everything; what is open without it says so in its route config. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { WaferError } from '../../core/errors.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Served without a key. */
+    open?: boolean;
+    /** The body goes on as it came; content encodings are the function's business. */
+    rawBody?: boolean;
+    /** Only for the OpenAPI document: a body that is not validated by its schema. */
+    bodyDocs?: object;
+  }
+}
+
+const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+
+/** Compares digests, so neither length nor content of the key shows in the time it takes. */
+export function createKeyCheck(adminKey: string): (authorization: string | undefined) => boolean {
+  const expected = sha256(adminKey);
+  return (authorization) => {
+    const given = BEARER.exec(authorization ?? '')?.[1];
+    return timingSafeEqual(sha256(given ?? ''), expected) && given !== undefined;
+  };
+}
+
+/** Also for paths that do not exist: without a key nothing can be found out. */
+export function requireKey(check: ReturnType<typeof createKeyCheck>, request: FastifyRequest): void {
+  if (isOpen(request) || check(request.headers.authorization)) return;
+  throw new WaferError('unauthorized', 'This needs the header "Authorization: Bearer <key>" with a valid key.', {
+    hint: 'The admin key is in admin.key in the data directory of the platform ($WAFER_DATA).',
+  });
+}
+
+/** The pages of the API browser are registered by a plugin, so they are told by their route's pattern. */
+function isOpen({ routeOptions }: FastifyRequest): boolean {
+  if (routeOptions.config.open === true) return true;
+  const pattern = routeOptions.url ?? '';
+  return pattern === '/docs' || pattern.startsWith('/docs/');
+}

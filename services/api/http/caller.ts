@@ -1,0 +1,13 @@
+import type { FastifyReply } from 'fastify';
+
+/** Aborts when the caller goes away before its answer is out. */
+export function callerSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  const { raw } = reply;
+  const leave = () => {
+    if (!raw.writableFinished) gone.abort(new Error('the caller went away'));
+  };
+  if (raw.destroyed) leave();
+  else raw.once('close', leave);
+  return gone.signal;
+}

@@ -1,0 +1,90 @@
+/** One consistent story for the examples of the documentation. */
+export const CONFIG = {
+  runtime: 'node',
+  base: 'node24',
+  handler: 'index.handler',
+  command: [],
+  env: { GREETING: 'Hello' },
+  timeoutMs: 30_000,
+  memoryMb: 256,
+  tmpMb: 64,
+  concurrency: 1,
+  minInstances: 0,
+};
+
+export const FUNCTION = { name: 'hello', createdAt: 1_763_000_000_000, aliases: { live: 3 }, latest: 3 };
+
+export const VERSION = {
+  functionName: 'hello',
+  number: 3,
+  image: `sha256:${'3f'.repeat(32)}`,
+  base: 'node24',
+  config: CONFIG,
+  createdAt: 1_763_000_123_000,
+  codeBytes: 412,
+  addedBytes: 2_301,
+};
+
+export const RECORD = {
+  id: 'inv_01kadr9x3q8m2n7t5v0w4y6z1b',
+  functionName: 'hello',
+  version: 3,
+  trigger: 'invoke',
+  startedAt: 1_763_000_200_000,
+  durationMs: 2.41,
+  outcome: { kind: 'ok' },
+  receipt: {
+    start: 'warm',
+    phases: { queue: 0.05, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 1.9 },
+    instanceId: 'i-4k2m9x7q1p0z',
+  },
+  bytesOut: 27,
+};
+
+export const LINE = {
+  time: 1_763_000_200_001,
+  functionName: 'hello',
+  version: 3,
+  instanceId: 'i-4k2m9x7q1p0z',
+  invocationId: 'inv_01kadr9x3q8m2n7t5v0w4y6z1b',
+  stream: 'stdout',
+  text: 'greeting Ada',
+  cursor: '1763000200001-0',
+};
+
+export const IMAGE = {
+  digest: `sha256:${'3f'.repeat(32)}`,
+  tags: ['hello-3'],
+  bytes: 61_204_301,
+  layers: [
+    {
+      diffId: `sha256:${'a1'.repeat(32)}`,
+      bytes: 61_202_000,
+      createdBy: 'base node24',
+      createdAt: 1_762_000_000_000,
+      sharedBy: 9,
+    },
+    { diffId: `sha256:${'b2'.repeat(32)}`, bytes: 2_301, createdBy: 'code', createdAt: 1_763_000_123_000, sharedBy: 1 },
+  ],
+};
+
+export const INSTANCE = {
+  id: 'i-4k2m9x7q1p0z',
+  functionName: 'hello',
+  version: 3,
+  state: 'idle',
+  pid: 4711,
+  hostUid: 100_007,
+  startedAt: 1_763_000_199_000,
+  calls: 12,
+  inFlight: 0,
+  memoryBytes: 41_943_040,
+};
+
+export const READY = {
+  ok: true,
+  checks: [
+    { name: 'redis', ok: true },
+    { name: 'engine', ok: true },
+  ],
+};

@@ -1,0 +1,52 @@
+/** `/openapi.json` and the browsable page at `/docs`. Register before any route. */
+import fastifySwagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
+import { COMPONENTS } from '../schemas.ts';
+
+const DESCRIPTION = `Serverless functions in rootless, layered, copy-on-write sandboxes.
+
+Every request carries \`Authorization: Bearer <key>\`, also calls of functions at \`/fn/\`; only what is marked as open does not.
+Errors are \`application/problem+json\` with a stable \`code\`. Calls answer with \`X-Wafer-Invocation\` (the id of the
+invocation), \`X-Wafer-Start\` (\`cold\`, \`blank\` or \`warm\`) and \`Server-Timing\` (milliseconds per phase).`;
+
+const TAGS = [
+  { name: 'functions', description: 'Deploy, describe, roll back, remove' },
+  { name: 'calls', description: 'Call a function' },
+  { name: 'invocations', description: 'What was called, how it ended, what it printed' },
+  { name: 'platform', description: 'Images, instances, health' },
+];
+
+export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
+  for (const [name, schema] of Object.entries(COMPONENTS)) app.addSchema({ $id: name, ...schema });
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Wafer', version, description: DESCRIPTION, license: { name: 'Apache-2.0' } },
+      tags: TAGS,
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'The admin key' } } },
+      security: [{ key: [] }],
+    },
+    refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `def-${index}`) },
+    transform: ({ schema, url, route }) => ({ schema: documented(schema, route), url: url.replace(/\*$/, ':path') }),
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    transformStaticCSP: () => DOCS_CSP,
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: false, validatorUrl: null },
+  });
+}
+
+/** Its own scripts and styles only; its style attributes need `unsafe-inline`. */
+const DOCS_CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+
+/** Adds what lives in the route's config: bodies that no schema validates, and that no key is needed. */
+function documented(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
+  const body = config?.bodyDocs;
+  const result: FastifySchema = { ...schema };
+  if (body !== undefined) result.body = body;
+  if (config?.open === true) Object.assign(result, { security: [] });
+  return result;
+}

@@ -1,0 +1,131 @@
+/** `PUT /v1/functions/{name}`: an archive as multipart, or files inline as JSON. */
+import multipart from '@fastify/multipart';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import type { DeploySource } from '../../core/functions/types.ts';
+import type { ApiDeps } from '../deps.ts';
+import { isJsonType } from '../http/body.ts';
+import { callerSignal } from '../http/caller.ts';
+import type { App } from '../http/create-server.ts';
+import type { ApiLimits } from '../limits.ts';
+import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
+import * as examples from '../openapi/examples.ts';
+import { InlineDeploy, NameParams } from '../schemas.ts';
+import { streamBuild } from '../uploads/build-stream.ts';
+import { readUpload } from '../uploads/multipart.ts';
+
+const NDJSON = 'application/x-ndjson';
+
+const bodyDocs = {
+  content: {
+    'multipart/form-data': {
+      schema: {
+        type: 'object',
+        required: ['archive'],
+        description: 'The fields in this order.',
+        properties: {
+          config: {
+            type: 'string',
+            contentMediaType: 'application/json',
+            description: 'Settings as in wafer.json; they win over the one in the archive',
+          },
+          archive: {
+            type: 'string',
+            contentMediaType: 'application/octet-stream',
+            description: 'tar.gz or zip of the folder',
+          },
+        },
+      },
+    },
+    'application/json': {
+      schema: {
+        allOf: [InlineDeploy],
+        examples: [
+          {
+            config: { runtime: 'node', timeoutMs: 5000 },
+            files: { 'index.mjs': 'export const handler = async (event) => ({ hello: event.name });' },
+          },
+        ],
+      },
+    },
+  },
+};
+
+const schema = {
+  tags: ['functions'],
+  operationId: 'deploy',
+  summary: 'Deploy a new version; `live` moves to it',
+  description:
+    'A failed build leaves the old version serving. With `Accept: application/x-ndjson` the build is streamed, one event a line; the last is `deployed` or `failed`.',
+  params: NameParams,
+  body: { content: { 'application/json': { schema: InlineDeploy } } },
+  response: {
+    200: content('The build as it happens (with `Accept: application/x-ndjson`)', { [NDJSON]: ref('BuildEvent') }),
+    201: json('The new version', ref('FunctionVersion'), examples.VERSION),
+    ...problems(
+      ...COMMON,
+      'invalid_name',
+      'invalid_json',
+      'invalid_config',
+      'invalid_archive',
+      'unknown_runtime',
+      'missing_handler',
+      'archive_too_large',
+      'payload_too_large',
+      'unsupported_media_type',
+      'build_failed',
+      'disk_full',
+    ),
+  },
+};
+
+/** In a scope of its own: nothing else takes multipart. */
+export async function deployRoutes(app: App, deps: ApiDeps, limits: ApiLimits): Promise<void> {
+  await app.register(multipart, {
+    // The size of the archive is counted by us: the plugin would cut it silently.
+    limits: {
+      fileSize: Number.POSITIVE_INFINITY,
+      fieldSize: limits.configBytes,
+      files: 1,
+      fields: 1,
+      parts: 2,
+      fieldNameSize: 64,
+    },
+    throwFileSizeLimit: false,
+  });
+  app.put(
+    '/v1/functions/:name',
+    { schema, config: { bodyDocs }, bodyLimit: limits.inlineBytes },
+    async (request, reply) => deploy(deps, limits, request, reply),
+  );
+}
+
+interface DeployParams {
+  Params: Static<typeof NameParams>;
+}
+
+async function deploy(
+  deps: ApiDeps,
+  limits: ApiLimits,
+  request: FastifyRequest<DeployParams>,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const signal = callerSignal(reply);
+  const { name } = request.params;
+  const { source, config } = await readSource(request, limits);
+  const deployRequest = { name, source, signal, ...(config === undefined ? {} : { config }) };
+  if (wantsStream(request)) return streamBuild(deps.deployer, deployRequest, request, reply, limits);
+  const version = await deps.deployer.deploy(deployRequest, () => {});
+  return reply.code(201).header('location', `/v1/functions/${name}`).send(version);
+}
+
+async function readSource(
+  request: FastifyRequest,
+  limits: ApiLimits,
+): Promise<{ source: DeploySource; config?: unknown }> {
+  if (!isJsonType(request.headers['content-type'] ?? '')) return readUpload(request, limits);
+  const { files, config } = request.body as Static<typeof InlineDeploy>;
+  return { source: { kind: 'files', files }, ...(config === undefined ? {} : { config }) };
+}
+
+const wantsStream = ({ headers }: FastifyRequest) => (headers.accept ?? '').toLowerCase().includes(NDJSON);

@@ -1,0 +1,236 @@
+/** What goes in and out, once: validation of requests, static types and OpenAPI. Shapes of answers are those of core. */
+import { type TSchema, Type } from 'typebox';
+import { ERRORS } from '../core/errors.ts';
+import { ConfigFile, NAME_PATTERN, RUNTIMES } from '../core/functions/schema.ts';
+import { PHASES, START_KINDS } from '../core/invocations/types.ts';
+
+const strict = { additionalProperties: false };
+const literals = (values: readonly string[], options: object = {}) =>
+  Type.Unsafe<string>({ type: 'string', enum: [...values], ...options });
+const time = (description: string) => Type.Integer({ description: `${description}, epoch ms` });
+
+// requests
+
+export const NameParams = Type.Object({
+  name: Type.String({ pattern: NAME_PATTERN, description: 'Name of the function' }),
+});
+export const AliasParams = Type.Object({
+  name: Type.String({ pattern: NAME_PATTERN, description: 'Name of the function' }),
+  alias: Type.String({ pattern: NAME_PATTERN, description: 'Name of the alias; `live` is the default one' }),
+});
+export const InvocationParams = Type.Object({
+  id: Type.String({ pattern: '^inv_[0-9a-z]{26}$', description: 'Id of the invocation' }),
+});
+
+export const AliasBody = Type.Object(
+  { version: Type.Integer({ minimum: 1, maximum: 2 ** 31, description: 'Number of the version' }) },
+  strict,
+);
+
+const FileText = Type.Union([
+  Type.String({ description: 'Text of the file' }),
+  Type.Object({ base64: Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$', description: 'Bytes of the file' }) }, strict),
+]);
+/** `config` is checked by the deployer, together with the wafer.json among the files. */
+export const InlineDeploy = Type.Object(
+  {
+    config: Type.Optional(Type.Unknown({ description: 'Settings; they win over a wafer.json among the files' })),
+    files: Type.Record(Type.String(), FileText, {
+      minProperties: 1,
+      maxProperties: 1000,
+      description: 'Path in the folder -> content',
+    }),
+  },
+  strict,
+);
+
+/** Query parameters are text, so numbers are patterns: nothing is coerced, nothing is guessed. */
+const whole = (digits: number, description: string) =>
+  Type.String({ pattern: `^[1-9][0-9]{0,${digits - 1}}$`, description });
+const flag = (description: string) => literals(['true', 'false'], { default: 'false', description });
+
+export const InvokeQuery = Type.Object(
+  {
+    alias: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Alias to call; default `live`' })),
+    version: Type.Optional(whole(9, 'Version to call; not together with `alias`')),
+  },
+  strict,
+);
+
+const OUTCOMES = ['ok', ...Object.keys(ERRORS).slice(Object.keys(ERRORS).indexOf('function_error'))];
+export const InvocationsQuery = Type.Object(
+  {
+    function: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Only calls of this function' })),
+    outcome: Type.Optional(literals(OUTCOMES, { description: 'Only calls that ended so' })),
+    limit: Type.Optional(whole(3, 'Records on a page: 1 to 999, default 50')),
+    cursor: Type.Optional(Type.String({ maxLength: 512, description: '`cursor` of the page before' })),
+  },
+  strict,
+);
+
+const logQuery = {
+  follow: Type.Optional(flag('Go on with new lines until the client leaves')),
+  since: Type.Optional(
+    Type.String({
+      pattern: '^([0-9]{1,15}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,12}(Z|[+-][0-9]{2}:[0-9]{2}))$',
+      description: 'Only lines from this time on: epoch ms, or RFC 3339',
+    }),
+  ),
+  after: Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,15}-[0-9]{1,15}$', description: 'Only lines behind the line with this `cursor`' }),
+  ),
+  limit: Type.Optional(whole(5, 'The newest so many lines: 1 to 99999, default 1000')),
+};
+export const InvocationLogsQuery = Type.Object(logQuery, strict);
+export const FunctionLogsQuery = Type.Object(
+  {
+    ...logQuery,
+    invocation: Type.Optional(Type.String({ pattern: '^inv_[0-9a-z]{26}$', description: 'Only lines of this call' })),
+  },
+  strict,
+);
+
+// answers
+
+const Strings = Type.Record(Type.String(), Type.String());
+
+const Problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: literals(Object.keys(ERRORS), { description: 'Stable; act on this' }),
+    detail: Type.String({ description: 'What failed, where, and why' }),
+    hint: Type.Optional(Type.String({ description: 'What to do about it' })),
+    details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    invocation: Type.Optional(Type.String({ description: 'Id of the invocation, for errors of a call' })),
+  },
+  { description: 'Problem document (RFC 9457)' },
+);
+
+const FunctionConfig = Type.Object({
+  ...Object.fromEntries(
+    Object.entries(ConfigFile.properties).filter(([key]) => !['$schema', 'name', 'env', 'runtime'].includes(key)),
+  ),
+  runtime: literals(RUNTIMES),
+  env: Strings,
+});
+
+const FunctionVersion = Type.Object({
+  functionName: Type.String(),
+  number: Type.Integer({ description: '1, 2, 3, ... per function; never reused' }),
+  image: Type.String({ description: 'Manifest digest of the OCI image that this version is' }),
+  base: Type.String({ description: 'Base image it was built on' }),
+  config: Type.Unsafe({ $ref: 'FunctionConfig#' }),
+  createdAt: time('Time of the deploy'),
+  codeBytes: Type.Integer({ description: "Bytes of the folder's files" }),
+  addedBytes: Type.Integer({ description: 'Bytes this version added to the store' }),
+});
+
+const FunctionRecord = Type.Object({
+  name: Type.String(),
+  createdAt: time('Time of the first deploy'),
+  aliases: Type.Record(Type.String(), Type.Integer(), { description: 'Alias -> number of its version' }),
+  latest: Type.Integer({ description: 'Number of the newest version' }),
+});
+
+const Receipt = Type.Object({
+  start: literals(START_KINDS),
+  phases: Type.Object(Object.fromEntries(PHASES.map((phase) => [phase, Type.Number()])), {
+    description: 'Milliseconds spent in each phase',
+  }),
+  instanceId: Type.String(),
+});
+
+const Outcome = Type.Object({
+  kind: literals(OUTCOMES),
+  message: Type.Optional(Type.String()),
+  errorType: Type.Optional(Type.String()),
+  stack: Type.Optional(Type.String()),
+});
+
+const InvocationRecord = Type.Object({
+  id: Type.String(),
+  functionName: Type.String(),
+  version: Type.Integer(),
+  trigger: literals(['http', 'invoke']),
+  startedAt: time('Time it was accepted'),
+  durationMs: Type.Number(),
+  outcome: Type.Unsafe({ $ref: 'Outcome#' }),
+  receipt: Type.Unsafe({ anyOf: [{ $ref: 'Receipt#' }, { type: 'null' }] }),
+  bytesOut: Type.Integer(),
+});
+
+const LogLine = Type.Object({
+  time: time('Time of the line'),
+  functionName: Type.String(),
+  version: Type.Integer(),
+  instanceId: Type.String(),
+  invocationId: Type.Optional(Type.String({ description: 'Absent for output outside any call' })),
+  stream: literals(['stdout', 'stderr', 'platform']),
+  text: Type.String(),
+  cursor: Type.String({ description: 'For `after`' }),
+});
+
+const BuildEvent = Type.Object(
+  {
+    type: literals(['step', 'log', 'deployed', 'failed']),
+    step: Type.Optional(Type.String()),
+    state: Type.Optional(literals(['start', 'done', 'cached'])),
+    ms: Type.Optional(Type.Number()),
+    stream: Type.Optional(literals(['stdout', 'stderr'])),
+    text: Type.Optional(Type.String()),
+    version: Type.Optional(Type.Unsafe({ $ref: 'FunctionVersion#' })),
+    problem: Type.Optional(Type.Unsafe({ $ref: 'Problem#' })),
+  },
+  { description: 'One line of a build: a step, its output, and at the end `deployed` or `failed`' },
+);
+
+const ImageSummary = Type.Object({
+  digest: Type.String(),
+  tags: Type.Array(Type.String()),
+  bytes: Type.Integer({ description: 'Compressed size of all layers' }),
+  layers: Type.Array(
+    Type.Object({
+      diffId: Type.String(),
+      bytes: Type.Integer({ description: 'Compressed size' }),
+      createdBy: Type.String(),
+      createdAt: time('Time it was made'),
+      sharedBy: Type.Integer({ description: 'Images in the store that have this layer' }),
+    }),
+  ),
+});
+
+const InstanceInfo = Type.Object({
+  id: Type.String(),
+  functionName: Type.String(),
+  version: Type.Integer(),
+  state: literals(['starting', 'idle', 'busy', 'ending']),
+  pid: Type.Integer(),
+  hostUid: Type.Integer(),
+  startedAt: time('Time it was started'),
+  calls: Type.Integer(),
+  inFlight: Type.Integer(),
+  memoryBytes: Type.Unsafe({ type: ['integer', 'null'] }),
+});
+
+const Readiness = Type.Object({
+  ok: Type.Boolean(),
+  checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), message: Type.Optional(Type.String()) })),
+});
+
+/** Registered under their names; answers refer to them. */
+export const COMPONENTS: Record<string, TSchema> = {
+  Problem,
+  FunctionConfig,
+  FunctionVersion,
+  FunctionRecord,
+  Receipt,
+  Outcome,
+  InvocationRecord,
+  LogLine,
+  BuildEvent,
+  ImageSummary,
+  InstanceInfo,
+  Readiness,
+};

@@ -1,0 +1,67 @@
+/** The app as a process sees it: listen, close. */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { isErrno, WaferError } from '../core/errors.ts';
+
+export interface ListenOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+}
+
+export interface RunningServer {
+  url: string;
+  port: number;
+  /** Lets calls in flight finish for at most `graceMs`, then cuts them. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** @throws WaferError `port_in_use | usage` */
+export async function startServer(app: FastifyInstance, { host, port }: ListenOptions): Promise<RunningServer> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    throw listenError(error, { host, port });
+  }
+  const address = app.server.address() as AddressInfo;
+  const shownHost = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return {
+    url: `http://${shownHost}:${address.port}`,
+    port: address.port,
+    close: (graceMs) => closeServer(app, graceMs),
+  };
+}
+
+async function closeServer(app: FastifyInstance, graceMs: number): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cut);
+  }
+}
+
+/** Also for a probe before the real listen. What is not about the address stays as it is. */
+export function listenError(cause: unknown, { host, port }: ListenOptions): unknown {
+  if (isErrno(cause, 'EADDRINUSE')) {
+    return new WaferError('port_in_use', `Port ${port} on ${host} is in use by another program.`, {
+      cause,
+      hint: 'Stop that program, or set WAFER_PORT to another port (0 takes a free one).',
+      details: { host, port },
+    });
+  }
+  if (isErrno(cause, 'EACCES')) {
+    return new WaferError('usage', `This user may not listen on port ${port}.`, {
+      cause,
+      hint: 'Set WAFER_PORT to a port above 1023.',
+    });
+  }
+  if (isErrno(cause, 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN')) {
+    return new WaferError('usage', `${host} is not an address of this machine.`, {
+      cause,
+      hint: 'Set WAFER_HOST to 127.0.0.1, 0.0.0.0 or an address of this machine.',
+    });
+  }
+  return cause;
+}

@@ -1,0 +1,236 @@
+/**
+ * The API's neighbours in memory: the smallest things that keep the contracts of
+ * core's interfaces. Stands in for worker and Redis in the API's own tests only;
+ * the end-to-end tests run the real ones.
+ */
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import type { ApiDeps, Readiness } from '../../services/api/deps.ts';
+import { WaferError } from '../../services/core/errors.ts';
+import type {
+  BuildEvent,
+  DeployRequest,
+  FunctionRecord,
+  FunctionStore,
+  FunctionVersion,
+} from '../../services/core/functions/types.ts';
+import type { LogStore, StoredLogLine } from '../../services/core/invocations/logs.ts';
+import type { InvocationStore } from '../../services/core/invocations/records.ts';
+import type {
+  Call,
+  CallResult,
+  Dispatcher,
+  InvocationRecord,
+  Outcome,
+  Receipt,
+} from '../../services/core/invocations/types.ts';
+
+export const TEST_KEY = 'wafer_admin_test_0123456789_0123456789_0123';
+export const AUTH = { authorization: `Bearer ${TEST_KEY}` };
+
+export const RECEIPT: Receipt = {
+  start: 'warm',
+  phases: { queue: 0.25, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 1.5 },
+  instanceId: 'i-test',
+};
+
+export const json = (value: unknown): CallResult => ({
+  kind: 'value',
+  contentType: 'application/json',
+  body: Readable.from([Buffer.from(JSON.stringify(value))]),
+});
+
+export type Handler = (call: Call) => CallResult | Promise<CallResult>;
+export type Deploy = (request: DeployRequest, onEvent: (event: BuildEvent) => void) => Promise<void>;
+
+export interface FakePlatform extends ApiDeps {
+  /** What a call does; `hello` and `other` exist from the start. */
+  handler: Handler;
+  /** What a build does before its version is published. */
+  deploy: Deploy;
+  readiness: Readiness;
+  calls: Call[];
+  records: InvocationRecord[];
+  lines: StoredLogLine[];
+  write(text: string, invocationId?: string): void;
+  /** Streams that follow a log at this moment. */
+  followers: number;
+}
+
+export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
+  const functions = createFunctions();
+  const platform: FakePlatform = {
+    handler: () => json({ ok: true }),
+    deploy: async () => {},
+    readiness: { ok: true, checks: [{ name: 'redis', ok: true }] },
+    calls: [],
+    records: [],
+    lines: [],
+    followers: 0,
+    write: (text, invocationId) => platform.logs.write({ ...LINE, text, ...(invocationId && { invocationId }) }),
+    functions,
+    dispatcher: createDispatcher(() => platform),
+    deployer: {
+      deploy: async (request, onEvent) => {
+        await platform.deploy(request, onEvent);
+        const version = await functions.publish({ ...VERSION, functionName: request.name });
+        onEvent({ type: 'deployed', version });
+        return version;
+      },
+      remove: (name) => functions.remove(name),
+    },
+    images: { list: async () => [], usage: async () => ({ blobsBytes: 0, layers: 0, images: 0 }) },
+    invocations: createInvocations(() => platform),
+    logs: createLogs(() => platform),
+    telemetry: { registry: new Registry() },
+    log: pino({ level: 'silent' }),
+    ready: async () => platform.readiness,
+    adminKey: TEST_KEY,
+    version: '0.0.0-test',
+    ...extra,
+  };
+  return platform;
+}
+
+const LINE = { time: 1000, functionName: 'hello', version: 1, instanceId: 'i-test', stream: 'stdout' as const };
+
+const VERSION = {
+  image: `sha256:${'a'.repeat(64)}`,
+  base: 'node24',
+  config: {
+    runtime: 'node' as const,
+    base: 'node24',
+    handler: 'index.handler',
+    command: [],
+    env: {},
+    timeoutMs: 30_000,
+    memoryMb: 256,
+    tmpMb: 64,
+    concurrency: 1,
+    minInstances: 0,
+  },
+  codeBytes: 10,
+  addedBytes: 20,
+};
+
+function createFunctions(): FunctionStore {
+  const all = new Map<string, { record: FunctionRecord; versions: FunctionVersion[] }>();
+  const get = (name: string) => {
+    const found = all.get(name);
+    if (found === undefined) throw new WaferError('function_not_found', `There is no function "${name}".`);
+    return found;
+  };
+  const publish = (name: string): FunctionVersion => {
+    const entry = all.get(name) ?? { record: { name, createdAt: 1, aliases: {}, latest: 0 }, versions: [] };
+    const version = { ...VERSION, functionName: name, number: entry.versions.length + 1, createdAt: 1 };
+    entry.versions.push(version);
+    entry.record.latest = version.number;
+    entry.record.aliases['live'] = version.number;
+    all.set(name, entry);
+    return version;
+  };
+  const version = (name: string, number: number) => {
+    const found = get(name).versions[number - 1];
+    if (found === undefined) throw new WaferError('version_not_found', `"${name}" has no version ${number}.`);
+    return found;
+  };
+  for (const name of ['hello', 'hello', 'other']) publish(name);
+  return {
+    list: async () => [...all.values()].map(({ record }) => record),
+    get: async (name) => get(name).record,
+    versions: async (name) => get(name).versions,
+    resolve: async (name, { alias = 'live', version: number } = {}) => {
+      const wanted = number ?? get(name).record.aliases[alias];
+      if (wanted === undefined) throw new WaferError('alias_not_found', `"${name}" has no alias "${alias}".`);
+      return version(name, wanted);
+    },
+    publish: async ({ functionName }) => publish(functionName),
+    setAlias: async (name, alias, number) => {
+      version(name, number);
+      get(name).record.aliases[alias] = number;
+      return get(name).record;
+    },
+    remove: async (name) => {
+      get(name);
+      all.delete(name);
+    },
+  };
+}
+
+function createDispatcher(platform: () => FakePlatform): Dispatcher {
+  return {
+    call: async (call) => {
+      platform().calls.push(call);
+      const result = await platform().handler(call);
+      const end = (outcome: Outcome) => ({ outcome, receipt: RECEIPT, bytesOut: 0 });
+      const done =
+        result.kind === 'failure'
+          ? Promise.resolve(end(result.failure))
+          : finished(result.body).then(
+              () => end({ kind: 'ok' }),
+              (error: Error) =>
+                end({ kind: call.signal.aborted ? 'cancelled' : 'function_crashed', message: error.message }),
+            );
+      return { result, receipt: RECEIPT, done };
+    },
+    instances: async () => [],
+    retire: async () => {},
+  };
+}
+
+function createInvocations(platform: () => FakePlatform): InvocationStore {
+  return {
+    record: (record) => void platform().records.push(record),
+    flush: async () => {},
+    get: async (id) => {
+      const found = platform().records.find((record) => record.id === id);
+      if (found === undefined) throw new WaferError('invocation_not_found', `There is no invocation "${id}".`);
+      return found;
+    },
+    list: async ({ functionName, outcome, limit }) => {
+      const wanted = platform().records.filter(
+        (record) =>
+          (functionName === undefined || record.functionName === functionName) &&
+          (outcome === undefined || record.outcome.kind === outcome),
+      );
+      return { records: wanted.reverse().slice(0, limit), cursor: null };
+    },
+  };
+}
+
+function createLogs(platform: () => FakePlatform): LogStore {
+  const grown = new EventTarget();
+  const select: LogStore['read'] = async ({ functionName, invocationId, since = 0, limit = Infinity, after }) => {
+    const { lines } = platform();
+    const from = after === undefined ? 0 : lines.findIndex(({ cursor }) => cursor === after) + 1;
+    return lines
+      .slice(from)
+      .filter((line) => (functionName ?? line.functionName) === line.functionName)
+      .filter((line) => (invocationId ?? line.invocationId) === line.invocationId && line.time >= since)
+      .slice(limit === Infinity ? 0 : -limit);
+  };
+  return {
+    write: (line) => {
+      platform().lines.push({ ...line, cursor: `${line.time}-${platform().lines.length}` });
+      grown.dispatchEvent(new Event('line'));
+    },
+    read: select,
+    flush: async () => {},
+    async *follow(query, signal) {
+      platform().followers += 1;
+      try {
+        for (let sent = 0; !signal.aborted; ) {
+          const found = await select({ ...query, limit: Infinity });
+          yield* found.slice(sent);
+          sent = found.length;
+          await once(grown, 'line', { signal }).catch(() => {});
+        }
+      } finally {
+        platform().followers -= 1;
+      }
+    },
+  };
+}
