@@ -30,7 +30,10 @@ interface Waiter {
 
 export async function startEngine(options: EngineOptions): Promise<EngineClient> {
   // A clean environment: nothing of the platform's may be inherited by what the engine starts.
-  const child = spawn(options.path, options.args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+  const child = spawn(options.path, options.args, {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+  });
   const stderr = tail(child);
   const socket = child.stdio[3] as Duplex;
   const waiters = new Map<number, Waiter>();
@@ -43,12 +46,15 @@ export async function startEngine(options: EngineOptions): Promise<EngineClient>
       if (requestId !== 0) return settle(waiters, requestId, fields);
       const event = fields.get('event') ?? '';
       if (event === 'ready') resolve(parseInfo(fields));
-      else if (event === 'fatal') reject(new SandboxError('engine_failed', fields.get('step') ?? 'start', fields.get('message') ?? 'no message'));
+      else if (event === 'fatal')
+        reject(new SandboxError('engine_failed', fields.get('step') ?? 'start', fields.get('message') ?? 'no message'));
       else options.onEvent(event, fields);
     });
     socket.on('data', read);
     socket.on('error', () => {}); // the process's exit tells more
-    child.once('error', (error) => reject(new SandboxError('engine_failed', 'spawn', `${options.path}: ${error.message}`, { cause: error })));
+    child.once('error', (error) =>
+      reject(new SandboxError('engine_failed', 'spawn', `${options.path}: ${error.message}`, { cause: error })),
+    );
   });
   const exited = new Promise<void>((resolve) => {
     child.once('close', (code, signal) => {
@@ -60,7 +66,10 @@ export async function startEngine(options: EngineOptions): Promise<EngineClient>
       if (!closing) options.onExit(reason);
     });
   });
-  const timer = setTimeout(() => fail(new SandboxError('engine_failed', 'start', `no answer within ${START_MS / 1000} s`)), START_MS);
+  const timer = setTimeout(
+    () => fail(new SandboxError('engine_failed', 'start', `no answer within ${START_MS / 1000} s`)),
+    START_MS,
+  );
   try {
     const info = await ready;
     return {

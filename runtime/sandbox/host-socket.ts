@@ -17,7 +17,10 @@ export interface HostSocket {
   close(): Promise<void>;
 }
 
-export async function openHostSocket(path: string, onEgress: (words: string[], socket: Socket) => void): Promise<HostSocket> {
+export async function openHostSocket(
+  path: string,
+  onEgress: (words: string[], socket: Socket) => void,
+): Promise<HostSocket> {
   const waiting = new Map<string, (socket: Socket) => void>();
   const open = new Set<Socket>();
   const route = (line: string, socket: Socket) => {

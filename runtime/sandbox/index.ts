@@ -1,5 +1,11 @@
 /** The host side of sandboxes and of the runtimes in them; the only part of `runtime` that services import. */
-export { openRuntime, type RuntimeCall, type RuntimeCallHead, type RuntimeConnection, type RuntimeResult } from '../protocol/index.ts';
+export {
+  openRuntime,
+  type RuntimeCall,
+  type RuntimeCallHead,
+  type RuntimeConnection,
+  type RuntimeResult,
+} from '../protocol/index.ts';
 export type { EgressVerdict } from './egress/index.ts';
 export { openSandboxHost } from './sandbox-host.ts';
 export { openSupervisedHost } from './supervised-host.ts';

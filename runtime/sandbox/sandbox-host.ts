@@ -5,8 +5,8 @@
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Egress, createEgress } from './egress/index.ts';
 import type { EgressVerdict } from './egress/index.ts';
+import { createEgress, type Egress } from './egress/index.ts';
 import { type EngineClient, startEngine } from './engine-client.ts';
 import type { Fields, Pair } from './engine-frames.ts';
 import { type HostSocket, openHostSocket } from './host-socket.ts';
@@ -21,7 +21,9 @@ export interface SandboxHostHooks {
 export async function openSandboxHost(options: SandboxHostOptions & SandboxHostHooks): Promise<SandboxHost> {
   const live = new Map<string, LiveSandbox>();
   const egress = createEgress({ onVerdict: options.onVerdict ?? (() => {}) });
-  const sockets = await openHostSocket(join(options.runDir, 'host.sock'), (words, socket) => routeEgress(egress, words, socket));
+  const sockets = await openHostSocket(join(options.runDir, 'host.sock'), (words, socket) =>
+    routeEgress(egress, words, socket),
+  );
   let engine: EngineClient;
   try {
     engine = await startEngine({
@@ -64,7 +66,18 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
 
 function engineArgs(options: SandboxHostOptions, hostSocket: string): string[] {
   const { layersDir, workDir, languagesDir, limits = 'auto' } = options;
-  return ['--layers', layersDir, '--work', workDir, '--languages', languagesDir, '--host-socket', hostSocket, '--limits', limits];
+  return [
+    '--layers',
+    layersDir,
+    '--work',
+    workDir,
+    '--languages',
+    languagesDir,
+    '--host-socket',
+    hostSocket,
+    '--limits',
+    limits,
+  ];
 }
 
 interface Parts {
@@ -115,7 +128,9 @@ async function unpack(
   if (limits.maxEntries !== undefined) pairs.push(['max-entries', limits.maxEntries]);
   const reply = engine.request('unpack', pairs);
   reply.catch((error: Error) => data.cancel(error)); // refused before it connected
-  const feed = data.socket.then((socket) => pipeline(tar, socket, limits.signal === undefined ? {} : { signal: limits.signal }));
+  const feed = data.socket.then((socket) =>
+    pipeline(tar, socket, limits.signal === undefined ? {} : { signal: limits.signal }),
+  );
   feed.catch(() => {});
   // The source's own failure cuts the stream, so the engine fails too; the source's error says why.
   const [fed, done] = await Promise.allSettled([feed, reply]);
@@ -127,14 +142,25 @@ async function unpack(
 /** The engine stops reading when it refuses an archive; that is its story to tell, not the pipe's. */
 function isClosedEarly(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'EPIPE' || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || error instanceof SandboxError;
+  return (
+    code === 'EPIPE' || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || error instanceof SandboxError
+  );
 }
 
 function unpackResult(fields: Fields) {
-  return { entries: fields.number('entries') ?? 0, bytes: fields.number('bytes') ?? 0, existed: fields.get('existed') === '1' };
+  return {
+    entries: fields.number('entries') ?? 0,
+    bytes: fields.number('bytes') ?? 0,
+    existed: fields.get('existed') === '1',
+  };
 }
 
-function pack(engine: EngineClient, sockets: HostSocket, upper: string, options: { only?: string[]; mtimeSeconds?: number }): Readable {
+function pack(
+  engine: EngineClient,
+  sockets: HostSocket,
+  upper: string,
+  options: { only?: string[]; mtimeSeconds?: number },
+): Readable {
   const data = sockets.expect();
   const out = new PassThrough();
   const pairs: Pair[] = [

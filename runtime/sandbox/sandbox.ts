@@ -4,7 +4,14 @@ import type { EngineClient } from './engine-client.ts';
 import type { Fields, Pair } from './engine-frames.ts';
 import type { HostSocket } from './host-socket.ts';
 import { type Output, readOutput } from './output.ts';
-import { type OutputListener, type Sandbox, SandboxError, type SandboxExit, type SandboxSpec, type SandboxStats } from './types.ts';
+import {
+  type OutputListener,
+  type Sandbox,
+  SandboxError,
+  type SandboxExit,
+  type SandboxSpec,
+  type SandboxStats,
+} from './types.ts';
 
 /** Names come from the host through the egress proxy, whatever the address; 198.18.0.1 is never really reached. */
 const RESOLV_CONF = 'nameserver 198.18.0.1\noptions timeout:5 attempts:2\n';
@@ -18,7 +25,12 @@ export interface LiveSandbox {
 
 type ExecExit = { status: number | null; signal: number | null };
 
-export function openSandbox(spec: SandboxSpec, engine: EngineClient, sockets: HostSocket, onGone: () => void): LiveSandbox {
+export function openSandbox(
+  spec: SandboxSpec,
+  engine: EngineClient,
+  sockets: HostSocket,
+  onGone: () => void,
+): LiveSandbox {
   const control = spec.control === true ? sockets.expect() : null;
   const logs = sockets.expect();
   const output = readOutput(logs.socket);
@@ -107,7 +119,12 @@ async function exec(
   output.listen(options.onOutput ?? (() => {}));
   const ended = new Promise<ExecExit>((resolve) => execs.set(name, resolve));
   try {
-    await engine.request('exec', [idPair(id), ['exec', name], ['logs', logs.token], ...programPairs(argv, options.env ?? {}, options.cwd)]);
+    await engine.request('exec', [
+      idPair(id),
+      ['exec', name],
+      ['logs', logs.token],
+      ...programPairs(argv, options.env ?? {}, options.cwd),
+    ]);
     const exit = await ended;
     await output.ended;
     return exit;
@@ -156,7 +173,12 @@ function parseStatus(fields: Fields): ExecExit {
 function parseExit(fields: Fields): SandboxExit {
   const reason = fields.get('reason');
   const known = reason === 'oom' || reason === 'killed' || reason === 'limit' ? reason : 'exited';
-  return { ...parseStatus(fields), reason: known, memoryPeakBytes: fields.number('memory_peak'), cpuMicros: fields.number('cpu_us') };
+  return {
+    ...parseStatus(fields),
+    reason: known,
+    memoryPeakBytes: fields.number('memory_peak'),
+    cpuMicros: fields.number('cpu_us'),
+  };
 }
 
 function parseStats(fields: Fields): SandboxStats {

@@ -7,13 +7,13 @@ import { WaferError } from '../core/errors.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
 import { readSource, type SourceTree } from '../core/functions/source/index.ts';
 import type { BuildEvent, Deployer, DeployRequest, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import type { ImageStore, LayerInfo, Lease } from '../core/images/types.ts';
+import type { Dispatcher } from '../core/invocations/types.ts';
+import type { BaseImage, BaseImages } from './base-images/index.ts';
+import type { BuildOutput, BuildSandboxes } from './build/build-sandbox.ts';
 import { configFromSource } from './build/config.ts';
 import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder, dependencyTag } from './build/dependencies.ts';
 import { bundleTypescript, typescriptEntry } from './build/typescript.ts';
-import type { BaseImage, BaseImages } from './base-images/index.ts';
-import type { BuildOutput, BuildSandboxes } from './build/build-sandbox.ts';
-import type { ImageStore, LayerInfo, Lease } from '../core/images/types.ts';
-import type { Dispatcher } from '../core/invocations/types.ts';
 import { LABEL_BASE_LAYERS } from './instance-plan.ts';
 
 export interface DeployerDeps {
@@ -62,7 +62,9 @@ export function createDeployer(deps: DeployerDeps): Deployer {
 async function dropUnusedDependencies(store: ImageStore): Promise<void> {
   const images = await store.list();
   const isVersion = (tag: string) => tag.startsWith(VERSION_TAG_PREFIX);
-  const used = new Set(images.filter((image) => image.tags.some(isVersion)).flatMap((image) => image.layers.map((layer) => layer.diffId)));
+  const used = new Set(
+    images.filter((image) => image.tags.some(isVersion)).flatMap((image) => image.layers.map((layer) => layer.diffId)),
+  );
   for (const image of images) {
     const top = image.layers.at(-1);
     if (top === undefined || used.has(top.diffId)) continue;
@@ -70,7 +72,11 @@ async function dropUnusedDependencies(store: ImageStore): Promise<void> {
   }
 }
 
-async function deploy(request: DeployRequest, deps: DeployerDeps, onEvent: (event: BuildEvent) => void): Promise<FunctionVersion> {
+async function deploy(
+  request: DeployRequest,
+  deps: DeployerDeps,
+  onEvent: (event: BuildEvent) => void,
+): Promise<FunctionVersion> {
   const source = await readSource(request.source, { tmpDir: deps.tmpDir, keepNodeModules: true }, request.signal);
   const held: Lease[] = [];
   try {
@@ -96,7 +102,11 @@ async function deploy(request: DeployRequest, deps: DeployerDeps, onEvent: (even
 
 function unknownBase(config: FunctionConfig, bases: BaseImages): WaferError {
   const names = bases.list().map((base) => base.name);
-  return new WaferError('invalid_config', `/base: there is no base image "${config.base}"; there are ${names.join(', ')}.`, { details: { path: '/base' } });
+  return new WaferError(
+    'invalid_config',
+    `/base: there is no base image "${config.base}"; there are ${names.join(', ')}.`,
+    { details: { path: '/base' } },
+  );
 }
 
 interface Built {
@@ -119,12 +129,17 @@ async function build(
     held.push(deps.images.lease([layer.diffId]));
     return layer;
   };
-  const dependencies = await inStep('dependencies', onEvent, (output) => deps.dependencies.layer(source, config, base, output, signal));
+  const dependencies = await inStep('dependencies', onEvent, (output) =>
+    deps.dependencies.layer(source, config, base, output, signal),
+  );
   if (dependencies !== null) hold(dependencies.layer);
   const code = await inStep('code', onEvent, async (output) => {
     const bundle = await bundleIfTypescript(source, config, base, dependencies?.layer ?? null, deps, output, signal);
-    const keep = (path: string) => dependencies === null || !(path === 'node_modules' || path.startsWith('node_modules/'));
-    return deps.images.addLayer(source.toTar('function/', { keep, add: bundle === null ? [] : [bundle] }), { createdBy: 'code' });
+    const keep = (path: string) =>
+      dependencies === null || !(path === 'node_modules' || path.startsWith('node_modules/'));
+    return deps.images.addLayer(source.toTar('function/', { keep, add: bundle === null ? [] : [bundle] }), {
+      createdBy: 'code',
+    });
   });
   hold(code);
   const layers = dependencies === null ? [code] : [dependencies.layer, code];
@@ -133,22 +148,45 @@ async function build(
   return { layers, codeBytes: source.totalBytes, addedBytes, dependencyKey: dependencies?.key ?? null };
 }
 
-function bundleIfTypescript(source: SourceTree, config: FunctionConfig, base: BaseImage, dependencies: LayerInfo | null, deps: DeployerDeps, output: BuildOutput, signal: AbortSignal) {
+function bundleIfTypescript(
+  source: SourceTree,
+  config: FunctionConfig,
+  base: BaseImage,
+  dependencies: LayerInfo | null,
+  deps: DeployerDeps,
+  output: BuildOutput,
+  signal: AbortSignal,
+) {
   const entry = config.runtime === 'node' ? typescriptEntry(source, config.handler) : null;
   if (entry === null) return Promise.resolve(null);
   const below = dependencies === null ? null : dependencies.diffId.slice('sha256:'.length);
   return bundleTypescript({ entry, base, dependencies: below, source }, deps, output, signal);
 }
 
-async function inStep<T extends object | null>(step: string, onEvent: (event: BuildEvent) => void, work: (output: BuildOutput) => Promise<T>): Promise<T> {
+async function inStep<T extends object | null>(
+  step: string,
+  onEvent: (event: BuildEvent) => void,
+  work: (output: BuildOutput) => Promise<T>,
+): Promise<T> {
   const startedAt = performance.now();
   onEvent({ type: 'step', step, state: 'start' });
   const result = await work((stream, text) => onEvent({ type: 'log', step, stream, text }));
-  onEvent({ type: 'step', step, state: result !== null && 'cached' in result && result.cached === true ? 'cached' : 'done', ms: performance.now() - startedAt });
+  onEvent({
+    type: 'step',
+    step,
+    state: result !== null && 'cached' in result && result.cached === true ? 'cached' : 'done',
+    ms: performance.now() - startedAt,
+  });
   return result;
 }
 
-async function publish(name: string, config: FunctionConfig, base: BaseImage, built: Built, deps: DeployerDeps): Promise<FunctionVersion> {
+async function publish(
+  name: string,
+  config: FunctionConfig,
+  base: BaseImage,
+  built: Built,
+  deps: DeployerDeps,
+): Promise<FunctionVersion> {
   const { images, functions } = deps;
   const layers = [...base.image.layers, ...built.layers].map((layer) => layer.diffId);
   const labels = {
@@ -157,15 +195,27 @@ async function publish(name: string, config: FunctionConfig, base: BaseImage, bu
     'dev.wafer.function': name,
     'dev.wafer.config': JSON.stringify(config),
   };
-  const image = await images.putImage({ layers, config: { Labels: labels, WorkingDir: '/function', Env: base.image.config.config.Env ?? [] } });
+  const image = await images.putImage({
+    layers,
+    config: { Labels: labels, WorkingDir: '/function', Env: base.image.config.config.Env ?? [] },
+  });
   const lease = images.lease([image.digest]);
   try {
     await images.tag(image.digest, versionTag(name, image.digest));
     if (built.dependencyKey !== null) {
-      const own = [...base.image.layers, built.layers[0]].flatMap((layer) => (layer === undefined ? [] : [layer.diffId]));
+      const own = [...base.image.layers, built.layers[0]].flatMap((layer) =>
+        layer === undefined ? [] : [layer.diffId],
+      );
       await images.putImage({ layers: own, config: {}, tag: dependencyTag(built.dependencyKey) });
     }
-    return await functions.publish({ functionName: name, image: image.digest, base: base.name, config, codeBytes: built.codeBytes, addedBytes: built.addedBytes });
+    return await functions.publish({
+      functionName: name,
+      image: image.digest,
+      base: base.name,
+      config,
+      codeBytes: built.codeBytes,
+      addedBytes: built.addedBytes,
+    });
   } finally {
     lease.release();
   }

@@ -3,13 +3,28 @@
  * Guest failures are values; only the platform's own failures are thrown.
  */
 import type { Readable } from 'node:stream';
-import { type RuntimeCall, type RuntimeCallHead, type RuntimeResult, SandboxError } from '../../runtime/sandbox/index.ts';
+import {
+  type RuntimeCall,
+  type RuntimeCallHead,
+  type RuntimeResult,
+  SandboxError,
+} from '../../runtime/sandbox/index.ts';
 import { WaferError } from '../core/errors.ts';
-import type { Call, CallEnd, CallReply, CallResult, Dispatcher, Failure, Outcome, Phases, Receipt } from '../core/invocations/types.ts';
+import type {
+  Call,
+  CallEnd,
+  CallReply,
+  CallResult,
+  Dispatcher,
+  Failure,
+  Outcome,
+  Phases,
+  Receipt,
+} from '../core/invocations/types.ts';
 import { InitFailure, type Instance, type StartTimings } from './instance.ts';
 import type { Grant, Pool } from './pool.ts';
 
-export function createDispatcher(pool: Pool): Dispatcher {
+export function createDispatcher(pool: Pool<Instance>): Dispatcher {
   return {
     call: (call) => runCall(pool, call),
     instances: () => Promise.all(pool.instances().map((instance) => instance.info())),
@@ -17,9 +32,9 @@ export function createDispatcher(pool: Pool): Dispatcher {
   };
 }
 
-async function runCall(pool: Pool, call: Call): Promise<CallReply> {
+async function runCall(pool: Pool<Instance>, call: Call): Promise<CallReply> {
   const acceptedAt = performance.now();
-  let grant: Grant;
+  let grant: Grant<Instance>;
   try {
     grant = await pool.acquire(call.version, call.signal);
   } catch (error) {
@@ -33,7 +48,12 @@ async function runCall(pool: Pool, call: Call): Promise<CallReply> {
 }
 
 /** Runs the call on its instance. `release` is called once, whatever happens. */
-async function execute(call: Call, instance: Instance, receipt: () => Receipt, release: () => void): Promise<CallReply> {
+async function execute(
+  call: Call,
+  instance: Instance,
+  receipt: () => Receipt,
+  release: () => void,
+): Promise<CallReply> {
   const { timeoutMs } = call.version.config;
   const deadlineMs = Date.now() + timeoutMs;
   const clock = raceClock(timeoutMs, call.signal);
@@ -74,7 +94,12 @@ function raceClock(timeoutMs: number, caller: AbortSignal) {
 type Clock = ReturnType<typeof raceClock>;
 
 /** The call's failure once known, or null when it ended well. Never rejects; ends the instance when it must not live on. */
-async function watchFailure(call: Call, instance: Instance, running: RuntimeCall, clock: Clock): Promise<Failure | null> {
+async function watchFailure(
+  call: Call,
+  instance: Instance,
+  running: RuntimeCall,
+  clock: Clock,
+): Promise<Failure | null> {
   const aborted = new Promise<'aborted'>((resolve) => {
     if (clock.signal.aborted) resolve('aborted');
     clock.signal.addEventListener('abort', () => resolve('aborted'), { once: true });
@@ -89,7 +114,10 @@ async function watchFailure(call: Call, instance: Instance, running: RuntimeCall
   }
   const { functionName, config } = call.version;
   endAfterAbort(instance, 'timeout');
-  return { kind: 'function_timeout', message: `${functionName} did not finish within ${config.timeoutMs} ms (timeoutMs in wafer.json).` };
+  return {
+    kind: 'function_timeout',
+    message: `${functionName} did not finish within ${config.timeoutMs} ms (timeoutMs in wafer.json).`,
+  };
 }
 
 /** An instance with a call that does not end is done for. Other calls on it may finish; it takes no more. */
@@ -100,18 +128,30 @@ function endAfterAbort(instance: Instance, reason: 'timeout' | 'killed'): void {
 
 const CANCEL_GRACE_MS = 1_000;
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
-const cancelled = (): Failure => ({ kind: 'cancelled', message: 'The caller went away before the function had answered.' });
+const cancelled = (): Failure => ({
+  kind: 'cancelled',
+  message: 'The caller went away before the function had answered.',
+});
 
 async function toFailure(error: Extract<RuntimeResult, { kind: 'error' }>, instance: Instance): Promise<Failure> {
   if (error.code === 'connection_closed') return instance.explainEnd();
   const { message, errorType, stack } = error;
   const known = GUEST_CODES.find((code) => code === error.code) ?? 'function_error';
-  return { kind: known, message, ...(errorType === undefined ? {} : { errorType }), ...(stack === undefined ? {} : { stack }) };
+  return {
+    kind: known,
+    message,
+    ...(errorType === undefined ? {} : { errorType }),
+    ...(stack === undefined ? {} : { stack }),
+  };
 }
 
 const GUEST_CODES = ['function_error', 'result_not_serialisable', 'result_too_large', 'protocol_error'] as const;
 
-async function settleCall(running: RuntimeCall, failure: Promise<Failure | null>, receipt: () => Receipt): Promise<CallEnd> {
+async function settleCall(
+  running: RuntimeCall,
+  failure: Promise<Failure | null>,
+  receipt: () => Receipt,
+): Promise<CallEnd> {
   const failed = await failure;
   const outcome: Outcome = failed ?? { kind: 'ok' };
   const end = await Promise.race([running.ended, Promise.resolve(null)]);
@@ -137,7 +177,9 @@ const unexplained = (): Failure => ({ kind: 'function_error', message: 'The func
 
 function callHead(call: Call, deadlineMs: number): RuntimeCallHead {
   const common = { invocationId: call.invocationId, deadlineMs, attempt: call.attempt };
-  return call.request.kind === 'event' ? { ...common, kind: 'event' } : { ...common, kind: 'http', ...call.request.head };
+  return call.request.kind === 'event'
+    ? { ...common, kind: 'event' }
+    : { ...common, kind: 'http', ...call.request.head };
 }
 
 function makeReceipt(instanceId: string, start: StartTimings | null, acceptedAt: number, grantedAt: number): Receipt {
@@ -159,20 +201,38 @@ function replyWithoutInstance(error: unknown, call: Call, acceptedAt: number): C
   if (error instanceof InitFailure) {
     const { sandbox, boot, init } = error.timings;
     const queue = Math.max(0, performance.now() - acceptedAt - sandbox - boot - init);
-    const receipt: Receipt = { start: 'cold', phases: { queue, sandbox, attach: 0, boot, init, handler: 0 }, instanceId: error.instanceId };
+    const receipt: Receipt = {
+      start: 'cold',
+      phases: { queue, sandbox, attach: 0, boot, init, handler: 0 },
+      instanceId: error.instanceId,
+    };
     return failedReply(error.failure, receipt);
   }
   if (call.signal.aborted) {
-    const phases: Phases = { queue: performance.now() - acceptedAt, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 0 };
+    const phases: Phases = {
+      queue: performance.now() - acceptedAt,
+      sandbox: 0,
+      attach: 0,
+      boot: 0,
+      init: 0,
+      handler: 0,
+    };
     return failedReply(cancelled(), { start: 'cold', phases, instanceId: '' });
   }
   if (error instanceof SandboxError) {
     const code = error.code === 'engine_failed' ? 'engine_failed' : 'sandbox_failed';
-    throw new WaferError(code, `No sandbox for ${call.version.functionName}: ${error.message}`, { cause: error, hint: 'Run `wafer doctor` on the machine of the worker.' });
+    throw new WaferError(code, `No sandbox for ${call.version.functionName}: ${error.message}`, {
+      cause: error,
+      hint: 'Run `wafer doctor` on the machine of the worker.',
+    });
   }
   throw error;
 }
 
 function failedReply(failure: Failure, receipt: Receipt): CallReply {
-  return { result: { kind: 'failure', failure }, receipt, done: Promise.resolve({ outcome: failure, receipt, bytesOut: 0 }) };
+  return {
+    result: { kind: 'failure', failure },
+    receipt,
+    done: Promise.resolve({ outcome: failure, receipt, bytesOut: 0 }),
+  };
 }

@@ -5,7 +5,12 @@
 import { mkdir } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { type EgressVerdict, type EngineInfo, openSupervisedHost, type SandboxHost } from '../../runtime/sandbox/index.ts';
+import {
+  type EgressVerdict,
+  type EngineInfo,
+  openSupervisedHost,
+  type SandboxHost,
+} from '../../runtime/sandbox/index.ts';
 import type { Config } from '../core/config.ts';
 import { dataPaths } from '../core/config.ts';
 import type { Deployer, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
@@ -20,7 +25,7 @@ import { BUILD_PREFIX } from './build/ids.ts';
 import { createRegistries } from './build/registries.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
-import { startInstance } from './instance.ts';
+import { type Instance, startInstance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
 
@@ -42,7 +47,7 @@ export interface Worker {
   readonly images: ImageStore;
   readonly bases: BaseImages;
   readonly engine: () => EngineInfo;
-  readonly pool: Pool;
+  readonly pool: Pool<Instance>;
   prepareBases(onProgress: (progress: BaseProgress) => void): Promise<void>;
   /** Starts the instances that versions ask to be kept. */
   keepWarm(): Promise<void>;
@@ -61,10 +66,22 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const tmpDir = join(paths.cache, 'tmp');
   await makeDirectories(paths, tmpDir);
   const host = await openHost(deps, paths);
-  const images = await openImageStore({ dir: paths.store, unpacker: { unpack: (name, tar, signal) => host.unpack(name, tar, signal === undefined ? {} : { signal }), remove: (name) => host.removeLayer(name) }, log });
+  const images = await openImageStore({
+    dir: paths.store,
+    unpacker: {
+      unpack: (name, tar, signal) => host.unpack(name, tar, signal === undefined ? {} : { signal }),
+      remove: (name) => host.removeLayer(name),
+    },
+    log,
+  });
   await removeLeftOvers(host, images);
   const sandboxes = createBuildSandboxes(host, paths.work);
-  const bases = createBaseImages({ dir: join(deps.packageRoot, 'infra/base-images'), images, sandboxes, log: (text) => log.debug(text) });
+  const bases = createBaseImages({
+    dir: join(deps.packageRoot, 'infra/base-images'),
+    images,
+    sandboxes,
+    log: (text) => log.debug(text),
+  });
   const pool = createPool({
     memoryBudgetMb: config.memoryMb ?? Math.floor(totalmem() / MIB / 2),
     idleMs: config.idleMs,
@@ -73,7 +90,16 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   });
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
-  const deployer = createDeployer({ functions, images, bases, sandboxes, dependencies, tmpDir, dispatcher, onPublished: (version) => afterPublish(version, pool) });
+  const deployer = createDeployer({
+    functions,
+    images,
+    bases,
+    sandboxes,
+    dependencies,
+    tmpDir,
+    dispatcher,
+    onPublished: (version) => afterPublish(version, pool),
+  });
   return {
     dispatcher,
     deployer,
@@ -83,7 +109,11 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool),
-    healthy: () => host.engineStats().then(() => true, () => false),
+    healthy: () =>
+      host.engineStats().then(
+        () => true,
+        () => false,
+      ),
     async close(signal) {
       await pool.close(signal);
       await host.close();
@@ -99,7 +129,10 @@ async function makeDirectories(paths: ReturnType<typeof dataPaths>, tmpDir: stri
   await mkdir(tmpDir, { recursive: true, mode: 0o700 });
 }
 
-function openHost({ config, packageRoot, runDir, log }: WorkerDeps, paths: ReturnType<typeof dataPaths>): Promise<SandboxHost> {
+function openHost(
+  { config, packageRoot, runDir, log }: WorkerDeps,
+  paths: ReturnType<typeof dataPaths>,
+): Promise<SandboxHost> {
   return openSupervisedHost({
     enginePath: join(packageRoot, 'runtime/engine/build/wafer-engine'),
     languagesDir: join(packageRoot, 'runtime/languages'),
@@ -120,14 +153,19 @@ async function removeLeftOvers(host: SandboxHost, images: ImageStore): Promise<v
   await images.collectGarbage();
 }
 
-function afterPublish(version: FunctionVersion, pool: Pool): void {
+function afterPublish(version: FunctionVersion, pool: Pool<Instance>): void {
   // Older versions serve their calls in flight to the end, then make room.
   for (const instance of pool.instances()) {
-    if (instance.version.functionName === version.functionName && instance.version.number !== version.number && instance.state === 'idle') void instance.retire();
+    if (
+      instance.version.functionName === version.functionName &&
+      instance.version.number !== version.number &&
+      instance.state === 'idle'
+    )
+      void instance.retire();
   }
   pool.keepWarm(version);
 }
 
-async function keepWarm(functions: FunctionStore, pool: Pool): Promise<void> {
+async function keepWarm(functions: FunctionStore, pool: Pool<Instance>): Promise<void> {
   for (const { name } of await functions.list()) pool.keepWarm(await functions.resolve(name));
 }

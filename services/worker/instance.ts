@@ -108,14 +108,27 @@ export class Instance {
   #endReason: EndReason | undefined;
 
   /** Owns the sandbox, its control socket and the lease. */
-  constructor(version: FunctionVersion, sandbox: Sandbox, control: Duplex, logs: LogSink, lease: Lease, timings: StartTimings) {
+  constructor(
+    version: FunctionVersion,
+    sandbox: Sandbox,
+    control: Duplex,
+    logs: LogSink,
+    lease: Lease,
+    timings: StartTimings,
+  ) {
     this.version = version;
     this.timings = timings;
     this.#sandbox = sandbox;
     const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
     this.#runtime = openRuntime(control, {
       onLog: (_call, invocationId, stream, text) =>
-        logs.write({ time: Date.now(), ...origin, ...(invocationId === undefined ? {} : { invocationId }), stream, text }),
+        logs.write({
+          time: Date.now(),
+          ...origin,
+          ...(invocationId === undefined ? {} : { invocationId }),
+          stream,
+          text,
+        }),
       onClose: (reason, message) => this.#onClose(reason, message),
     });
     const lines = logOutput(origin, logs, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
@@ -151,7 +164,10 @@ export class Instance {
 
   /** Waits for boot and loads the handler. Called once by `startInstance`. */
   async load(mark: () => number): Promise<void> {
-    const booted = await this.#within(BOOT_MS, this.#runtime.ready.then(() => true));
+    const booted = await this.#within(
+      BOOT_MS,
+      this.#runtime.ready.then(() => true),
+    );
     this.timings.boot = mark();
     if (booted !== true) throw await this.#initFailure(`The runtime did not start within ${BOOT_MS / 1000} s.`);
     const { config, functionName, number } = this.version;
@@ -173,7 +189,11 @@ export class Instance {
       await this.end('killed');
       const { message, errorType, stack } = result;
       const kind = result.code === 'handler_not_found' ? 'handler_not_found' : 'function_init_failed';
-      throw new InitFailure({ kind, message, ...(errorType === undefined ? {} : { errorType }), ...(stack === undefined ? {} : { stack }) }, this.timings, this.id);
+      throw new InitFailure(
+        { kind, message, ...(errorType === undefined ? {} : { errorType }), ...(stack === undefined ? {} : { stack }) },
+        this.timings,
+        this.id,
+      );
     }
     this.#state = 'ready';
   }
@@ -229,11 +249,18 @@ export class Instance {
     await this.#sandbox.destroy();
     const exit = await this.ended;
     if (exit.reason === 'oom') {
-      return { kind: 'function_oom', message: `The function used more than its ${this.version.config.memoryMb} MiB of memory (memoryMb in wafer.json).` };
+      return {
+        kind: 'function_oom',
+        message: `The function used more than its ${this.version.config.memoryMb} MiB of memory (memoryMb in wafer.json).`,
+      };
     }
-    if (this.#protocolError !== undefined) return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${this.#protocolError}.` };
+    if (this.#protocolError !== undefined)
+      return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${this.#protocolError}.` };
     if (exit.reason === 'killed' && this.#endReason !== 'closed') {
-      return { kind: 'function_killed', message: `The platform stopped the instance (${this.#endReason ?? 'engine ended'}) while the call was running.` };
+      return {
+        kind: 'function_killed',
+        message: `The platform stopped the instance (${this.#endReason ?? 'engine ended'}) while the call was running.`,
+      };
     }
     return { kind: 'function_crashed', message: describeExit(exit) };
   }
@@ -296,9 +323,20 @@ export class Instance {
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-const SIGNALS: Record<number, string> = { 4: 'SIGILL', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL', 11: 'SIGSEGV', 15: 'SIGTERM', 25: 'SIGXFSZ', 31: 'SIGSYS' };
+const SIGNALS: Record<number, string> = {
+  4: 'SIGILL',
+  6: 'SIGABRT',
+  7: 'SIGBUS',
+  8: 'SIGFPE',
+  9: 'SIGKILL',
+  11: 'SIGSEGV',
+  15: 'SIGTERM',
+  25: 'SIGXFSZ',
+  31: 'SIGSYS',
+};
 
 function describeExit(exit: SandboxExit): string {
-  if (exit.signal !== null) return `The function's process was ended by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`} while the call was running.`;
+  if (exit.signal !== null)
+    return `The function's process was ended by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`} while the call was running.`;
   return `The function's process exited with status ${exit.status ?? 'unknown'} while the call was running.`;
 }

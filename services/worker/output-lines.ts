@@ -14,7 +14,12 @@ interface Origin {
   instanceId: string;
 }
 
-export function logOutput(origin: Origin, logs: LogSink, maxBytes: number, invocation: () => string | undefined): OutputLines {
+export function logOutput(
+  origin: Origin,
+  logs: LogSink,
+  maxBytes: number,
+  invocation: () => string | undefined,
+): OutputLines {
   const streams = { stdout: lineSplitter(maxBytes), stderr: lineSplitter(maxBytes) };
   const emit = (stream: 'stdout' | 'stderr', text: string) => {
     const invocationId = invocation();

@@ -8,43 +8,58 @@
  */
 import { WaferError } from '../core/errors.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
-import type { Instance } from './instance.ts';
 
-export interface PoolOptions {
+/** What the pool needs of an instance. */
+export interface Pooled {
+  readonly version: FunctionVersion;
+  readonly state: 'starting' | 'idle' | 'busy' | 'ending';
+  /** Calls that may still be given to it. */
+  readonly free: number;
+  readonly lastUsedAt: number;
+  readonly ended: Promise<unknown>;
+  take(): void;
+  give(): void;
+  /** Arms a timer that `take` disarms. */
+  whenIdleFor(ms: number, then: () => void): void;
+  retire(): Promise<void>;
+  end(reason: 'idle' | 'evicted' | 'killed'): Promise<void>;
+}
+
+export interface PoolOptions<T extends Pooled> {
   memoryBudgetMb: number;
   /** An instance without calls ends after this time. */
   idleMs: number;
   /** Calls that may wait over all versions; more are refused with `overloaded`. */
   maxWaiting: number;
-  start: (version: FunctionVersion) => Promise<Instance>;
+  start: (version: FunctionVersion) => Promise<T>;
 }
 
-export interface Grant {
-  instance: Instance;
+export interface Grant<T extends Pooled> {
+  instance: T;
   /** This call started it: boot and init belong to its receipt. */
   started: boolean;
   /** Must be called once, when the call has ended. */
   release(): void;
 }
 
-interface Waiter {
-  settle: (grant: Grant) => void;
+interface Waiter<T extends Pooled> {
+  settle: (grant: Grant<T>) => void;
   fail: (error: unknown) => void;
 }
 
-interface Lane {
+interface Lane<T extends Pooled> {
   version: FunctionVersion;
-  instances: Set<Instance>;
+  instances: Set<T>;
   starting: number;
-  waiting: Waiter[];
+  waiting: Waiter<T>[];
 }
 
-export interface Pool {
+export interface Pool<T extends Pooled> {
   /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
-  acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant>;
+  acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>>;
   /** Starts instances up to the version's `minInstances`. */
   keepWarm(version: FunctionVersion): void;
-  instances(): Instance[];
+  instances(): T[];
   waiting(): number;
   /** Ends idle instances of the function now and busy ones after their calls. */
   retire(functionName: string): Promise<void>;
@@ -52,30 +67,33 @@ export interface Pool {
   close(signal: AbortSignal): Promise<void>;
 }
 
-export function createPool(options: PoolOptions): Pool {
+export function createPool<T extends Pooled>(options: PoolOptions<T>): Pool<T> {
   return new InstancePool(options);
 }
 
 const keyOf = (version: FunctionVersion) => `${version.functionName}@${version.number}`;
 
-class InstancePool implements Pool {
-  readonly #options: PoolOptions;
-  readonly #lanes = new Map<string, Lane>();
+class InstancePool<T extends Pooled> implements Pool<T> {
+  readonly #options: PoolOptions<T>;
+  readonly #lanes = new Map<string, Lane<T>>();
   #waitingCalls = 0;
   #closing = false;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PoolOptions<T>) {
     this.#options = options;
   }
 
-  async acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant> {
+  async acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>> {
     if (this.#closing) throw new WaferError('shutting_down', 'The worker is shutting down; try again in a moment.');
     signal.throwIfAborted();
     const lane = this.#lane(version);
     const ready = findReady(lane);
     if (ready !== undefined) return this.#grant(lane, ready, false);
     if (this.#waitingCalls >= this.#options.maxWaiting) {
-      throw new WaferError('overloaded', `${this.#waitingCalls} calls are waiting for an instance; try again in a moment.`);
+      throw new WaferError(
+        'overloaded',
+        `${this.#waitingCalls} calls are waiting for an instance; try again in a moment.`,
+      );
     }
     return this.#wait(lane, signal);
   }
@@ -86,7 +104,7 @@ class InstancePool implements Pool {
     for (let count = 0; count < missing && this.#makeRoom(lane); count++) this.#start(lane);
   }
 
-  instances(): Instance[] {
+  instances(): T[] {
     return [...this.#lanes.values()].flatMap((lane) => [...lane.instances]);
   }
 
@@ -102,7 +120,8 @@ class InstancePool implements Pool {
   async close(signal: AbortSignal): Promise<void> {
     this.#closing = true;
     for (const lane of this.#lanes.values()) {
-      for (const waiter of [...lane.waiting]) waiter.fail(new WaferError('shutting_down', 'The worker is shutting down.'));
+      for (const waiter of [...lane.waiting])
+        waiter.fail(new WaferError('shutting_down', 'The worker is shutting down.'));
     }
     const instances = this.instances();
     const cut = () => instances.forEach((one) => void one.end('killed'));
@@ -112,23 +131,23 @@ class InstancePool implements Pool {
     signal.removeEventListener('abort', cut);
   }
 
-  #lane(version: FunctionVersion): Lane {
+  #lane(version: FunctionVersion): Lane<T> {
     const key = keyOf(version);
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
-    const lane: Lane = { version, instances: new Set(), starting: 0, waiting: [] };
+    const lane: Lane<T> = { version, instances: new Set(), starting: 0, waiting: [] };
     this.#lanes.set(key, lane);
     return lane;
   }
 
-  #wait(lane: Lane, signal: AbortSignal): Promise<Grant> {
+  #wait(lane: Lane<T>, signal: AbortSignal): Promise<Grant<T>> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         lane.waiting = lane.waiting.filter((one) => one !== waiter);
         this.#waitingCalls--;
         signal.removeEventListener('abort', onAbort);
       };
-      const waiter: Waiter = {
+      const waiter: Waiter<T> = {
         settle: (grant) => {
           leave();
           resolve(grant);
@@ -162,7 +181,7 @@ class InstancePool implements Pool {
     }
   }
 
-  #grant(lane: Lane, instance: Instance, started: boolean): Grant {
+  #grant(lane: Lane<T>, instance: T, started: boolean): Grant<T> {
     instance.take();
     let held = true;
     return {
@@ -178,7 +197,7 @@ class InstancePool implements Pool {
     };
   }
 
-  #start(lane: Lane): void {
+  #start(lane: Lane<T>): void {
     lane.starting++;
     this.#options.start(lane.version).then(
       (instance) => {
@@ -194,7 +213,7 @@ class InstancePool implements Pool {
     );
   }
 
-  #adopt(lane: Lane, instance: Instance): void {
+  #adopt(lane: Lane<T>, instance: T): void {
     lane.instances.add(instance);
     void instance.ended.then(() => {
       lane.instances.delete(instance);
@@ -208,7 +227,7 @@ class InstancePool implements Pool {
     this.#pump();
   }
 
-  #armIdle(lane: Lane, instance: Instance): void {
+  #armIdle(lane: Lane<T>, instance: T): void {
     instance.whenIdleFor(this.#options.idleMs, () => {
       if (lane.instances.size <= lane.version.config.minInstances) return this.#armIdle(lane, instance);
       void instance.end('idle');
@@ -216,11 +235,14 @@ class InstancePool implements Pool {
   }
 
   /** True when one more instance of the lane fits the budget; idle ones of other versions are ended, oldest use first. */
-  #makeRoom(lane: Lane): boolean {
+  #makeRoom(lane: Lane<T>): boolean {
     const need = lane.version.config.memoryMb;
     const budget = this.#options.memoryBudgetMb;
     const used = () =>
-      [...this.#lanes.values()].reduce((sum, one) => sum + (countLive(one) + one.starting) * one.version.config.memoryMb, 0);
+      [...this.#lanes.values()].reduce(
+        (sum, one) => sum + (countLive(one) + one.starting) * one.version.config.memoryMb,
+        0,
+      );
     if (used() === 0) return true; // a version larger than the budget may still run alone
     while (used() + need > budget) {
       const victim = this.#leastRecentlyUsed(lane);
@@ -230,7 +252,7 @@ class InstancePool implements Pool {
     return true;
   }
 
-  #leastRecentlyUsed(except: Lane): Instance | undefined {
+  #leastRecentlyUsed(except: Lane<T>): T | undefined {
     const idle = [...this.#lanes.values()]
       .filter((lane) => lane !== except && countLive(lane) > lane.version.config.minInstances)
       .flatMap((lane) => [...lane.instances])
@@ -239,10 +261,11 @@ class InstancePool implements Pool {
   }
 }
 
-const findReady = (lane: Lane): Instance | undefined => {
+const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
   // Newest use first: the least used ones get old and end.
   const ready = [...lane.instances].filter((instance) => instance.free > 0);
   return ready.sort((a, b) => b.lastUsedAt - a.lastUsedAt)[0];
 };
 
-const countLive = (lane: Lane): number => [...lane.instances].filter((instance) => instance.state !== 'ending').length;
+const countLive = <T extends Pooled>(lane: Lane<T>): number =>
+  [...lane.instances].filter((instance) => instance.state !== 'ending').length;

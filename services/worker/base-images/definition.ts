@@ -39,14 +39,18 @@ export interface Definition extends Static<typeof ImageFile> {
 export async function readDefinitions(dir: string): Promise<Definition[]> {
   const entries = await readdir(dir, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  const shared = await digestFiles(dir, entries.filter((entry) => entry.name.endsWith('.sh')).map((entry) => entry.name));
+  const shared = await digestFiles(
+    dir,
+    entries.filter((entry) => entry.name.endsWith('.sh')).map((entry) => entry.name),
+  );
   const definitions = await Promise.all(names.sort().map((name) => readDefinition(join(dir, name), shared)));
   return parentsFirst(definitions);
 }
 
 async function readDefinition(dir: string, shared: string): Promise<Definition> {
   const value: unknown = JSON.parse(await readFile(join(dir, 'image.json'), 'utf8'));
-  if (!Check(ImageFile, value)) throw new TypeError(`${dir}/image.json: ${[...Errors(ImageFile, value)][0]?.message ?? 'not valid'}`);
+  if (!Check(ImageFile, value))
+    throw new TypeError(`${dir}/image.json: ${[...Errors(ImageFile, value)][0]?.message ?? 'not valid'}`);
   return { ...value, dir, digest: await digestFiles(dir, await readdir(dir), shared) };
 }
 
@@ -61,7 +65,8 @@ function parentsFirst(definitions: Definition[]): Definition[] {
   const visit = (one: Definition) => {
     if (sorted.includes(one)) return;
     const parent = definitions.find((other) => other.name === one.from);
-    if (one.from !== null && parent === undefined) throw new TypeError(`${one.dir}/image.json: from ${one.from} does not exist`);
+    if (one.from !== null && parent === undefined)
+      throw new TypeError(`${one.dir}/image.json: from ${one.from} does not exist`);
     if (parent !== undefined) visit(parent);
     sorted.push(one);
   };

@@ -56,22 +56,35 @@ export function createBaseImages(deps: LayerSourceDeps): BaseImages {
   };
 }
 
-async function prepareOne(definition: Definition, parent: BaseImage | undefined, deps: LayerSourceDeps, onProgress: (progress: BaseProgress) => void): Promise<BaseImage> {
+async function prepareOne(
+  definition: Definition,
+  parent: BaseImage | undefined,
+  deps: LayerSourceDeps,
+  onProgress: (progress: BaseProgress) => void,
+): Promise<BaseImage> {
   const { images } = deps;
   const { name } = definition;
   const parentLayers = parent?.image.layers ?? [];
   const key = `${definition.digest}/${parent?.image.digest ?? ''}`;
   const known = await findMade(images, name, key);
   const knownTools = await findMade(images, toolsTag(name), key);
-  const report = (state: BaseProgress['state'], percent: number, text: string) => onProgress({ image: name, state, percent, text });
+  const report = (state: BaseProgress['state'], percent: number, text: string) =>
+    onProgress({ image: name, state, percent, text });
   let image = known;
   let tools = knownTools;
   if (image === null || tools === null) {
     const total = definition.layers.length + definition.tools.length;
-    const made = await makeAll([...definition.layers, ...definition.tools], definition, parentLayers, deps, (index, percent, text) =>
-      report('building', Math.floor((index * 100 + percent) / total), text),
+    const made = await makeAll(
+      [...definition.layers, ...definition.tools],
+      definition,
+      parentLayers,
+      deps,
+      (index, percent, text) => report('building', Math.floor((index * 100 + percent) / total), text),
     );
-    const config = { Env: definition.env, Labels: { [LABEL_DEFINITION]: key, 'dev.wafer.description': definition.description } };
+    const config = {
+      Env: definition.env,
+      Labels: { [LABEL_DEFINITION]: key, 'dev.wafer.description': definition.description },
+    };
     const all = [...parentLayers, ...made].map((layer) => layer.diffId);
     const own = parentLayers.length + definition.layers.length;
     image = await images.putImage({ layers: all.slice(0, own), config, tag: name });
@@ -79,7 +92,14 @@ async function prepareOne(definition: Definition, parent: BaseImage | undefined,
     report('built', 100, '');
   } else report('ready', 100, '');
   const names = images.layerNames(image);
-  return { name, image, layers: names, toolLayers: images.layerNames(tools).slice(names.length), env: envOf(definition), defaultFor: definition.default };
+  return {
+    name,
+    image,
+    layers: names,
+    toolLayers: images.layerNames(tools).slice(names.length),
+    env: envOf(definition),
+    defaultFor: definition.default,
+  };
 }
 
 async function findMade(images: ImageStore, tag: string, key: string): Promise<Image | null> {

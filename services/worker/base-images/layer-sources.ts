@@ -20,7 +20,13 @@ export interface LayerSourceDeps {
 /** `percent` of this layer, 0-100. */
 export type LayerProgress = (percent: number, text: string) => void;
 
-export function makeLayer(source: LayerSource, definition: Definition, below: string[], deps: LayerSourceDeps, onProgress: LayerProgress): Promise<LayerInfo> {
+export function makeLayer(
+  source: LayerSource,
+  definition: Definition,
+  below: string[],
+  deps: LayerSourceDeps,
+  onProgress: LayerProgress,
+): Promise<LayerInfo> {
   if (source.kind === 'run') return runInSandbox(source.script, definition, below, deps, onProgress);
   const script = source.kind === 'mmdebstrap' ? join(definition.dir, source.script) : join(deps.dir, 'npm-files.sh');
   const args = source.kind === 'mmdebstrap' ? [] : npmArgs(source);
@@ -30,13 +36,30 @@ export function makeLayer(source: LayerSource, definition: Definition, below: st
 function npmArgs(source: NpmFiles): string[] {
   const name = source.package.replace('{arch}', process.arch);
   const integrity = source.integrity[process.arch] ?? source.integrity['any'];
-  if (integrity === undefined) throw new WaferError('build_failed', `${name}: no build for the processor ${process.arch}.`);
+  if (integrity === undefined)
+    throw new WaferError('build_failed', `${name}: no build for the processor ${process.arch}.`);
   const repeat = (flag: string, values: string[]) => values.flatMap((value) => [flag, value]);
-  return ['--package', name, '--version', source.version, '--integrity', integrity, ...repeat('--file', source.files), ...repeat('--tree', source.trees), ...repeat('--link', source.links)];
+  return [
+    '--package',
+    name,
+    '--version',
+    source.version,
+    '--integrity',
+    integrity,
+    ...repeat('--file', source.files),
+    ...repeat('--tree', source.trees),
+    ...repeat('--link', source.links),
+  ];
 }
 
 /** Runs a script of ours as this user; stdout is the tar, `@PERCENT TEXT` lines on stderr are progress. */
-async function runScript(script: string, args: string[], step: string, { images, log }: LayerSourceDeps, onProgress: LayerProgress): Promise<LayerInfo> {
+async function runScript(
+  script: string,
+  args: string[],
+  step: string,
+  { images, log }: LayerSourceDeps,
+  onProgress: LayerProgress,
+): Promise<LayerInfo> {
   const child = spawn('bash', [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const kept: string[] = [];
   eachLine(child.stderr, (line) => {
@@ -46,12 +69,16 @@ async function runScript(script: string, args: string[], step: string, { images,
     kept.push(line);
     if (kept.length > 20) kept.shift();
   });
-  const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', (code) => resolve(code)));
+  const ended = new Promise<number | null>((resolve, reject) =>
+    child.once('error', reject).once('close', (code) => resolve(code)),
+  );
   const layer = images.addLayer(child.stdout, { createdBy: step });
   layer.catch(() => child.kill('SIGTERM'));
   const [status, added] = await Promise.allSettled([ended, layer]);
   if (status.status === 'rejected' || status.value !== 0) {
-    throw new WaferError('build_failed', `The base image step "${step}" failed: ${kept.at(-1) ?? 'no output'}`, { details: { step, output: kept.join('\n') } });
+    throw new WaferError('build_failed', `The base image step "${step}" failed: ${kept.at(-1) ?? 'no output'}`, {
+      details: { step, output: kept.join('\n') },
+    });
   }
   if (added.status === 'rejected') throw added.reason;
   return added.value;
@@ -67,7 +94,13 @@ function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void)
   stream.on('end', () => rest !== '' && onLine(rest));
 }
 
-async function runInSandbox(script: string, definition: Definition, below: string[], deps: LayerSourceDeps, onProgress: LayerProgress): Promise<LayerInfo> {
+async function runInSandbox(
+  script: string,
+  definition: Definition,
+  below: string[],
+  deps: LayerSourceDeps,
+  onProgress: LayerProgress,
+): Promise<LayerInfo> {
   const step = `${definition.name}: ${script}`;
   const { egress, conf } = await aptAccess(deps.dir);
   let lines = 0;
@@ -94,10 +127,16 @@ async function aptAccess(dir: string): Promise<{ egress: EgressPolicy; conf: str
   const allow = hosts
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => ({ host: line.slice(0, line.lastIndexOf(':')), port: Number(line.slice(line.lastIndexOf(':') + 1)), trustResolved: true }));
+    .map((line) => ({
+      host: line.slice(0, line.lastIndexOf(':')),
+      port: Number(line.slice(line.lastIndexOf(':') + 1)),
+      trustResolved: true,
+    }));
   return { egress: allow.length === 0 ? { mode: 'public' } : { mode: 'list', allow }, conf };
 }
 
 export function envOf(definition: Definition): Record<string, string> {
-  return Object.fromEntries(definition.env.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+  return Object.fromEntries(
+    definition.env.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+  );
 }

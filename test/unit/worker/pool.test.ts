@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import type { FunctionVersion } from '../../../services/core/functions/types.ts';
+import { createPool, type Pooled } from '../../../services/worker/pool.ts';
+
+/** An instance without a sandbox: the pool's rules need no more. */
+class Slot implements Pooled {
+  readonly version: FunctionVersion;
+  readonly ended: Promise<unknown>;
+  lastUsedAt = 0;
+  endedBy: string | undefined;
+  inFlight = 0;
+  idle: (() => void) | undefined;
+  #end: (value?: unknown) => void = () => {};
+  constructor(version: FunctionVersion) {
+    this.version = version;
+    this.ended = new Promise((resolve) => (this.#end = resolve));
+  }
+  get state() {
+    return this.endedBy !== undefined ? 'ending' : this.inFlight > 0 ? 'busy' : 'idle';
+  }
+  get free() {
+    return this.endedBy === undefined ? this.version.config.concurrency - this.inFlight : 0;
+  }
+  take() {
+    this.inFlight++;
+    this.idle = undefined;
+  }
+  give() {
+    this.inFlight--;
+  }
+  whenIdleFor(_ms: number, then: () => void) {
+    if (this.inFlight === 0) this.idle = then;
+  }
+  async retire() {
+    await this.end('killed');
+  }
+  async end(reason: string) {
+    this.endedBy ??= reason;
+    this.#end();
+  }
+}
+
+const version = (functionName: string, config: object = {}, number = 1) =>
+  ({ functionName, number, config: { concurrency: 1, memoryMb: 100, minInstances: 0, ...config } }) as FunctionVersion;
+const never = new AbortController().signal;
+
+function pool(
+  options: { memoryBudgetMb?: number; maxWaiting?: number; start?: (version: FunctionVersion) => Promise<Slot> } = {},
+) {
+  const made: Slot[] = [];
+  const start = async (one: FunctionVersion) => {
+    const slot = new Slot(one);
+    made.push(slot);
+    return slot;
+  };
+  return { made, pool: createPool<Slot>({ memoryBudgetMb: 1000, maxWaiting: 10, idleMs: 1000, start, ...options }) };
+}
+
+describe('pool', () => {
+  it('starts an instance for the first call and reuses it for the next', async () => {
+    const { pool: slots, made } = pool();
+    const first = await slots.acquire(version('a'), never);
+    expect(first.started).toBe(true);
+    first.release();
+    const second = await slots.acquire(version('a'), never);
+    expect(second).toMatchObject({ started: false, instance: first.instance });
+    expect(made).toHaveLength(1);
+  });
+
+  it('never gives an instance to another version of the same function', async () => {
+    const { pool: slots, made } = pool();
+    (await slots.acquire(version('a'), never)).release();
+    const other = await slots.acquire(version('a', {}, 2), never);
+    expect(other.started).toBe(true);
+    expect(made.map((slot) => slot.version.number)).toEqual([1, 2]);
+  });
+
+  it('gives one instance as many calls at once as the version allows', async () => {
+    const { pool: slots, made } = pool();
+    const shared = version('a', { concurrency: 3 });
+    (await slots.acquire(shared, never)).release();
+    await Promise.all([1, 2, 3].map(() => slots.acquire(shared, never)));
+    expect(made).toHaveLength(1);
+    await slots.acquire(shared, never);
+    expect(made).toHaveLength(2);
+  });
+
+  it('lets a call wait when the memory budget is used up, until a call ends', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 100 });
+    const first = await slots.acquire(version('a'), never);
+    const waiting = slots.acquire(version('a'), never);
+    expect(slots.waiting()).toBe(1);
+    first.release();
+    expect((await waiting).instance).toBe(first.instance);
+    expect(made).toHaveLength(1);
+  });
+
+  it('ends the idle instance of another version to make room', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 100 });
+    (await slots.acquire(version('a'), never)).release();
+    await slots.acquire(version('b'), never);
+    expect(made[0]?.endedBy).toBe('evicted');
+  });
+
+  it('keeps minInstances of a version when it makes room', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 200 });
+    (await slots.acquire(version('kept', { minInstances: 1 }), never)).release();
+    (await slots.acquire(version('a'), never)).release();
+    await slots.acquire(version('b'), never);
+    expect(made.map((slot) => slot.endedBy)).toEqual([undefined, 'evicted', undefined]);
+  });
+
+  it('refuses with overloaded when too many calls wait', async () => {
+    const { pool: slots } = pool({ memoryBudgetMb: 100, maxWaiting: 1 });
+    await slots.acquire(version('a'), never);
+    void slots.acquire(version('a'), never).catch(() => {});
+    await expect(slots.acquire(version('a'), never)).rejects.toMatchObject({ code: 'overloaded', status: 429 });
+  });
+
+  it('serves the versions that wait in turn', async () => {
+    const { pool: slots } = pool({ memoryBudgetMb: 100 });
+    const order: string[] = [];
+    const first = await slots.acquire(version('a'), never);
+    const wait = async (name: string) => {
+      const grant = await slots.acquire(version(name), never);
+      order.push(name);
+      grant.release();
+    };
+    const all = [wait('a'), wait('a'), wait('b'), wait('c')];
+    first.release();
+    await Promise.all(all);
+    expect(order.slice().sort()).toEqual(['a', 'a', 'b', 'c']);
+  });
+
+  it('forgets a call whose caller went away', async () => {
+    const { pool: slots } = pool({ memoryBudgetMb: 100 });
+    await slots.acquire(version('a'), never);
+    const caller = new AbortController();
+    const waiting = slots.acquire(version('a'), caller.signal);
+    caller.abort(new Error('gone'));
+    await expect(waiting).rejects.toThrow('gone');
+    expect(slots.waiting()).toBe(0);
+  });
+
+  it('fails one waiting call for one failed start, and the next call starts anew', async () => {
+    let starts = 0;
+    const { pool: slots } = pool({
+      start: async (one) => {
+        if (++starts === 1) throw new Error('no sandbox');
+        return new Slot(one);
+      },
+    });
+    await expect(slots.acquire(version('a'), never)).rejects.toThrow('no sandbox');
+    expect((await slots.acquire(version('a'), never)).started).toBe(true);
+  });
+
+  it('ends an idle instance when its time is over, but keeps minInstances', async () => {
+    const { pool: slots, made } = pool();
+    (await slots.acquire(version('a'), never)).release();
+    made[0]?.idle?.();
+    expect(made[0]?.endedBy).toBe('idle');
+    (await slots.acquire(version('kept', { minInstances: 1 }), never)).release();
+    made[1]?.idle?.();
+    expect(made[1]?.endedBy).toBeUndefined();
+  });
+
+  it('refuses calls after close and ends every instance', async () => {
+    const { pool: slots, made } = pool();
+    (await slots.acquire(version('a'), never)).release();
+    await slots.close(AbortSignal.abort());
+    expect(made[0]?.endedBy).toBeDefined();
+    await expect(slots.acquire(version('a'), never)).rejects.toMatchObject({ code: 'shutting_down' });
+  });
+});
