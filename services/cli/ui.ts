@@ -25,6 +25,7 @@ export interface Task {
 
 export interface Ui {
   readonly stdoutIsTty: boolean;
+  readonly stderrIsTty: boolean;
   /** Colours for text that goes to stdout. */
   readonly paint: Paint;
   /** Colours for text that goes to stderr. */
@@ -125,6 +126,7 @@ export function createUi(stdout: Output, stderr: Output, env: Env): Ui {
   const out = (text = '') => void stdout.write(`${text}\n`);
   return {
     stdoutIsTty: stdout.isTTY === true,
+    stderrIsTty: stderr.isTTY === true,
     paint,
     paintErr,
     out,

@@ -2,13 +2,12 @@ import { homedir } from 'node:os';
 import { type Config, dataPaths, readConfig } from '../../core/config.ts';
 import { WaferError } from '../../core/errors.ts';
 import type { Platform } from '../../platform.ts';
-import type { BaseProgress } from '../../worker/base-images/index.ts';
 import { packageVersion } from '../assets.ts';
 import { type CliContext, command } from '../command.ts';
+import { runDemo } from '../demo.ts';
 import { keyExpression } from '../how-to-call.ts';
-import type { Task, Ui } from '../ui.ts';
-
-const BAR_WIDTH = 20;
+import { createStartProgress } from '../start-progress.ts';
+import type { Ui } from '../ui.ts';
 
 function refuseRoot(): void {
   if (process.getuid?.() !== 0) return;
@@ -26,8 +25,11 @@ const LIMITS: Record<Platform['engine']['limits'], string> = {
   none: 'no cgroup: rlimits and a memory watcher only; "wafer doctor" says how to get more',
 };
 
-function showBanner(ui: Ui, url: string, config: Config, { limits, ids }: Platform['engine']): void {
+const DEMO_CALL = `npx wafer invoke hello-node --data '{"name":"you"}' -i`;
+
+function showBanner(ui: Ui, url: string, config: Config, { limits, ids }: Platform['engine'], demo: boolean): void {
   const keyFile = dataPaths(config.dataDir).adminKey;
+  ui.out();
   ui.out(`${ui.paint('green', '●')} ${ui.paint('bold', `Wafer ${packageVersion()}`)} serves ${ui.paint('cyan', url)}`);
   ui.pairs([
     ['  Key', short(keyFile)],
@@ -38,7 +40,7 @@ function showBanner(ui: Ui, url: string, config: Config, { limits, ids }: Platfo
       ? []
       : [['  Ids', 'one host user for all sandboxes; "wafer doctor" says how to get more'] as const]),
     ['  API', `${url}/docs`],
-    ['  Try', 'wafer init hello && wafer deploy hello && wafer invoke hello'],
+    ['  Try', demo ? DEMO_CALL : 'wafer init hello && wafer deploy hello && wafer invoke hello'],
     ['  Or', `curl -H "Authorization: Bearer ${keyExpression(keyFile)}" ${url}/v1/functions`],
   ]);
   ui.out(ui.paint('dim', 'Ctrl-C stops it.'));
@@ -62,37 +64,33 @@ function untilStopped(ui: Ui): Promise<NodeJS.Signals> {
   });
 }
 
-/** Base images take minutes the first time, so they get a bar. */
-function showBaseImage(ui: Ui, task: Task, { image, percent, text, state }: BaseProgress): void {
-  const filled = Math.round((Math.min(100, percent) / 100) * BAR_WIDTH);
-  const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
-  task.update(`Base image ${image.padEnd(10)} ${bar} ${String(Math.round(percent)).padStart(3)} %  ${text}`);
-  if (state === 'built') ui.err(`${ui.paintErr('green', '✓')} base image ${image}`);
-}
-
-async function serve({ ui, env }: CliContext): Promise<void> {
+async function serve(demo: boolean, { ui, env }: CliContext): Promise<void> {
   refuseRoot();
   const config = readConfig(env);
-  const task = ui.task('Starting');
+  const progress = createStartProgress(ui);
   const stopped = untilStopped(ui);
   const { startPlatform } = await import('../../platform.ts');
-  const platform = await startPlatform(config, {
-    onProgress: (text) => task.update(`Starting: ${text}`),
-    onBaseImage: (progress) => showBaseImage(ui, task, progress),
-  }).finally(() => task.clear());
-  showBanner(ui, platform.url, config, platform.engine);
-  await stopped;
-  await platform.close();
+  const { onProgress, onBaseImage } = progress;
+  const platform = await startPlatform(config, { onProgress, onBaseImage }).finally(() => progress.end());
+  try {
+    if (demo) await runDemo(ui, { ...env, WAFER_URL: platform.url, WAFER_KEY: platform.adminKey });
+    showBanner(ui, platform.url, config, platform.engine, demo);
+    await stopped;
+  } finally {
+    await platform.close();
+  }
 }
 
 export default command({
   name: 'up',
   about: 'Starts the platform: API, worker and an embedded Redis in one process tree, without root. It stays in front.',
-  args: {},
+  args: {
+    demo: { type: 'boolean', description: 'Deploy two examples, call each cold and warm, and show what it cost' },
+  },
   examples: [
     ['wafer up', 'on 127.0.0.1:7070'],
     ['WAFER_PORT=8080 wafer up', 'on another port; "wafer config" lists all settings'],
     ['WAFER_REDIS_URL=redis://host:6379 wafer up', 'with your own Redis'],
   ],
-  run: async (_args, context) => serve(context),
+  run: async ({ demo }, context) => serve(demo === true, context),
 });
