@@ -24,3 +24,12 @@ export function packageVersion(): string {
 }
 
 export const templatesFolder = (): string => join(packageRoot(), 'services', 'cli', 'templates');
+
+/** Kept up to date with the TypeBox schema by a test; loading that costs 150 ms, reading this none. */
+export const readShippedSchema = (): string => readFileSync(join(packageRoot(), 'wafer.schema.json'), 'utf8');
+
+/** The rule for `name` in the schema. */
+export function isFunctionName(name: string): boolean {
+  const schema: { properties: { name: { pattern: string } } } = JSON.parse(readShippedSchema());
+  return new RegExp(schema.properties.name.pattern).test(name);
+}

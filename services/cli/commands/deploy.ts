@@ -1,9 +1,9 @@
 import { basename, resolve } from 'node:path';
 import { WaferError } from '../../core/errors.ts';
 import { parseConfigText } from '../../core/functions/config-text.ts';
-import { NAME_PATTERN } from '../../core/functions/schema.ts';
 import { packFolder, readFolderConfig } from '../../core/functions/source/pack-folder.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
+import { isFunctionName } from '../assets.ts';
 import { createBuildLog } from '../build-log.ts';
 import { type Client, createClient, problemError } from '../client.ts';
 import { command, jsonFlag } from '../command.ts';
@@ -22,7 +22,7 @@ function configName(text: string): string | null {
 async function chooseName(folder: string, given: string | undefined): Promise<string> {
   const text = await readFolderConfig(folder);
   const name = given ?? (text === null ? null : configName(text)) ?? basename(folder).toLowerCase();
-  if (new RegExp(NAME_PATTERN).test(name)) return name;
+  if (isFunctionName(name)) return name;
   throw new WaferError('invalid_name', `"${name}" can not be the name of a function.`, {
     hint: 'Use a-z, 0-9 and "-", at most 63 characters: --name NAME, or "name" in wafer.json.',
   });

@@ -1,10 +1,8 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { isErrno, WaferError } from '../../core/errors.ts';
-import { NAME_PATTERN } from '../../core/functions/schema.ts';
-import { templatesFolder } from '../assets.ts';
+import { isFunctionName, readShippedSchema, templatesFolder } from '../assets.ts';
 import { command } from '../command.ts';
-import { renderSchema } from '../schema-file.ts';
 
 const TEMPLATES = ['node', 'node-ts', 'python', 'http'] as const;
 
@@ -28,7 +26,7 @@ function functionName(folder: string): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '')
     .slice(0, 63);
-  if (new RegExp(NAME_PATTERN).test(name)) return name;
+  if (isFunctionName(name)) return name;
   throw new WaferError('invalid_name', `No function can be named after the folder "${basename(folder)}".`, {
     hint: 'Use letters and digits: wafer init my-function',
   });
@@ -71,7 +69,7 @@ export default command({
     await mkdir(folder, { recursive: true });
     await cp(join(templatesFolder(), template), folder, { recursive: true });
     await fillIn(folder, name);
-    await writeFile(join(folder, 'wafer.schema.json'), renderSchema());
+    await writeFile(join(folder, 'wafer.schema.json'), readShippedSchema());
     const shown = relative(cwd, folder);
     ui.out(`${ui.paint('green', '✓')} ${shown || '.'}: a ${template} function named ${name}`);
     for (const file of (await readdir(folder)).sort()) ui.out(`  ${ui.paint('dim', file)}`);
