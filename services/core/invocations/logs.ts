@@ -1,0 +1,164 @@
+/** Output of functions: one bounded Redis stream each. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { WaferError } from '../errors.ts';
+import { invocationTime } from '../ids.ts';
+import type { Log } from '../log.ts';
+import { blockingConnection } from '../store/connect.ts';
+import { withStore } from '../store/errors.ts';
+import { DEFAULT_NAMESPACE, type Keys, keysOf } from '../store/keys.ts';
+import { fromEntry, type StoredLogLine, type StreamEntry } from './log-entry.ts';
+import { createLogWriter, LOG_LIMITS, type LogLimits } from './log-writer.ts';
+import { invocationNotFound } from './records.ts';
+import type { InvocationRecord, LogSink } from './types.ts';
+
+export type { StoredLogLine } from './log-entry.ts';
+
+export interface LogQuery {
+  /** May be left out when `invocationId` is of a call that has ended. */
+  functionName?: string;
+  invocationId?: string;
+  /** Epoch ms; lines before it are left out. */
+  since?: number;
+  /** The newest so many lines; all when left out. */
+  limit?: number;
+  /** Only lines behind this cursor. */
+  after?: string;
+}
+
+export interface LogStore extends LogSink {
+  /** Oldest first, with every line that this process wrote before. @throws WaferError `invocation_not_found | invalid_request | store_unavailable` */
+  read(query: LogQuery): Promise<StoredLogLine[]>;
+  /**
+   * What `read` gives, then every new line without a gap, until `signal` aborts (which ends it
+   * without an error). Outlives a restart of Redis. Has a connection of its own.
+   */
+  follow(query: LogQuery, signal: AbortSignal): AsyncGenerator<StoredLogLine, void, undefined>;
+  /** For shutdown: resolves when all that was written is stored or could not be. */
+  flush(): Promise<void>;
+}
+
+export interface LogStoreOptions {
+  log: Log;
+  namespace?: string;
+  limits?: Partial<LogLimits>;
+  /** Lines that were lost. Must not throw. */
+  onDrop?: (count: number) => void;
+}
+
+const CHUNK = 500;
+const BLOCK_MS = 5000;
+const RETRY_MS = 250;
+/** Stream ids have the time of Redis, lines and invocations that of their machine. */
+const CLOCK_SLACK_MS = 60_000;
+const CURSOR = /^\d{1,15}-\d{1,15}$/;
+
+/** A query whose function is known. */
+interface Target {
+  functionName: string;
+  key: string;
+  /** First stream id to look at, exclusive with `(`. */
+  from: string;
+  wants: (line: StoredLogLine) => boolean;
+}
+
+export function createLogStore(redis: Redis, options: LogStoreOptions): LogStore {
+  const { log, namespace = DEFAULT_NAMESPACE, onDrop = () => {} } = options;
+  const keys = keysOf(namespace);
+  const writer = createLogWriter({ redis, keys, log, limits: { ...LOG_LIMITS, ...options.limits }, onDrop });
+  const prepare = async (query: LogQuery) => {
+    await writer.flush();
+    return await withStore('read logs', () => toTarget(redis, keys, query));
+  };
+  return {
+    write: writer.write,
+    flush: writer.flush,
+    read: async (query) => {
+      const target = await prepare(query);
+      return await withStore('read logs', () => readLines(redis, target, '+', query.limit));
+    },
+    async *follow(query, signal) {
+      if (signal.aborted) return;
+      const target = await prepare(query);
+      const last = await withStore('read logs', () => lastId(redis, target.key));
+      yield* await withStore('read logs', () => readLines(redis, target, last, query.limit));
+      yield* newLines(redis, target, last, signal);
+    },
+  };
+}
+
+async function toTarget(redis: Redis, keys: Keys, query: LogQuery): Promise<Target> {
+  const { invocationId, since, after } = query;
+  if (after !== undefined && !CURSOR.test(after)) {
+    throw new WaferError('invalid_request', 'after: is not the cursor of a log line.', { details: { path: '/after' } });
+  }
+  const functionName = query.functionName ?? (await functionOf(redis, keys, invocationId ?? ''));
+  const start = Math.max(since ?? 0, invocationTime(invocationId ?? '') ?? 0) - CLOCK_SLACK_MS;
+  return {
+    functionName,
+    key: keys.logs(functionName),
+    from: after === undefined ? String(Math.max(0, Math.floor(start))) : `(${after}`,
+    wants: (line) =>
+      (invocationId === undefined || line.invocationId === invocationId) && (since === undefined || line.time >= since),
+  };
+}
+
+async function functionOf(redis: Redis, keys: Keys, invocationId: string): Promise<string> {
+  const json = invocationTime(invocationId) === null ? null : await redis.get(keys.invocation(invocationId));
+  if (json === null) throw invocationNotFound(invocationId);
+  return (JSON.parse(json) as InvocationRecord).functionName;
+}
+
+/** Up to and with the entry `end`. With `limit` from the back, so that a few lines of many cost little. */
+async function readLines(redis: Redis, target: Target, end: string, limit = Infinity): Promise<StoredLogLine[]> {
+  const found: StoredLogLine[] = [];
+  for (let to = end; found.length < limit; ) {
+    const entries = await redis.xrevrange(target.key, to, target.from, 'COUNT', CHUNK);
+    const lines = entries.map((entry: StreamEntry) => fromEntry(target.functionName, entry)).filter(target.wants);
+    found.push(...lines.slice(0, limit - found.length));
+    const oldest = entries.at(-1);
+    if (oldest === undefined || entries.length < CHUNK) break;
+    to = `(${oldest[0]}`;
+  }
+  return found.reverse();
+}
+
+async function lastId(redis: Redis, key: string): Promise<string> {
+  const [entry] = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
+  return entry?.[0] ?? '0-0';
+}
+
+async function* newLines(redis: Redis, target: Target, last: string, signal: AbortSignal) {
+  let connection = blockingConnection(redis);
+  const hangUp = () => connection.disconnect();
+  signal.addEventListener('abort', hangUp);
+  let cursor = last;
+  try {
+    while (!signal.aborted) {
+      let entries: StreamEntry[];
+      try {
+        entries = await waitForEntries(connection, target.key, cursor);
+      } catch {
+        // Redis is away or the follower is: the client of this connection has logged the first, the loop ends on the second.
+        hangUp();
+        await delay(RETRY_MS, undefined, { signal }).catch(() => {});
+        connection = blockingConnection(redis);
+        continue;
+      }
+      for (const entry of entries) {
+        cursor = entry[0];
+        const line = fromEntry(target.functionName, entry);
+        if (target.wants(line)) yield line;
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', hangUp);
+    hangUp();
+  }
+}
+
+async function waitForEntries(connection: Redis, key: string, cursor: string): Promise<StreamEntry[]> {
+  if (connection.status === 'wait') await connection.connect();
+  const reply = await connection.xread('COUNT', CHUNK, 'BLOCK', BLOCK_MS, 'STREAMS', key, cursor);
+  return reply?.[0]?.[1] ?? [];
+}
