@@ -15,6 +15,7 @@ import { type Config, dataPaths } from './core/config.ts';
 import { lockDataDir } from './core/data-lock.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
+import type { FunctionStore } from './core/functions/types.ts';
 import { createLogStore } from './core/invocations/logs.ts';
 import { createInvocationStore } from './core/invocations/records.ts';
 import { createLog, type Log } from './core/log.ts';
@@ -22,7 +23,7 @@ import { packageRoot, packageVersion } from './core/package-root.ts';
 import { connectRedis, type RedisConnection } from './core/store/connect.ts';
 import { startEmbeddedRedis } from './core/store/embedded-redis.ts';
 import { fitsSocketAddress } from './core/store/socket-path.ts';
-import { createTelemetry } from './core/telemetry.ts';
+import { createTelemetry, type Telemetry } from './core/telemetry.ts';
 import type { BaseProgress } from './worker/base-images/index.ts';
 import { openWorker, type Worker } from './worker/index.ts';
 
@@ -61,19 +62,32 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
     onProgress('Sandbox engine');
+    const telemetry = createTelemetry();
     const functions = createFunctionStore(connection.redis);
-    const logs = createLogStore(connection.redis, { log });
-    opened.push(() => logs.close());
+    const logs = createLogStore(connection.redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
+    opened.push(() => logs.flush());
     const worker = await openWorkerHere(config, { functions, logs, log, env }, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     const invocations = createInvocationStore(connection.redis, { log });
-    opened.push(() => invocations.close());
-    const telemetry = createTelemetry();
+    opened.push(() => invocations.flush());
+    observe(telemetry, worker, functions);
     const { dispatcher, deployer, images } = worker;
     const ready = () => readiness(connection, worker);
-    const app = buildApp({ functions, deployer, dispatcher, images, invocations, logs, telemetry, log, ready, adminKey, version: packageVersion() });
+    const app = buildApp({
+      functions,
+      deployer,
+      dispatcher,
+      images,
+      invocations,
+      logs,
+      telemetry,
+      log,
+      ready,
+      adminKey,
+      version: packageVersion(),
+    });
     const server = await startServer(app, config);
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
@@ -82,6 +96,19 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     await close();
     throw explainStart(error);
   }
+}
+
+function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore): void {
+  telemetry.observe({
+    instances() {
+      const states = { starting: 0, idle: 0, busy: 0, ending: 0 };
+      for (const instance of worker.pool.instances()) states[instance.state]++;
+      return states;
+    },
+    queued: () => worker.pool.waiting(),
+    store: () => worker.images.usage(),
+    functions: async () => (await functions.list()).length,
+  });
 }
 
 function refuseRoot(): void {
@@ -97,7 +124,10 @@ async function makeDataDir(dir: string): Promise<void> {
     await chmod(dir, 0o700);
   } catch (cause) {
     if (isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
-    throw new WaferError('usage', `The data directory ${dir} can not be used: ${(cause as Error).message}`, { cause, hint: 'Set WAFER_DATA to a directory of this user.' });
+    throw new WaferError('usage', `The data directory ${dir} can not be used: ${(cause as Error).message}`, {
+      cause,
+      hint: 'Set WAFER_DATA to a directory of this user.',
+    });
   }
 }
 
@@ -105,9 +135,11 @@ async function makeDataDir(dir: string): Promise<void> {
 async function assertPortFree({ host, port }: Config): Promise<void> {
   if (port === 0) return;
   const probe = createServer();
-  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve)).catch((cause: unknown) => {
-    throw listenError(cause, { host, port });
-  });
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve)).catch(
+    (cause: unknown) => {
+      throw listenError(cause, { host, port });
+    },
+  );
   await new Promise((resolve) => probe.close(resolve));
 }
 
@@ -142,11 +174,20 @@ async function makeRunDir(preferred: string): Promise<string> {
 }
 
 async function readiness(connection: RedisConnection, worker: Worker) {
-  const redis = await connection.redis.ping().then(() => true, () => false);
+  const redis = await connection.redis.ping().then(
+    () => true,
+    () => false,
+  );
   const engine = await worker.healthy();
   const checks = [
     { name: 'redis', ok: redis, ...(redis ? {} : { message: `Redis at ${connection.where} does not answer.` }) },
-    { name: 'engine', ok: engine, ...(engine ? { message: `limits ${worker.engine().limits}` } : { message: 'The sandbox engine does not answer.' }) },
+    {
+      name: 'engine',
+      ok: engine,
+      ...(engine
+        ? { message: `limits ${worker.engine().limits}` }
+        : { message: 'The sandbox engine does not answer.' }),
+    },
   ];
   return { ok: redis && engine, checks };
 }
@@ -154,14 +195,21 @@ async function readiness(connection: RedisConnection, worker: Worker) {
 /** One clear line with the fix for what stops a start. */
 function explainStart(error: unknown): unknown {
   if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
-    return new WaferError('disk_full', `There is no room on the disk: ${(error as Error).message}`, { cause: error, hint: 'Free some space, or set WAFER_DATA to a directory on another disk.' });
+    return new WaferError('disk_full', `There is no room on the disk: ${(error as Error).message}`, {
+      cause: error,
+      hint: 'Free some space, or set WAFER_DATA to a directory on another disk.',
+    });
   }
   if (!(error instanceof SandboxError)) return error;
   const namespaces = /userns|namespace|unshare|uid_map|newuidmap/i.test(`${error.step} ${error.message}`);
-  return new WaferError(namespaces ? 'userns_unavailable' : 'engine_failed', `The sandbox engine can not start: ${error.message}`, {
-    cause: error,
-    hint: '`wafer doctor` says what this machine lacks and how to fix it.',
-  });
+  return new WaferError(
+    namespaces ? 'userns_unavailable' : 'engine_failed',
+    `The sandbox engine can not start: ${error.message}`,
+    {
+      cause: error,
+      hint: '`wafer doctor` says what this machine lacks and how to fix it.',
+    },
+  );
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {
