@@ -126,7 +126,12 @@ enter_as_user() {
     return
   fi
   if ! has_systemd; then without_cgroup "this host has no systemd; start Wafer as root once, it switches to a user of its own"; return; fi
-  export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
+  # `su` and `sudo` leave another user's there.
+  if [ ! -O "${XDG_RUNTIME_DIR:-/}" ]; then
+    export XDG_RUNTIME_DIR
+    XDG_RUNTIME_DIR=/run/user/$(id -u)
+    unset DBUS_SESSION_BUS_ADDRESS
+  fi
   if [ ! -S "$XDG_RUNTIME_DIR/systemd/private" ]; then
     if find_sudo && as_root loginctl enable-linger "$user"; then
       note "Started the user manager of $user (loginctl enable-linger $user)."
