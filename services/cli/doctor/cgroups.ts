@@ -31,7 +31,7 @@ function delegationFix({ subject, env }: ProbeContext): string {
   if (existsSync('/run/systemd/system')) {
     return `sudo loginctl enable-linger ${subject.name}, log in anew, then: systemd-run --user --scope -p Delegate=yes wafer up`;
   }
-  return 'sudo bash infra/setup.sh   (hands a cgroup subtree to the user)';
+  return 'bash infra/setup.sh   (hands a cgroup subtree to the user)';
 }
 
 async function probeV2(context: ProbeContext, path: string): Promise<ProbeResult> {
@@ -60,18 +60,21 @@ async function probeV2(context: ProbeContext, path: string): Promise<ProbeResult
 }
 
 /** v1 has no delegation of its own: set-up makes a folder in each hierarchy and gives it to the user. */
-async function probeV1(context: ProbeContext, own: Map<string, string>): Promise<ProbeResult> {
+async function probeV1(context: ProbeContext): Promise<ProbeResult> {
   const { ok, warn } = cgroupVerdicts();
-  for (const name of NEEDED) {
-    const places = [join(ROOT, name, own.get(name) ?? '/', 'wafer'), join(ROOT, name, 'wafer')];
-    const found = await Promise.all(
-      places.map((place) => mayWrite(context.subject, place, join(place, 'cgroup.procs'))),
+  const isOurs = async (name: string): Promise<boolean> => {
+    const shared = join(ROOT, name, 'wafer');
+    return (
+      (await mayWrite(context.subject, join(shared, String(context.subject.uid)))) || mayWrite(context.subject, shared)
     );
-    if (!found.includes(true)) {
-      return warn(`none: ${places.at(-1)} is not handed to ${context.subject.name}`, COST, 'sudo bash infra/setup.sh');
-    }
+  };
+  for (const name of NEEDED) {
+    if (await isOurs(name)) continue;
+    const found = `none: ${join(ROOT, name, 'wafer')} is not handed to ${context.subject.name}`;
+    return warn(found, COST, 'bash infra/setup.sh   (hands a subtree of cgroup v1 to the user)');
   }
-  return ok('v1: a subtree of memory and pids is handed over');
+  if (await isOurs('cpu')) return ok('v1: a subtree of memory, pids and cpu is handed over');
+  return warn('v1, without cpu', 'CPU is not limited', 'bash infra/setup.sh');
 }
 
 const cgroupVerdicts = () =>
@@ -88,6 +91,6 @@ export async function probeCgroups(context: ProbeContext): Promise<ProbeResult> 
   if (forced === 'none') return warn('none: WAFER_LIMITS=none', COST, 'unset WAFER_LIMITS');
   const unified = existsSync(join(ROOT, 'cgroup.controllers'));
   if (unified) return probeV2(context, own.get('') ?? '/');
-  if (own.has('memory')) return probeV1(context, own);
+  if (own.has('memory')) return probeV1(context);
   return warn('none: no cgroups are mounted', COST, 'Mount cgroup v2 at /sys/fs/cgroup, or boot with systemd.');
 }

@@ -18,7 +18,7 @@ export async function probeUser({ subject }: ProbeContext): Promise<ProbeResult>
   return warn(
     'called by root, and the user "wafer" does not exist',
     '"wafer up" refuses to run as root',
-    'sudo bash infra/setup.sh',
+    'bash infra/setup.sh',
   );
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type ProbeContext, type ProbeResult, verdicts } from './probe.ts';
 import { runScript } from './shell.ts';
-import { IN_USERNS } from './user-namespaces.ts';
+import { IN_USERNS, onlyEngineMay } from './user-namespaces.ts';
 
 /** The mounts live and die with the namespace; the folder is removed by the trap. */
 const OVERLAY = `
@@ -20,6 +20,8 @@ test "$(cat "$d/u/f")" = upper
 test ! -e "$d/m/g"
 `;
 
+const LEFT_TO_ENGINE = 'not tried: AppArmor allows user namespaces to the engine only';
+
 /** Where the data directory is or will be. */
 export function nearestExisting(path: string): string {
   let folder = path;
@@ -33,6 +35,7 @@ export async function probeOverlay({ subject, dataDir }: ProbeContext): Promise<
     title: 'Overlay file system',
     meaning: 'layers are shared and copied only when written to (overlayfs with userxattr)',
   });
+  if (await onlyEngineMay()) return ok(LEFT_TO_ENGINE);
   const wrapper = [...IN_USERNS, '--mount'];
   const place = nearestExisting(dataDir);
   const tried = await runScript(subject, wrapper, OVERLAY, [place]);
@@ -71,6 +74,7 @@ export async function probeNetFilter({ subject }: ProbeContext): Promise<ProbeRe
   const cost = 'builds have no network: functions with dependencies can not be deployed';
   const found = await runScript({ ...subject, prefix: [] }, [], 'command -v nft; command -v ip');
   if (!found.ok) return warn('nft or ip is missing', cost, 'sudo apt-get install nftables iproute2');
+  if (await onlyEngineMay()) return ok(LEFT_TO_ENGINE);
   const tried = await runScript(subject, [...IN_USERNS, '--net'], NETFILTER);
   if (tried.ok) return ok('redirect rule made in a net namespace');
   return warn(tried.reason, cost, 'sudo modprobe -a nf_tables nft_redir nft_chain_nat');

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { type ProbeContext, type ProbeResult, type Subject, verdicts } from './probe.ts';
 import { readKernelFile, runProgram } from './shell.ts';
 
@@ -17,14 +17,22 @@ async function refusal(): Promise<[found: string, fix: string]> {
   if ((await readKernelFile(APPARMOR_SWITCH)) === '1') {
     return [
       'AppArmor restricts user namespaces (Ubuntu 23.10 and later)',
-      'sudo bash infra/setup.sh   (it installs an AppArmor profile for the engine)',
+      'bash infra/setup.sh   (it installs an AppArmor profile for the engine)',
     ];
   }
   return ['the kernel refuses', 'Allow unprivileged user namespaces in the container or kernel that runs this.'];
 }
 
-/** Set-up's profile lets the engine do what `unshare` may not. */
-const hasEngineProfile = (): boolean => existsSync('/etc/apparmor.d/wafer-engine');
+/** Set-up installs one profile for each place where an engine lies. */
+async function hasEngineProfile(): Promise<boolean> {
+  const names = await readdir('/etc/apparmor.d').catch(() => []);
+  return names.some((name) => name.startsWith('wafer-engine'));
+}
+
+/** AppArmor restricts user namespaces and the engine has a profile: then what `unshare` may not says nothing. */
+export async function onlyEngineMay(): Promise<boolean> {
+  return (await readKernelFile(APPARMOR_SWITCH)) === '1' && (await hasEngineProfile());
+}
 
 export async function probeUserNamespaces({ subject }: ProbeContext): Promise<ProbeResult> {
   const { ok, fail } = verdicts({
@@ -34,8 +42,8 @@ export async function probeUserNamespaces({ subject }: ProbeContext): Promise<Pr
   });
   const tried = await runProgram([...subject.prefix, ...IN_USERNS, 'true']);
   if (tried.ok) return ok(`made one as ${subject.name}`);
+  if (await onlyEngineMay()) return ok('restricted by AppArmor; the engine has a profile');
   const [found, fix] = await refusal();
-  if (found.startsWith('AppArmor') && hasEngineProfile()) return ok('restricted by AppArmor; the engine has a profile');
   return fail(`${found} (${tried.reason})`, 'no sandbox can be made', fix);
 }
 
@@ -67,7 +75,7 @@ export async function probeSubordinateIds({ subject }: ProbeContext): Promise<Pr
   });
   const cost = 'all sandboxes share one host user: they are told apart by namespaces only';
   if (subject.name === 'nobody') {
-    return warn('the user "wafer" does not exist yet', cost, 'sudo bash infra/setup.sh');
+    return warn('the user "wafer" does not exist yet', cost, 'bash infra/setup.sh');
   }
   const helper = await runProgram(['sh', '-c', 'command -v newuidmap && command -v newgidmap']);
   if (!helper.ok) return warn('newuidmap is missing', cost, 'sudo apt-get install uidmap');

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { ArgsDef } from 'citty';
 import { expect, test } from 'vitest';
 import { checkArguments } from '../../../services/cli/arguments.ts';
@@ -11,6 +11,7 @@ import { COMMANDS } from '../../../services/cli/registry.ts';
 import { renderSchema } from '../../../services/cli/schema-file.ts';
 import { suggest } from '../../../services/cli/suggest.ts';
 import { createUi } from '../../../services/cli/ui.ts';
+import { parseConfigText, validateConfig } from '../../../services/core/functions/validate.ts';
 
 test.each([
   [0, '0 B'],
@@ -167,3 +168,17 @@ test('every command has a help text and examples that begin with its own name', 
     for (const [line] of command.examples) expect(line).toContain(`wafer ${entry.name}`);
   }
 });
+
+const configFiles = async (folder: string): Promise<[string, string][]> =>
+  (await readdir(join(packageRoot(), folder))).map((name) => [name, join(packageRoot(), folder, name, 'wafer.json')]);
+
+test.each([...(await configFiles('services/cli/templates')), ...(await configFiles('functions-examples'))])(
+  'wafer.json of %s is valid',
+  async (name, path) => {
+    const text = (await readFile(path, 'utf8')).replaceAll('__NAME__', name);
+    const config = validateConfig(parseConfigText(text, path));
+    expect(config.name).toBe(name);
+    const schema = join(dirname(path), config.$schema ?? 'missing');
+    if (path.includes('functions-examples')) expect(schema).toBe(join(packageRoot(), 'wafer.schema.json'));
+  },
+);
