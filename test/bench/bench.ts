@@ -25,7 +25,11 @@ async function bareNode(): Promise<void> {
 }
 
 async function post(url: string, headers: Record<string, string> = {}): Promise<void> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"n":1}' });
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: '{"n":1}',
+  });
   await response.arrayBuffer();
   if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
 }
@@ -37,7 +41,12 @@ function storeBytes(): number {
 }
 
 async function measure(wafer: TestPlatform, echoUrl: string) {
-  const samples: Record<string, number[]> = { 'bare node start': [], 'cold call': [], 'bare fastify echo': [], 'warm call': [] };
+  const samples: Record<string, number[]> = {
+    'bare node start': [],
+    'cold call': [],
+    'bare fastify echo': [],
+    'warm call': [],
+  };
   const added: number[] = [];
   const key = { authorization: `Bearer ${wafer.key}` };
   const urlOf = (number: number) => `${wafer.url}/v1/functions/${name(number)}/invoke`;
@@ -59,12 +68,15 @@ async function measure(wafer: TestPlatform, echoUrl: string) {
 function print(rows: Record<string, Summary>, added: number[]): void {
   const cell = (value: number) => value.toFixed(2).padStart(9);
   console.log(`\n${''.padEnd(20)}${['n', 'min', 'p50', 'p99'].map((head) => head.padStart(9)).join('')}   (ms)`);
-  for (const [row, { n, min, p50, p99 }] of Object.entries(rows)) console.log(`${row.padEnd(20)}${String(n).padStart(9)}${cell(min)}${cell(p50)}${cell(p99)}`);
+  for (const [row, { n, min, p50, p99 }] of Object.entries(rows))
+    console.log(`${row.padEnd(20)}${String(n).padStart(9)}${cell(min)}${cell(p50)}${cell(p99)}`);
   const ratio = (a: string, b: string) => ((rows[a]?.p50 ?? 0) / (rows[b]?.p50 ?? 1)).toFixed(2);
   console.log(`\ncold call / bare node start    ${ratio('cold call', 'bare node start')} x (p50)`);
   console.log(`warm call / bare fastify echo  ${ratio('warm call', 'bare fastify echo')} x (p50)`);
   const bytes = summarize(added);
-  console.log(`bytes on disk added by deploys 2 to ${FUNCTIONS}: p50 ${bytes.p50}, largest ${Math.max(...added)} (limit ${MAX_ADDED})`);
+  console.log(
+    `bytes on disk added by deploys 2 to ${FUNCTIONS}: p50 ${bytes.p50}, largest ${Math.max(...added)} (limit ${MAX_ADDED})`,
+  );
 }
 
 const echo = fastify();

@@ -8,7 +8,8 @@ export interface Summary {
 /** Nearest-rank percentiles; with n below 100, p99 is the largest value. */
 export function summarize(samples: readonly number[]): Summary {
   const sorted = [...samples].sort((a, b) => a - b);
-  const rank = (p: number) => sorted[Math.min(sorted.length - 1, Math.ceil((p / 100) * sorted.length) - 1)] ?? Number.NaN;
+  const rank = (p: number) =>
+    sorted[Math.min(sorted.length - 1, Math.ceil((p / 100) * sorted.length) - 1)] ?? Number.NaN;
   return { n: sorted.length, p50: rank(50), p99: rank(99), min: sorted[0] ?? Number.NaN };
 }
 

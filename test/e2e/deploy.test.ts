@@ -10,20 +10,33 @@ import { makeWheel, serveIndex } from '../helpers/wheels.ts';
 let wafer: TestPlatform;
 let index: Server;
 beforeAll(async () => {
-  index = createServer(serveIndex([await makeWheel('wafertest', '1.2.0', 'VALUE = "from a wheel"\n')])).listen(0, '127.0.0.1');
+  index = createServer(serveIndex([await makeWheel('wafertest', '1.2.0', 'VALUE = "from a wheel"\n')])).listen(
+    0,
+    '127.0.0.1',
+  );
   const { port } = index.address() as AddressInfo;
-  wafer = await startTestPlatform({ PIP_INDEX_URL: `http://127.0.0.1:${port}/simple/`, PIP_EXTRA_INDEX_URL: '', PIP_CONFIG_FILE: '/dev/null' });
+  wafer = await startTestPlatform({
+    PIP_INDEX_URL: `http://127.0.0.1:${port}/simple/`,
+    PIP_EXTRA_INDEX_URL: '',
+    PIP_CONFIG_FILE: '/dev/null',
+  });
 });
 afterAll(async () => {
   await wafer.stop();
   index.close();
 });
 
-type Entry = { name: string; type?: 'file' | 'symlink' | 'character-device' | 'link'; content?: string; linkname?: string };
+type Entry = {
+  name: string;
+  type?: 'file' | 'symlink' | 'character-device' | 'link';
+  content?: string;
+  linkname?: string;
+};
 
 async function archive(entries: Entry[]): Promise<Buffer> {
   const pack = tar.pack();
-  for (const { name, type = 'file', content = '', linkname } of entries) pack.entry({ name, type, ...(linkname === undefined ? {} : { linkname }) }, content);
+  for (const { name, type = 'file', content = '', linkname } of entries)
+    pack.entry({ name, type, ...(linkname === undefined ? {} : { linkname }) }, content);
   pack.finalize();
   const chunks: Buffer[] = [];
   for await (const chunk of pack) chunks.push(chunk as Buffer);
@@ -44,14 +57,46 @@ describe('PUT /v1/functions/{name}', () => {
   const refused = [
     { what: 'a path with ..', entries: [HELLO, { name: '../evil', content: 'x' }], code: 'invalid_archive' },
     { what: 'an absolute path', entries: [HELLO, { name: '/etc/cron.d/x', content: 'x' }], code: 'invalid_archive' },
-    { what: 'a device', entries: [HELLO, { name: 'null', type: 'character-device' as const }], code: 'invalid_archive' },
-    { what: 'a link out of the folder', entries: [HELLO, { name: 'out', type: 'symlink' as const, linkname: '../../etc/passwd' }], code: 'invalid_archive' },
-    { what: 'a file through a link', entries: [HELLO, { name: 'a', type: 'symlink' as const, linkname: '.' }, { name: 'a/b', content: 'x' }], code: 'invalid_archive' },
-    { what: 'an unknown runtime', entries: [HELLO, { name: 'wafer.json', content: '{"runtime":"nodejs"}' }], code: 'unknown_runtime' },
-    { what: 'a missing handler', entries: [HELLO, { name: 'wafer.json', content: '{"runtime":"node","handler":"main.handler"}' }], code: 'missing_handler' },
-    { what: 'a broken wafer.json', entries: [HELLO, { name: 'wafer.json', content: '{"memoryMb": }' }], code: 'invalid_config' },
-    { what: 'an unknown key', entries: [HELLO, { name: 'wafer.json', content: '{"memoryMB": 128}' }], code: 'invalid_config' },
-    { what: 'an unknown base', entries: [HELLO, { name: 'wafer.json', content: '{"base": "node99"}' }], code: 'invalid_config' },
+    {
+      what: 'a device',
+      entries: [HELLO, { name: 'null', type: 'character-device' as const }],
+      code: 'invalid_archive',
+    },
+    {
+      what: 'a link out of the folder',
+      entries: [HELLO, { name: 'out', type: 'symlink' as const, linkname: '../../etc/passwd' }],
+      code: 'invalid_archive',
+    },
+    {
+      what: 'a file through a link',
+      entries: [HELLO, { name: 'a', type: 'symlink' as const, linkname: '.' }, { name: 'a/b', content: 'x' }],
+      code: 'invalid_archive',
+    },
+    {
+      what: 'an unknown runtime',
+      entries: [HELLO, { name: 'wafer.json', content: '{"runtime":"nodejs"}' }],
+      code: 'unknown_runtime',
+    },
+    {
+      what: 'a missing handler',
+      entries: [HELLO, { name: 'wafer.json', content: '{"runtime":"node","handler":"main.handler"}' }],
+      code: 'missing_handler',
+    },
+    {
+      what: 'a broken wafer.json',
+      entries: [HELLO, { name: 'wafer.json', content: '{"memoryMb": }' }],
+      code: 'invalid_config',
+    },
+    {
+      what: 'an unknown key',
+      entries: [HELLO, { name: 'wafer.json', content: '{"memoryMB": 128}' }],
+      code: 'invalid_config',
+    },
+    {
+      what: 'an unknown base',
+      entries: [HELLO, { name: 'wafer.json', content: '{"base": "node99"}' }],
+      code: 'invalid_config',
+    },
   ];
   it.each(refused)('refuses $what and leaves nothing in the store', async ({ entries, code }) => {
     const before = await images();
@@ -75,7 +120,13 @@ describe('PUT /v1/functions/{name}', () => {
 
   it('keeps the old version serving when a build fails, and says which step with its last output', async () => {
     await wafer.deploy('keeps', { 'index.mjs': 'export const handler = () => 1;' });
-    const broken = await put('keeps', await archive([{ name: 'index.ts', content: 'export const handler = () => { return (;' }, { name: 'wafer.json', content: '{"runtime":"node"}' }]));
+    const broken = await put(
+      'keeps',
+      await archive([
+        { name: 'index.ts', content: 'export const handler = () => { return (;' },
+        { name: 'wafer.json', content: '{"runtime":"node"}' },
+      ]),
+    );
     expect(broken).toMatchObject({ status: 422, body: { code: 'build_failed' } });
     expect(JSON.stringify(broken.body)).toMatch(/bundle typescript/);
     expect(JSON.stringify(broken.body)).toMatch(/index\.ts:1/);
@@ -103,7 +154,10 @@ describe('PUT /v1/functions/{name}', () => {
   });
 
   it('installs Python dependencies from an index on the host, once for the same requirements', async () => {
-    const files = { 'main.py': 'import wafertest\n\ndef handler(event, context):\n    return wafertest.VALUE\n', 'requirements.txt': 'wafertest==1.2.0\n' };
+    const files = {
+      'main.py': 'import wafertest\n\ndef handler(event, context):\n    return wafertest.VALUE\n',
+      'requirements.txt': 'wafertest==1.2.0\n',
+    };
     const first = await wafer.deploy('wheels', files);
     expect((await wafer.invoke('wheels')).body).toBe('from a wheel');
     const second = await wafer.deploy('wheels-too', files);
@@ -113,7 +167,13 @@ describe('PUT /v1/functions/{name}', () => {
   });
 
   it('fails with the last output of pip when a package does not exist', async () => {
-    const reply = await put('nowheel', await archive([{ name: 'main.py', content: 'def handler(e, c): return 1' }, { name: 'requirements.txt', content: 'no-such-thing==9\n' }]));
+    const reply = await put(
+      'nowheel',
+      await archive([
+        { name: 'main.py', content: 'def handler(e, c): return 1' },
+        { name: 'requirements.txt', content: 'no-such-thing==9\n' },
+      ]),
+    );
     expect(reply).toMatchObject({ status: 422, body: { code: 'build_failed' } });
     expect(JSON.stringify(reply.body)).toMatch(/no-such-thing/);
   });

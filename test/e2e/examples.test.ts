@@ -41,7 +41,11 @@ describe('functions-examples', () => {
     await deploy('express-app');
     const response = await wafer.fetch('/fn/express-app/');
     expect(response.status, await response.clone().text()).toBe(200);
-    const posted = await wafer.fetch('/fn/express-app/echo?x=1', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"a":[1,2]}' });
+    const posted = await wafer.fetch('/fn/express-app/echo?x=1', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"a":[1,2]}',
+    });
     expect(await posted.text()).toContain('[1,2]');
     expect((await wafer.fetch('/fn/express-app/no-such-route')).status).toBe(404);
   });
@@ -55,7 +59,11 @@ describe('functions-examples', () => {
 
   it('thumbnail makes a smaller picture of a real one', async () => {
     await deploy('thumbnail');
-    const response = await wafer.fetch('/v1/functions/thumbnail/invoke', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"width":64}' });
+    const response = await wafer.fetch('/v1/functions/thumbnail/invoke', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"width":64}',
+    });
     const bytes = new Uint8Array(await response.arrayBuffer());
     expect(response.status, Buffer.from(bytes).toString('utf8').slice(0, 500)).toBe(200);
     expect(bytes.length).toBeGreaterThan(200);

@@ -2,7 +2,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type HostProcess, hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import {
+  type HostProcess,
+  hostProcesses,
+  processTree,
+  startTestPlatform,
+  type TestPlatform,
+  until,
+} from '../helpers/platform.ts';
 
 const PROBE = `
 import fs from 'node:fs';
@@ -30,7 +37,15 @@ export async function handler(event) {
 
 let wafer: TestPlatform;
 let server: Server;
-let inside: { uid: number; gid: number; status: Record<string, string>; mounts: string; env: string[]; pids: string[]; interfaces: string[] };
+let inside: {
+  uid: number;
+  gid: number;
+  status: Record<string, string>;
+  mounts: string;
+  env: string[];
+  pids: string[];
+  interfaces: string[];
+};
 const ask = async (event: object) => (await wafer.invoke('probe', event)).body;
 
 beforeAll(async () => {
@@ -50,7 +65,8 @@ afterAll(async () => {
 describe('inside a function', () => {
   it('runs as uid 1000 without any capability', () => {
     expect([inside.uid, inside.gid]).toEqual([1000, 1000]);
-    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(inside.status[set], set).toMatch(/^0+$/);
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+      expect(inside.status[set], set).toMatch(/^0+$/);
   });
   it('has no_new_privs and a seccomp filter', () => {
     expect(inside.status['NoNewPrivs']).toBe('1');
@@ -63,26 +79,38 @@ describe('inside a function', () => {
     expect(inside.pids.length).toBeLessThanOrEqual(4);
   });
   it('inherits nothing of the platform environment', () => {
-    expect(inside.env.filter((name) => /^(npm_|NODE_EXTRA|SSL_|PIP_|HOSTNAME|WAFER_DATA|WAFER_KEY)/.test(name))).toEqual([]);
+    expect(
+      inside.env.filter((name) => /^(npm_|NODE_EXTRA|SSL_|PIP_|HOSTNAME|WAFER_DATA|WAFER_KEY)/.test(name)),
+    ).toEqual([]);
   });
   it('sees no path of the host in its mounts', () => {
     const sources = inside.mounts.split('\n').map((line) => line.split(' ')[0]);
     expect(sources.filter((source) => source?.startsWith('/dev/vd') || source?.includes('wafer/store'))).toEqual([]);
   });
-  it.each(['/etc/passwd-host', '/work', '/root/.bashrc', '/var/lib/wafer', '/sys/kernel', '/proc/kcore', '/proc/1/environ', '/proc/1/root/etc', '/proc/sysrq-trigger'])(
-    'can not read %s',
-    async (path) => {
-      expect(await ask({ read: path })).toMatch(/^(ENOENT|EACCES|EPERM|EISDIR|EINVAL)$/);
-      expect(await ask({ list: path })).toMatch(/^(ENOENT|EACCES|EPERM|ENOTDIR|EINVAL)$/);
-    },
-  );
+  it.each([
+    '/etc/passwd-host',
+    '/work',
+    '/root/.bashrc',
+    '/var/lib/wafer',
+    '/sys/kernel',
+    '/proc/kcore',
+    '/proc/1/environ',
+    '/proc/1/root/etc',
+    '/proc/sysrq-trigger',
+  ])('can not read %s', async (path) => {
+    expect(await ask({ read: path })).toMatch(/^(ENOENT|EACCES|EPERM|EISDIR|EINVAL)$/);
+    expect(await ask({ list: path })).toMatch(/^(ENOENT|EACCES|EPERM|ENOTDIR|EINVAL)$/);
+  });
   it('can not read the files of another function', async () => {
     expect(await ask({ read: '/function/secret-of-other.txt' })).toBe('ENOENT');
     expect((await wafer.invoke('other', { read: '/function/secret-of-other.txt' })).body).toBe('mine');
   });
-  it.each(['/function/index.mjs', '/usr/bin/env', '/etc/passwd', '/.wafer/node/main.mjs', '/new'])('can not write %s', async (path) => {
-    expect(await ask({ write: path })).toMatch(/^(EROFS|EACCES|EPERM)$/);
-  });
+  it.each(['/function/index.mjs', '/usr/bin/env', '/etc/passwd', '/.wafer/node/main.mjs', '/new'])(
+    'can not write %s',
+    async (path) => {
+      expect(await ask({ write: path })).toMatch(/^(EROFS|EACCES|EPERM)$/);
+    },
+  );
   it('can write /tmp', async () => {
     expect(await ask({ write: '/tmp/mine' })).toBe('ok');
   });
@@ -90,11 +118,18 @@ describe('inside a function', () => {
     const { port } = server.address() as AddressInfo;
     expect(inside.interfaces.filter((name) => name !== 'lo')).toEqual([]);
     for (const host of ['127.0.0.1', '::1', '192.0.2.2', '10.0.2.2', '169.254.169.254']) {
-      expect(await ask({ connect: { port, host } }), host).toMatch(/^(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL|EPERM|EACCES)$/);
+      expect(await ask({ connect: { port, host } }), host).toMatch(
+        /^(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL|EPERM|EACCES)$/,
+      );
     }
   });
   it('can not make a user namespace, mount, or trace', async () => {
-    for (const run of [['unshare', '-U', 'true'], ['unshare', '-m', 'true'], ['mount', '-t', 'tmpfs', 'x', '/tmp'], ['chroot', '/tmp', 'true']]) {
+    for (const run of [
+      ['unshare', '-U', 'true'],
+      ['unshare', '-m', 'true'],
+      ['mount', '-t', 'tmpfs', 'x', '/tmp'],
+      ['chroot', '/tmp', 'true'],
+    ]) {
       const result = (await ask({ run })) as { status: number };
       expect(result.status, run.join(' ')).not.toBe(0);
     }
@@ -110,7 +145,9 @@ describe('on the host', () => {
     });
     expect(tree.filter((one) => one.uid === 0)).toEqual([]);
     const own = tree.find((one) => one.pid === wafer.pid)?.uid;
-    const functionUids = tree.filter((one: HostProcess) => one.command === 'node' && one.pid !== wafer.pid).map((one) => one.uid);
+    const functionUids = tree
+      .filter((one: HostProcess) => one.command === 'node' && one.pid !== wafer.pid)
+      .map((one) => one.uid);
     expect(new Set(functionUids).size).toBe(functionUids.length);
     expect(functionUids).not.toContain(own);
     await Promise.all(holding);

@@ -42,19 +42,26 @@ const failures = [
 ];
 
 describe('POST /v1/functions/{name}/invoke', () => {
-  it.each(failures)('answers $event with $status $code and serves the next call', async ({ event, status, code, says }) => {
-    const failed = await wafer.invoke('outcomes', { do: event });
-    expect(failed.body).toMatchObject({ code, status });
-    expect(failed.status).toBe(status);
-    expect(JSON.stringify(failed.body)).toMatch(says);
-    expect(failed.headers.get('content-type')).toContain('application/problem+json');
-    expect(failed.headers.get('x-wafer-invocation')).toMatch(/^inv_/);
-    const next = await wafer.invoke('outcomes', { n: 1 });
-    expect(next).toMatchObject({ status: 200, body: { ok: true, event: { n: 1 } } });
-  });
+  it.each(failures)(
+    'answers $event with $status $code and serves the next call',
+    async ({ event, status, code, says }) => {
+      const failed = await wafer.invoke('outcomes', { do: event });
+      expect(failed.body).toMatchObject({ code, status });
+      expect(failed.status).toBe(status);
+      expect(JSON.stringify(failed.body)).toMatch(says);
+      expect(failed.headers.get('content-type')).toContain('application/problem+json');
+      expect(failed.headers.get('x-wafer-invocation')).toMatch(/^inv_/);
+      const next = await wafer.invoke('outcomes', { n: 1 });
+      expect(next).toMatchObject({ status: 200, body: { ok: true, event: { n: 1 } } });
+    },
+  );
 
   it('passes bytes through as they are', async () => {
-    const response = await wafer.fetch('/v1/functions/outcomes/invoke', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"do":"bytes"}' });
+    const response = await wafer.fetch('/v1/functions/outcomes/invoke', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"do":"bytes"}',
+    });
     expect(response.headers.get('content-type')).toBe('application/octet-stream');
     expect([...new Uint8Array(await response.arrayBuffer())]).toEqual([0, 1, 2, 255]);
   });
@@ -73,7 +80,11 @@ describe('POST /v1/functions/{name}/invoke', () => {
     const failed = await wafer.invoke('outcomes', { do: 'throw' });
     const id = failed.headers.get('x-wafer-invocation');
     const record = await wafer.fetch(`/v1/invocations/${id}`);
-    expect(await record.json()).toMatchObject({ id, functionName: 'outcomes', outcome: { kind: 'function_error', errorType: 'TypeError' } });
+    expect(await record.json()).toMatchObject({
+      id,
+      functionName: 'outcomes',
+      outcome: { kind: 'function_error', errorType: 'TypeError' },
+    });
   });
 
   it('names the handler that does not exist and the exports that do', async () => {
@@ -85,7 +96,9 @@ describe('POST /v1/functions/{name}/invoke', () => {
   });
 
   it('reports a module that fails to load', async () => {
-    await wafer.deploy('unloadable', { 'index.mjs': 'throw new RangeError("bad start"); export const handler = () => 1;' });
+    await wafer.deploy('unloadable', {
+      'index.mjs': 'throw new RangeError("bad start"); export const handler = () => 1;',
+    });
     expect(await wafer.invoke('unloadable')).toMatchObject({ status: 502, body: { code: 'function_init_failed' } });
     await wafer.remove('unloadable');
   });

@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
 
-const CODE = { 'index.mjs': 'export const handler = async (event) => { if (event?.hold) await new Promise((r) => setTimeout(r, event.hold)); return process.pid; };' };
+const CODE = {
+  'index.mjs':
+    'export const handler = async (event) => { if (event?.hold) await new Promise((r) => setTimeout(r, event.hold)); return process.pid; };',
+};
 
 let wafer: TestPlatform | undefined;
 afterEach(() => wafer?.stop());
@@ -16,7 +19,11 @@ describe('wafer up', () => {
     const mounts = await mountCount();
     const first = await wafer.deploy('survivor', CODE);
     await wafer.deploy('survivor', { 'index.mjs': 'export const handler = () => "second";' });
-    const alias = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ version: first.number }) };
+    const alias = {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ version: first.number }),
+    };
     expect((await wafer.fetch('/v1/functions/survivor/aliases/stable', alias)).status).toBe(200);
     const before = await (await wafer.fetch('/v1/functions/survivor')).json();
     await wafer.invoke('survivor', {});
@@ -28,7 +35,10 @@ describe('wafer up', () => {
     await wafer.kill();
     await held;
     const pids = new Set(tree.map((one) => one.pid));
-    await until('every process of the tree is gone', async () => !(await hostProcesses()).some((one) => pids.has(one.pid)));
+    await until(
+      'every process of the tree is gone',
+      async () => !(await hostProcesses()).some((one) => pids.has(one.pid)),
+    );
     expect(await mountCount()).toBe(mounts);
     wafer = await startTestPlatform();
     expect(await (await wafer.fetch('/v1/functions/survivor')).json()).toEqual(before);
@@ -41,7 +51,9 @@ describe('wafer up', () => {
     wafer = await startTestPlatform();
     await wafer.deploy('engineless', CODE);
     await wafer.invoke('engineless', {});
-    const engine = (await processTree(wafer.pid)).find((one) => one.command.startsWith('wafer-engine') && one.ppid === wafer?.pid);
+    const engine = (await processTree(wafer.pid)).find(
+      (one) => one.command.startsWith('wafer-engine') && one.ppid === wafer?.pid,
+    );
     expect(engine).toBeDefined();
     process.kill(engine?.pid ?? 0, 'SIGKILL');
     await until('a call works', async () => (await (wafer as TestPlatform).invoke('engineless', {})).status === 200);
@@ -51,7 +63,10 @@ describe('wafer up', () => {
   it('says in one line that the port is in use, with the fix, and ends with status 4', async () => {
     wafer = await startTestPlatform();
     const { port } = new URL(wafer.url);
-    const second = await startTestPlatform({ WAFER_PORT: port, WAFER_DATA: `${process.env['HOME']}/.local/share/wafer-test-second` }).catch((error: Error) => error.message);
+    const second = await startTestPlatform({
+      WAFER_PORT: port,
+      WAFER_DATA: `${process.env['HOME']}/.local/share/wafer-test-second`,
+    }).catch((error: Error) => error.message);
     expect(second).toMatch(/port.*in use/i);
     expect(second).toMatch(/WAFER_PORT/);
     expect(second).toMatch(/\(4\)/);

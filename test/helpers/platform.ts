@@ -22,7 +22,11 @@ export interface TestPlatform {
   /** With the admin key. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Deploys inline files; fails the test with the problem's text. */
-  deploy(name: string, files: Record<string, string>, config?: object): Promise<{ number: number; image: string; addedBytes: number }>;
+  deploy(
+    name: string,
+    files: Record<string, string>,
+    config?: object,
+  ): Promise<{ number: number; image: string; addedBytes: number }>;
   invoke(name: string, event?: unknown, query?: string): Promise<Reply>;
   wafer(args: string[], options?: { input?: string; env?: Record<string, string> }): Promise<CliResult>;
   remove(name: string): Promise<void>;
@@ -49,7 +53,14 @@ const START_MS = 600_000;
 
 export async function startTestPlatform(env: Record<string, string> = {}): Promise<TestPlatform> {
   const { WAFER_KEY: _key, WAFER_URL: _url, ...inherited } = process.env;
-  const childEnv = { ...inherited, WAFER_DATA: TEST_DATA, WAFER_PORT: '0', WAFER_LOG_LEVEL: 'warn', NO_COLOR: '1', ...env };
+  const childEnv = {
+    ...inherited,
+    WAFER_DATA: TEST_DATA,
+    WAFER_PORT: '0',
+    WAFER_LOG_LEVEL: 'warn',
+    NO_COLOR: '1',
+    ...env,
+  };
   const child = spawn(process.execPath, [CLI, 'up'], { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = collect(child);
   const url = await untilUrl(child, output);
@@ -69,17 +80,23 @@ export async function startTestPlatform(env: Record<string, string> = {}): Promi
     output,
     fetch: call,
     async deploy(name, files, config = {}) {
-      const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ config, files }) };
+      const init = {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ config, files }),
+      };
       const response = await call(`/v1/functions/${name}`, init);
       const text = await response.text();
       if (response.status !== 201) throw new Error(`deploy ${name}: ${response.status} ${text}`);
       return JSON.parse(text) as { number: number; image: string; addedBytes: number };
     },
     async invoke(name, event, query = '') {
-      const body = event === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(event) };
+      const body =
+        event === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(event) };
       return toReply(await call(`/v1/functions/${name}/invoke${query}`, { method: 'POST', ...body }));
     },
-    wafer: (args, options = {}) => runCli(args, { ...options, env: { WAFER_URL: url, WAFER_DATA: childEnv.WAFER_DATA, ...options.env } }),
+    wafer: (args, options = {}) =>
+      runCli(args, { ...options, env: { WAFER_URL: url, WAFER_DATA: childEnv.WAFER_DATA, ...options.env } }),
     async remove(name) {
       await call(`/v1/functions/${name}`, { method: 'DELETE' });
     },
@@ -96,7 +113,10 @@ export async function toReply(response: Response): Promise<Reply> {
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
 }
 
-export async function runCli(args: string[], options: { input?: string; env?: Record<string, string>; cwd?: string } = {}): Promise<CliResult> {
+export async function runCli(
+  args: string[],
+  options: { input?: string; env?: Record<string, string>; cwd?: string } = {},
+): Promise<CliResult> {
   const child = spawn(process.execPath, [CLI, ...args], {
     env: { ...process.env, NO_COLOR: '1', ...options.env },
     cwd: options.cwd ?? ROOT,
@@ -133,7 +153,11 @@ function untilUrl(child: ChildProcess, output: () => string): Promise<string> {
 }
 
 /** Waits until the check holds. The only wait that tests use. */
-export async function until<T>(what: string, check: () => Promise<T | false | null | undefined> | T | false | null | undefined, ms = 30_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  check: () => Promise<T | false | null | undefined> | T | false | null | undefined,
+  ms = 30_000,
+): Promise<T> {
   const end = Date.now() + ms;
   for (;;) {
     const value = await check();
@@ -153,7 +177,8 @@ export interface HostProcess {
 /** Every process below `pid`, itself included. */
 export async function processTree(pid: number): Promise<HostProcess[]> {
   const all = await hostProcesses();
-  const below = (parent: number): HostProcess[] => all.filter((one) => one.ppid === parent).flatMap((one) => [one, ...below(one.pid)]);
+  const below = (parent: number): HostProcess[] =>
+    all.filter((one) => one.ppid === parent).flatMap((one) => [one, ...below(one.pid)]);
   return [...all.filter((one) => one.pid === pid), ...below(pid)];
 }
 

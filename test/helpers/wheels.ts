@@ -16,7 +16,10 @@ export async function makeWheel(name: string, version: string, source: string): 
     [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n`,
     [`${info}/WHEEL`]: 'Wheel-Version: 1.0\nGenerator: wafer-test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
   };
-  const record = Object.entries(files).map(([path, text]) => `${path},sha256=${createHash('sha256').update(text).digest('base64url')},${Buffer.byteLength(text)}`);
+  const record = Object.entries(files).map(
+    ([path, text]) =>
+      `${path},sha256=${createHash('sha256').update(text).digest('base64url')},${Buffer.byteLength(text)}`,
+  );
   files[`${info}/RECORD`] = `${record.join('\n')}\n${info}/RECORD,,\n`;
   return { name, file: `${name}-${version}-py3-none-any.whl`, content: storedZip(files) };
 }
@@ -28,7 +31,10 @@ export function serveIndex(wheels: Wheel[]): RequestListener {
     const listed = wheels.filter((one) => path === `/simple/${one.name}/`);
     if (wheel !== undefined) return void response.end(wheel.content);
     if (listed.length === 0) return void response.writeHead(404).end();
-    const links = listed.map((one) => `<a href="/files/${one.file}#sha256=${createHash('sha256').update(one.content).digest('hex')}">${one.file}</a>`);
+    const links = listed.map(
+      (one) =>
+        `<a href="/files/${one.file}#sha256=${createHash('sha256').update(one.content).digest('hex')}">${one.file}</a>`,
+    );
     response.setHeader('content-type', 'text/html').end(`<!doctype html><html><body>${links.join('\n')}</body></html>`);
   };
 }
