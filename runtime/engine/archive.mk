@@ -1,4 +1,5 @@
 # Archive jobs, tree removal and the relay: sources for the engine, and their own tests.
+# `-iquote`, not `-I`: limits.h here would hide the system's.
 ARCHIVE_SRC := jail.c remove.c archive_path.c archive_header.c archive_read.c archive_tree.c archive_apply.c \
                archive_unpack.c archive_write.c archive_pack.c
 RELAY_SRC := relay.c relay_conn.c relay_dns.c
@@ -7,19 +8,19 @@ ARCHIVE_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-
 
 build/archive_test: tests/archive_test.c tests/archive_tar.c tests/archive_world.c $(ARCHIVE_SRC)
 	@mkdir -p build
-	$(CC) $(ARCHIVE_CFLAGS) -I. -o $@ $^
+	$(CC) $(ARCHIVE_CFLAGS) -iquote . -o $@ $^
 
 build/archive_test_asan: tests/archive_test.c tests/archive_tar.c tests/archive_world.c $(ARCHIVE_SRC)
 	@mkdir -p build
-	$(CC) $(ARCHIVE_CFLAGS) $(ARCHIVE_SANITIZE) -I. -o $@ $^
+	$(CC) $(ARCHIVE_CFLAGS) $(ARCHIVE_SANITIZE) -iquote . -o $@ $^
 
 build/relay_test: tests/relay_test.c $(RELAY_SRC) jail.c
 	@mkdir -p build
-	$(CC) $(ARCHIVE_CFLAGS) -I. -o $@ $^
+	$(CC) $(ARCHIVE_CFLAGS) -iquote . -o $@ $^
 
 build/relay_test_asan: tests/relay_test.c $(RELAY_SRC) jail.c
 	@mkdir -p build
-	$(CC) $(ARCHIVE_CFLAGS) $(ARCHIVE_SANITIZE) -I. -o $@ $^
+	$(CC) $(ARCHIVE_CFLAGS) $(ARCHIVE_SANITIZE) -iquote . -o $@ $^
 
 check-archive: build/archive_test build/archive_test_asan
 	build/archive_test
