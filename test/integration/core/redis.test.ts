@@ -188,7 +188,19 @@ describe('SIGKILL of the platform', () => {
 /** An external server, as somebody else would run it. */
 async function startExternal(...settings: string[]): Promise<string> {
   const socket = join(root, 'external.sock');
-  const argv = ['--port', '0', '--unixsocket', socket, '--dir', root, '--save', '', ...settings];
+  const argv = [
+    '--port',
+    '0',
+    '--unixsocket',
+    socket,
+    '--dir',
+    root,
+    '--save',
+    '',
+    '--pidfile',
+    join(root, 'pid'),
+    ...settings,
+  ];
   const child = spawn('redis-server', argv, { stdio: 'ignore' });
   cleanups.push(async () => {
     const exited = once(child, 'exit');
@@ -285,15 +297,30 @@ describe('connectRedis()', () => {
     await expect(connectRedis({ address: { url }, log: silentLog })).rejects.toMatchObject({ code: 'usage' });
   });
 
-  test('a command without a connection fails at once as store_unavailable and is not sent later', async () => {
+  test('a command without a connection fails at once as store_unavailable', async () => {
     const socket = await startExternal(...SAFE);
     const { redis, close } = await dial(socket);
     cleanups.push(close);
-    const functions = createFunctionStore(redis);
     const ended = once(redis, 'close');
     await redis.call('SHUTDOWN', 'NOSAVE').catch(() => {});
     await ended;
-    await expect(functions.list()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(createFunctionStore(redis).list()).rejects.toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringContaining("isn't writeable"),
+    });
+  });
+
+  test('a command that was under way when the server died fails, and is not sent again to the next one', async () => {
+    const socket = await startExternal(...SAFE);
+    const { redis, close } = await dial(socket);
+    cleanups.push(close);
+    await redis.client('PAUSE', 60_000);
+    const publishing = redis.set('key', 'value');
+    process.kill(Number(await readFile(join(root, 'pid'), 'utf8')), 'SIGKILL');
+    await expect(publishing).rejects.toThrow();
+    await startExternal(...SAFE);
+    await eventually('the connection', () => redis.ping().catch(() => null));
+    expect(await redis.exists('key')).toBe(0);
   });
 
   test('a server that hangs is store_unavailable after the time for a command', async () => {
