@@ -32,9 +32,10 @@ engine_tests() {
 engine_check() { make -C runtime/engine check 2>&1 | tee "$1"; }
 
 vitest_tests() {
-  local status=0
-  WAFER_TEST_RESULTS=$results/vitest.json node_modules/.bin/vitest run --reporter=default \
-    --reporter=./infra/test-reporter.mjs "$@" || status=$?
+  local status=0 color=()
+  [ -n "$LIVE" ] || color=(--no-color)
+  WAFER_TEST_RESULTS=$results/vitest.json node_modules/.bin/vitest run ${color[@]+"${color[@]}"} \
+    --reporter=default --reporter=./infra/test-reporter.mjs "$@" || status=$?
   if [ ! -s "$results/vitest.json" ]; then failed=$((failed + 1)); return; fi
   local text counted
   # shellcheck disable=SC2016  # the quotes hold JavaScript

@@ -5,8 +5,6 @@
  */
 import { writeFileSync } from 'node:fs';
 
-const NO_REASON = 'no reason given';
-
 export default class Totals {
   onTestRunEnd(modules, unhandledErrors) {
     const totals = { passed: 0, failed: unhandledErrors.length, skipped: [] };
@@ -25,5 +23,12 @@ function count(totals, module, test) {
   else if (state === 'failed') totals.failed += 1;
   // A test that never ended (its file broke, or the run was stopped) is not a pass.
   else if (state === 'pending') totals.failed += 1;
-  else totals.skipped.push({ file: module.relativeModuleId, test: test.fullName, reason: note ?? NO_REASON });
+  else totals.skipped.push({ file: module.relativeModuleId, test: test.fullName, reason: note ?? reasonOf(test) });
+}
+
+function reasonOf(test) {
+  for (let parent = test.parent; parent.type === 'suite'; parent = parent.parent) {
+    if (parent.errors().length > 0) return `the hooks of "${parent.name}" failed`;
+  }
+  return test.options.mode === 'todo' ? 'not written yet' : 'no reason given';
 }
