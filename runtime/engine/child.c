@@ -1,0 +1,159 @@
+/*
+ * The child between clone3 and its life as pid 1: one list of named steps, in
+ * the only order that works. A step that fails ends the sandbox, and its fault
+ * is the whole answer; the namespaces take with them all that was mounted.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "idmap.h"
+#include "init.h"
+#include "mounts.h"
+
+static int wait_for_go(const struct child_plan *plan)
+{
+	struct command command;
+	/* The maps are written by then; the end of the connection means the engine gave up. */
+	if (recv(plan->commands, &command, sizeof(command), 0) != (ssize_t)sizeof(command))
+		_exit(1);
+	return 0;
+}
+
+static int keep_only_own_descriptors(const struct child_plan *plan)
+{
+	int keep[8 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
+		                             plan->logs };
+	memcpy(keep + 4, plan->group->tasks, sizeof(plan->group->tasks));
+	close_all_but(keep, 4 + V1_CONTROLLERS);
+	return 0;
+}
+
+static int join_limits(const struct child_plan *plan)
+{
+	if (plan->limits->mode->join(plan->group))
+		return -1;
+	limits_close_handles(plan->group);
+	/* Only now, so that the sandbox's own group is the root of what it sees. */
+	return unshare(CLONE_NEWCGROUP) ? fault("cgroup", "cgroup namespace") : 0;
+}
+
+/* While /proc/self still belongs to the worker's uid. */
+static int offer_to_oom_killer(const struct child_plan *plan)
+{
+	(void)plan;
+	return write_at(AT_FDCWD, "/proc/self/oom_score_adj", "1000")
+	               ? fault("oom-score", "/proc/self/oom_score_adj")
+	               : 0;
+}
+
+static int become_root_inside(const struct child_plan *plan)
+{
+	unsigned id = plan->single && plan->spec->profile == PROFILE_FUNCTION ? FUNCTION_ID : 0;
+	umask(022);
+	if (!plan->single && setgroups(0, NULL))
+		return fault("identity", "setgroups");
+	if (setresgid(id, id, id) || setresuid(id, id, id))
+		return fault("identity", "become uid %u", id);
+	return 0;
+}
+
+static int set_up_network(const struct child_plan *plan)
+{
+	struct net_sockets sockets = { { -1, -1 }, { -1, -1 } };
+	struct report message = { .type = REPORT_NET };
+	if (net_loopback_up())
+		return -1;
+	if (!plan->spec->egress)
+		return 0;
+	int bad = net_egress(&sockets);
+	int all[4] = { sockets.tcp[0], sockets.tcp[1], sockets.udp[0], sockets.udp[1] };
+	if (!bad && send_with_fds(plan->commands, &message, sizeof(message), all, 4))
+		bad = fault("network", "hand over the sockets");
+	for (int i = 0; i < 4; i++)
+		close_fd(&all[i]);
+	return bad;
+}
+
+/* After the mounts: a detached mount counts as a namespace. Before the pivot: needs the host's /proc. */
+static int forbid_namespaces(const struct child_plan *plan)
+{
+	(void)plan;
+	return rlimits_forbid_namespaces();
+}
+
+static int set_hostname(const struct child_plan *plan)
+{
+	(void)plan;
+	return sethostname("wafer", 5) ? fault("hostname", "sethostname") : 0;
+}
+
+static int build_root(const struct child_plan *plan)
+{
+	return sandbox_mounts(plan->spec);
+}
+
+static int pivot(const struct child_plan *plan)
+{
+	(void)plan;
+	return sandbox_pivot();
+}
+
+/* Die with the engine. Credentials do not change any more: that would clear it. */
+static int tie_to_engine(const struct child_plan *plan)
+{
+	struct pollfd engine = { plan->engine_pidfd, POLLIN, 0 };
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) || setsid() < 0)
+		return fault("tie", "prctl");
+	/* It may have died just before. */
+	if (poll(&engine, 1, 0) != 0)
+		_exit(1);
+	close(plan->engine_pidfd);
+	return 0;
+}
+
+static int confine(const struct child_plan *plan)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return fault("confine", "no_new_privs");
+	/* Everything that is started later inherits these. */
+	if (landlock_confine(plan->landlock_abi, plan->spec) ||
+	    caps_confine_init(plan->spec->profile))
+		return -1;
+	return filters_load(plan->filters);
+}
+
+static int (*const steps[])(const struct child_plan *) = {
+	keep_only_own_descriptors, wait_for_go,  join_limits, offer_to_oom_killer, become_root_inside,
+	set_up_network,            set_hostname, build_root,  forbid_namespaces,   pivot,
+	tie_to_engine,             confine,
+};
+
+_Noreturn void sandbox_child(struct child_plan *plan)
+{
+	struct report message = { .type = REPORT_FAULT };
+	struct init init = { plan->spec, plan->single, plan->commands };
+	uint64_t began = now_us();
+	for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
+		if (steps[i](plan)) {
+			message.fault = last_fault;
+			send_with_fds(plan->commands, &message, sizeof(message), NULL, 0);
+			_exit(1);
+		}
+		if (steps[i] == wait_for_go)
+			began = now_us();
+	}
+	uint64_t mounted = now_us();
+	message = (struct report){ .type = REPORT_MOUNTED, .value = (int64_t)(mounted - began) };
+	send_with_fds(plan->commands, &message, sizeof(message), NULL, 0);
+	init_run(&init, plan->control, plan->logs, mounted);
+}

@@ -1,0 +1,45 @@
+/* What a sandbox's processes may do: capabilities, system calls, files, resources, network. */
+#ifndef WAFER_CONFINE_H
+#define WAFER_CONFINE_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "request.h"
+
+/* caps.c. Init keeps what it needs to start programs; programs get less. */
+int caps_confine_init(enum profile profile);
+/* A program, around its change of uid: first what needs capabilities, then away with them. */
+int caps_before_identity(enum profile profile);
+int caps_after_identity(enum profile profile);
+
+/* seccomp.c: compiled once in the engine, loaded in each sandbox's pid 1. */
+struct seccomp_filters {
+	struct sock_fprog allow, deny;
+	char hash[17];
+};
+int filters_compile(struct seccomp_filters *filters);
+int filters_load(const struct seccomp_filters *filters);
+
+/* landlock.c: 0 when the kernel has none. */
+int landlock_abi(void);
+int landlock_confine(int abi, const struct spec *spec);
+
+/* rlimits.c: needs /proc of the host (before the root changes) for user limits. */
+int rlimits_forbid_namespaces(void);
+int rlimits_confine(const struct spec *spec);
+
+/* net.c */
+int net_loopback_up(void);
+#define NET_TCP 2
+#define NET_UDP 2
+struct net_sockets {
+	int tcp[NET_TCP], udp[NET_UDP]; /* IPv4, IPv6 */
+};
+/* Listeners, local default routes and the redirect, in the calling process's namespace. */
+int net_egress(struct net_sockets *sockets);
+/* nftables.c: redirects TCP to tcp_port[v4, v6] and UDP 53 to udp_port[v4, v6]. */
+int nftables_redirect(const uint16_t tcp_port[2], const uint16_t udp_port[2]);
+
+#endif

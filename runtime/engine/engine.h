@@ -1,0 +1,72 @@
+/* The engine's state and the parts of its loop. One thread; nothing here waits for a sandbox. */
+#ifndef WAFER_ENGINE_H
+#define WAFER_ENGINE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "confine.h"
+#include "frame.h"
+#include "idmap.h"
+#include "limits.h"
+#include "util.h"
+
+/* Something the loop waits for. `ready` may free the source's owner. */
+struct engine;
+
+struct source {
+	int fd;
+	void (*ready)(struct engine *engine, struct source *source);
+};
+
+#define owner_of(source, type, member)                                                          \
+	((type *)(void *)((char *)(source)-offsetof(type, member)))
+
+struct engine {
+	int epoll, control, layers, work, procfd, self_pidfd, relay;
+	struct source control_source, relay_source;
+	pid_t relay_pid;
+	uint32_t control_events;
+	struct buffer in, out;
+	struct sockaddr_un host; /* where streams are connected to */
+	struct ids ids;
+	struct limits limits;
+	struct seccomp_filters filters;
+	int landlock_abi;
+	bool time_namespace;
+	struct sandbox *sandboxes;
+	struct job *jobs;
+	unsigned sandbox_count, job_count;
+	uint64_t temporary; /* number of the next temporary name */
+};
+
+/* loop.c */
+int loop_watch(struct engine *engine, struct source *source);
+void loop_unwatch(struct engine *engine, struct source *source);
+_Noreturn void loop_run(struct engine *engine);
+/* Sends what is in engine->out, as far as the worker takes it now. */
+void loop_flush(struct engine *engine);
+/* A connection to the worker that begins with `wafer1 TOKEN`; -1 and a fault. */
+int connect_stream(const struct engine *engine, const char *token);
+void reply_ok(struct engine *engine, uint32_t id);
+void reply_fault(struct engine *engine, uint32_t id, const char *code);
+
+/* sandbox.c */
+void sandbox_create(struct engine *engine, struct message *message);
+void sandbox_exec(struct engine *engine, const struct message *message);
+void sandbox_signal(struct engine *engine, const struct message *message);
+void sandbox_stats(struct engine *engine, const struct message *message);
+void sandbox_destroy(struct engine *engine, const struct message *message);
+/* Every TICK_MS while `sandbox_wants_ticks`. */
+void sandbox_tick(struct engine *engine);
+bool sandbox_wants_ticks(const struct engine *engine);
+
+/* jobs.c */
+void job_unpack(struct engine *engine, const struct message *message);
+void job_pack(struct engine *engine, const struct message *message);
+void job_remove(struct engine *engine, const struct message *message);
+void job_list(struct engine *engine, const struct message *message);
+
+#endif

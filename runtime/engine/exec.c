@@ -1,0 +1,163 @@
+/* Starting a program inside: descriptors, limits, user, capabilities, directory, exec. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "idmap.h"
+#include "init.h"
+
+#define STEP "exec"
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define CONTROL_FD 3
+
+static int set_descriptors(const struct start *start, int *report)
+{
+	int keep[2];
+	/* Out of the way of 0-3 first. */
+	int moved = fcntl(*report, F_DUPFD_CLOEXEC, 16);
+	int out = fcntl(start->out, F_DUPFD_CLOEXEC, 16);
+	int err = fcntl(start->err, F_DUPFD_CLOEXEC, 16);
+	int control = start->control < 0 ? -1 : fcntl(start->control, F_DUPFD_CLOEXEC, 16);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (moved < 0 || out < 0 || err < 0 || null < 0 || (start->control >= 0 && control < 0))
+		return fault(STEP, "descriptors");
+	*report = moved;
+	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
+	    (control >= 0 && dup2(control, CONTROL_FD) < 0))
+		return fault(STEP, "descriptors");
+	keep[0] = moved;
+	keep[1] = control >= 0 ? CONTROL_FD : moved;
+	close_all_but(keep, 2);
+	return 0;
+}
+
+static int become_user(const struct init *init)
+{
+	unsigned id = init->spec->profile == PROFILE_FUNCTION ? FUNCTION_ID : 0;
+	if (caps_before_identity(init->spec->profile))
+		return -1;
+	/* A single-id map has no setgroups, and no other id to become. */
+	if (!init->single &&
+	    (setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id)))
+		return fault(STEP, "become uid %u", id);
+	return caps_after_identity(init->spec->profile);
+}
+
+static int enter_directory(const char *cwd)
+{
+	char now[4096];
+	if (chdir(cwd))
+		return fault(STEP, "working directory %s", cwd);
+	/* "(unreachable)..." would mean a directory outside of this root. */
+	if (!getcwd(now, sizeof(now)) || now[0] != '/')
+		return refuse(STEP, "working directory %s is not inside the root", cwd);
+	return 0;
+}
+
+static const char *path_of(char *const *environment)
+{
+	for (; *environment; environment++)
+		if (!strncmp(*environment, "PATH=", 5))
+			return *environment + 5;
+	return DEFAULT_PATH;
+}
+
+/* execve along PATH; errno is the most telling one. */
+static void execute(char *const *argv, char *const *environment)
+{
+	char file[4096];
+	int telling = ENOENT;
+	if (strchr(argv[0], '/')) {
+		execve(argv[0], argv, environment);
+		return;
+	}
+	for (const char *at = path_of(environment); *at; at += *at == ':') {
+		size_t length = strcspn(at, ":");
+		if (snprintf(file, sizeof(file), "%.*s/%s", (int)length, at, argv[0]) <
+		    (int)sizeof(file)) {
+			execve(file, argv, environment);
+			if (errno != ENOENT && errno != ENOTDIR)
+				telling = errno;
+		}
+		at += length;
+	}
+	errno = telling;
+}
+
+static int explain(const char *name)
+{
+	int error = errno;
+	if (error == ENOENT && strchr(name, '/') && !access(name, F_OK))
+		return refuse(STEP, "%s: its interpreter or loader does not exist in this image", name);
+	errno = error;
+	if (error == ENOEXEC)
+		return refuse(STEP, "%s: not a program of this machine (wrong architecture, or no #! line)",
+		              name);
+	return fault(STEP, "%s", name);
+}
+
+static int run(const struct init *init, const struct start *start, int *report)
+{
+	const struct program *program = start->program;
+	char *const *argv = (char *const *)(uintptr_t)program->argv;
+	char *const *environment = (char *const *)(uintptr_t)program->envp;
+	sigset_t none;
+	if (setsid() < 0)
+		return fault(STEP, "setsid");
+	if (set_descriptors(start, report) || rlimits_confine(init->spec) || become_user(init) ||
+	    enter_directory(program->cwd))
+		return -1;
+	umask(init->spec->profile == PROFILE_FUNCTION ? 077 : 022);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL))
+		return fault(STEP, "signals");
+	execute(argv, environment);
+	return explain(argv[0]);
+}
+
+static _Noreturn void program_child(const struct init *init, const struct start *start, int report)
+{
+	struct report starting = { .type = REPORT_STARTING, .number = start->number };
+	if (start->number)
+		send_with_fds(init->commands, &starting, sizeof(starting), NULL, 0);
+	run(init, start, &report);
+	write_whole(report, &last_fault, sizeof(last_fault));
+	_exit(127);
+}
+
+pid_t program_start(const struct init *init, const struct start *start)
+{
+	int report[2];
+	ssize_t got;
+	if (pipe2(report, O_CLOEXEC))
+		return fault(STEP, "pipe");
+	pid_t pid = fork();
+	if (pid == 0)
+		program_child(init, start, report[1]);
+	close(report[1]);
+	if (pid < 0)
+		fault(STEP, "fork");
+	struct fault told;
+	/* The pipe is close-on-exec: its end without a word means the program runs. */
+	do
+		got = pid < 0 ? -1 : read(report[0], &told, sizeof(told));
+	while (got < 0 && errno == EINTR);
+	close(report[0]);
+	if (got == 0)
+		return pid;
+	if (got == (ssize_t)sizeof(told))
+		last_fault = told;
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return -1;
+}

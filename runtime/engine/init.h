@@ -1,0 +1,64 @@
+/* Pid 1 of a sandbox and the words it exchanges with the engine over a SOCK_SEQPACKET pair. */
+#ifndef WAFER_INIT_H
+#define WAFER_INIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "confine.h"
+#include "limits.h"
+#include "util.h"
+
+enum report_type {
+	REPORT_NET,      /* with the four sockets of net_egress */
+	REPORT_MOUNTED,  /* value: microseconds since the go */
+	REPORT_STARTED,  /* program `number` has been exec'ed; value: microseconds */
+	REPORT_FAULT,    /* program `number` (0: the sandbox) could not be started */
+	REPORT_STARTING, /* an exec's process, whose pid the kernel attaches */
+	REPORT_EXIT,     /* program `number` ended; value: its wait status */
+};
+
+struct report {
+	uint32_t type, number;
+	int64_t value;
+	struct fault fault;
+};
+
+enum command_type { COMMAND_GO, COMMAND_EXEC, COMMAND_SIGNAL };
+
+/* COMMAND_EXEC carries a memfd with the request's body and maybe a logs connection. */
+struct command {
+	uint32_t type, number;
+	int32_t signal, all;
+};
+
+struct child_plan {
+	const struct spec *spec;
+	const struct seccomp_filters *filters;
+	struct limits *limits;
+	struct limits_group *group;
+	int landlock_abi;
+	bool single;
+	int engine_pidfd, commands, control, logs;
+};
+
+/* The child after clone3; never returns. */
+_Noreturn void sandbox_child(struct child_plan *plan);
+
+/* init.c: runs the programs until the first one has ended. */
+struct init {
+	const struct spec *spec;
+	bool single;
+	int commands;
+};
+_Noreturn void init_run(const struct init *init, int control, int logs, uint64_t since);
+
+/* exec.c: forks and executes; returns the pid after exec has succeeded, or -1. */
+struct start {
+	const struct program *program;
+	uint32_t number;
+	int control, out, err; /* control may be -1 */
+};
+pid_t program_start(const struct init *init, const struct start *start);
+
+#endif

@@ -1,0 +1,279 @@
+/* File work and the relay: forked children of the engine, so that the loop never waits for a disk. */
+#define _GNU_SOURCE
+#include "jobs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+#define MAX_JOBS 64
+#define MAX_UNPACKED (64ULL << 30)
+#define MAX_ENTRIES 2000000ULL
+
+enum kind { UNPACK, PACK, REMOVE };
+static const char *const failures[] = { "unpack_failed", "pack_failed", "remove_failed" };
+
+struct job {
+	struct job *next;
+	struct source process;
+	uint32_t request;
+	enum kind kind;
+	int result; /* a pipe from the child */
+};
+
+/* What a child needs; strings live as long as the request. */
+struct work {
+	enum kind kind;
+	const char *name;
+	int data, directory;
+	const char **only;
+	uint64_t mtime;
+	bool has_mtime;
+	struct unpack_limits limits;
+	struct idmap ids;
+};
+
+static int run_work(const struct work *work, struct job_result *result)
+{
+	switch (work->kind) {
+	case UNPACK:
+		return archive_unpack(work->data, work->directory, work->name, &work->ids, &work->limits,
+		                      result);
+	case PACK:
+		return archive_pack(work->directory, work->name, work->data, work->only,
+		                    work->has_mtime ? (long long)work->mtime : -1, &work->ids, result);
+	default:
+		return tree_remove(work->directory, work->name, result);
+	}
+}
+
+/* Ends with the engine, also when that is killed. */
+static void tie_child(const struct engine *engine)
+{
+	struct pollfd alive = { engine->self_pidfd, POLLIN, 0 };
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || poll(&alive, 1, 0) != 0)
+		_exit(1);
+}
+
+static _Noreturn void job_child(const struct engine *engine, const struct work *work, int report)
+{
+	static const struct rlimit no_core = { 0, 0 }, few_files = { 1024, 1024 };
+	struct job_result result = { 0 };
+	int keep[] = { work->data, work->directory, report };
+	tie_child(engine);
+	setrlimit(RLIMIT_CORE, &no_core);
+	setrlimit(RLIMIT_NOFILE, &few_files);
+	close_all_but(keep, ARRAY_LENGTH(keep));
+	int bad = run_work(work, &result);
+	if (bad && !*result.step)
+		snprintf(result.step, sizeof(result.step), "job");
+	if (!bad)
+		result.step[0] = '\0';
+	write_whole(report, &result, sizeof(result));
+	_exit(bad ? 1 : 0);
+}
+
+static void answer_job(struct engine *engine, const struct job *job, const siginfo_t *end)
+{
+	struct job_result result;
+	if (read(job->result, &result, sizeof(result)) != (ssize_t)sizeof(result)) {
+		refuse("job", "the job was ended by %s %d", end->si_code == CLD_EXITED ? "status" : "signal",
+		       end->si_status);
+		reply_fault(engine, job->request, failures[job->kind]);
+		return;
+	}
+	if (*result.step) {
+		refuse(result.step, "%s", result.message);
+		reply_fault(engine, job->request, failures[job->kind]);
+		return;
+	}
+	size_t begin = frame_begin(&engine->out, job->request);
+	frame_field(&engine->out, "ok", "1");
+	frame_field(&engine->out, "entries", "%llu", result.entries);
+	frame_field(&engine->out, "bytes", "%llu", result.bytes);
+	if (result.existed)
+		frame_field(&engine->out, "existed", "1");
+	frame_end(&engine->out, begin);
+}
+
+static void job_ended(struct engine *engine, struct source *source)
+{
+	struct job *job = owner_of(source, struct job, process), **link = &engine->jobs;
+	siginfo_t end;
+	if (waitid(P_PIDFD, (id_t)source->fd, &end, WEXITED))
+		return;
+	while (*link != job)
+		link = &(*link)->next;
+	*link = job->next;
+	engine->job_count--;
+	answer_job(engine, job, &end);
+	loop_unwatch(engine, source);
+	close_fd(&job->result);
+	free(job);
+}
+
+static int start_job(struct engine *engine, uint32_t request, const struct work *work)
+{
+	int report[2];
+	if (engine->job_count >= MAX_JOBS)
+		return refuse("job", "%d jobs run already", MAX_JOBS);
+	if (pipe2(report, O_CLOEXEC))
+		return fault("job", "pipe");
+	struct job *job = need_memory(sizeof(*job));
+	*job = (struct job){ .process = { -1, job_ended }, .request = request, .kind = work->kind };
+	pid_t pid = spawn(0, &job->process.fd, -1);
+	if (pid == 0)
+		job_child(engine, work, report[1]);
+	close(report[1]);
+	if (pid < 0) {
+		close(report[0]);
+		free(job);
+		return fault("job", "fork");
+	}
+	job->result = report[0];
+	job->next = engine->jobs;
+	engine->jobs = job;
+	engine->job_count++;
+	loop_watch(engine, &job->process);
+	return 0;
+}
+
+/* A name that the request must give; NULL after answering. */
+static const char *need_name(struct engine *engine, const struct message *message, const char *key)
+{
+	const char *name = message_get(message, key);
+	if (name && valid_name(name))
+		return name;
+	refuse("request", "%s is missing or not a name", key);
+	reply_fault(engine, message->id, "bad_request");
+	return NULL;
+}
+
+/* Connects the data stream and starts; answers when it can not. */
+static void start_with_data(struct engine *engine, const struct message *message,
+                            struct work *work)
+{
+	const char *token = need_name(engine, message, "data");
+	if (!token)
+		return;
+	work->data = connect_stream(engine, token);
+	if (work->data < 0 || start_job(engine, message->id, work))
+		reply_fault(engine, message->id, failures[work->kind]);
+	close_fd(&work->data);
+}
+
+void job_unpack(struct engine *engine, const struct message *message)
+{
+	struct work work = { .kind = UNPACK,
+		                 .directory = engine->layers,
+		                 .data = -1,
+		                 .limits = { MAX_UNPACKED, MAX_ENTRIES },
+		                 .ids = ids_for_jobs(&engine->ids) };
+	uint64_t bytes = MAX_UNPACKED, entries = MAX_ENTRIES;
+	if (!(work.name = need_name(engine, message, "layer")))
+		return;
+	if (number_parse(message, "max-bytes", &bytes) ||
+	    number_parse(message, "max-entries", &entries)) {
+		reply_fault(engine, message->id, "bad_request");
+		return;
+	}
+	work.limits = (struct unpack_limits){ bytes, entries };
+	start_with_data(engine, message, &work);
+}
+
+void job_pack(struct engine *engine, const struct message *message)
+{
+	size_t count;
+	struct work work = { .kind = PACK,
+		                 .directory = engine->work,
+		                 .data = -1,
+		                 .ids = ids_for_jobs(&engine->ids),
+		                 .has_mtime = message_get(message, "mtime") != NULL };
+	if (!(work.name = need_name(engine, message, "upper")))
+		return;
+	if (number_parse(message, "mtime", &work.mtime)) {
+		reply_fault(engine, message->id, "bad_request");
+		return;
+	}
+	cleanup_free const char **only = message_all(message, "only", &count);
+	work.only = count ? only : NULL;
+	start_with_data(engine, message, &work);
+}
+
+/* Takes the name away at once, so that it is free (or gone) whatever happens to the job. */
+static int rename_away(struct engine *engine, int directory, const char *name, char *temporary)
+{
+	for (;;) {
+		snprintf(temporary, NAME_LENGTH, "tmp-remove-%d-%llu", getpid(),
+		         (unsigned long long)engine->temporary++);
+		if (!faccessat(directory, temporary, F_OK, AT_SYMLINK_NOFOLLOW))
+			continue; /* left over by an engine that had our pid */
+		return renameat(directory, name, directory, temporary);
+	}
+}
+
+void job_remove(struct engine *engine, const struct message *message)
+{
+	char temporary[NAME_LENGTH + 1];
+	bool layer = message_get(message, "layer") != NULL;
+	struct work work = { .kind = REMOVE,
+		                 .directory = layer ? engine->layers : engine->work,
+		                 .data = -1,
+		                 .ids = ids_for_jobs(&engine->ids) };
+	const char *name = need_name(engine, message, layer ? "layer" : "work");
+	if (!name)
+		return;
+	if (rename_away(engine, work.directory, name, temporary)) {
+		if (errno == ENOENT) {
+			reply_ok(engine, message->id);
+			return;
+		}
+		fault("remove", "%s", name);
+		reply_fault(engine, message->id, failures[REMOVE]);
+		return;
+	}
+	work.name = temporary;
+	if (start_job(engine, message->id, &work))
+		reply_fault(engine, message->id, failures[REMOVE]);
+}
+
+static int list_names(struct engine *engine, int directory, const char *key)
+{
+	const struct dirent *entry;
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *names = fd < 0 ? NULL : fdopendir(fd);
+	if (!names)
+		return fault("list", "%ss", key);
+	while ((entry = readdir(names)))
+		if (valid_name(entry->d_name))
+			frame_field(&engine->out, key, "%s", entry->d_name);
+	closedir(names);
+	return 0;
+}
+
+void job_list(struct engine *engine, const struct message *message)
+{
+	size_t begin = frame_begin(&engine->out, message->id);
+	frame_field(&engine->out, "ok", "1");
+	if (list_names(engine, engine->layers, "layer") || list_names(engine, engine->work, "work")) {
+		engine->out.length = begin;
+		reply_fault(engine, message->id, "list_failed");
+		return;
+	}
+	frame_end(&engine->out, begin);
+}

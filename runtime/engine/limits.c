@@ -1,0 +1,120 @@
+#define _GNU_SOURCE
+#include "limits.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#define STEP "limits"
+
+static void no_roots(struct limits *limits)
+{
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		limits->roots[i] = -1;
+}
+
+int limits_probe(struct limits *limits, const char *wanted)
+{
+	static const struct limits_mode *const modes[] = { &limits_v2, &limits_v1, &limits_none };
+	char tried[512] = "";
+	limits->engine = getpid();
+	for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
+		if (strcmp(wanted, "auto") && strcmp(wanted, modes[i]->name))
+			continue;
+		no_roots(limits);
+		if (modes[i]->probe(limits)) {
+			size_t used = strlen(limits->detail);
+			snprintf(limits->detail + used, sizeof(limits->detail) - used, "%s%s",
+			         *tried ? "; " : "", tried);
+			limits->mode = modes[i];
+			return 0;
+		}
+		size_t used = strlen(tried);
+		snprintf(tried + used, sizeof(tried) - used, "%sno %s: %.200s", used ? "; " : "",
+		         modes[i]->name, limits->detail);
+	}
+	return refuse(STEP, "--limits %s does not work here: %s", wanted, tried);
+}
+
+int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+{
+	*group = (struct limits_group){ .memory = spec->memory, .directory = -1, .oom_event = -1 };
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		group->tasks[i] = -1;
+	snprintf(group->name, sizeof(group->name), "sandbox-%d-%s", limits->engine, spec->id);
+	if (!limits->mode->create(limits, group, spec))
+		return 0;
+	struct fault kept = last_fault;
+	limits_remove(limits, group);
+	last_fault = kept;
+	return -1;
+}
+
+void limits_close_handles(struct limits_group *group)
+{
+	close_fd(&group->directory);
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		close_fd(&group->tasks[i]);
+}
+
+bool limits_remove(struct limits *limits, struct limits_group *group)
+{
+	limits_close_handles(group);
+	close_fd(&group->oom_event);
+	if (group->made && !limits->mode->remove(limits, group))
+		return false;
+	group->made = false;
+	return true;
+}
+
+int limits_write(int directory, const char *group, const char *file, bool optional,
+                 const char *format, ...)
+{
+	char path[GROUP_NAME_LENGTH + 64], text[64];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	if (write_at(directory, path, text) && !(optional && errno == ENOENT))
+		return fault(STEP, "%s to %s", text, file);
+	return 0;
+}
+
+long long limits_read(int directory, const char *group, const char *file)
+{
+	char path[GROUP_NAME_LENGTH + 64];
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	return directory < 0 ? -1 : read_number_at(directory, path);
+}
+
+long long limits_read_keyed(int directory, const char *group, const char *file, const char *key)
+{
+	char path[GROUP_NAME_LENGTH + 64];
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	return directory < 0 ? -1 : read_keyed_at(directory, path, key);
+}
+
+void limits_sweep(int directory)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *groups = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	while (groups && (entry = readdir(groups))) {
+		int engine;
+		if (sscanf(entry->d_name, "sandbox-%d-", &engine) == 1 && kill(engine, 0) &&
+		    errno == ESRCH)
+			/* Fails, rightly, while anything lives in it. */
+			unlinkat(directory, entry->d_name, AT_REMOVEDIR);
+	}
+	if (groups)
+		closedir(groups);
+}

@@ -1,0 +1,67 @@
+/* Memory, processes and CPU of a sandbox, by what the machine offers: cgroup v2, v1, or none. */
+#ifndef WAFER_LIMITS_H
+#define WAFER_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "request.h"
+#include "util.h"
+
+#define V1_CONTROLLERS 4
+#define GROUP_NAME_LENGTH 160
+
+struct usage {
+	int64_t memory, memory_peak, cpu_us, pids, oom_kills; /* -1: not known */
+};
+
+/* One sandbox's share. */
+struct limits_group {
+	char name[GROUP_NAME_LENGTH];
+	uint64_t memory, peak;
+	int directory;             /* v2: for CLONE_INTO_CGROUP */
+	int tasks[V1_CONTROLLERS]; /* v1: the child joins through these */
+	int oom_event;             /* v1: becomes readable at an out-of-memory */
+	bool made, over;           /* over: the watcher saw it above its memory */
+};
+
+struct limits {
+	const struct limits_mode *mode;
+	int roots[V1_CONTROLLERS]; /* v2 uses the first */
+	int procfd;
+	pid_t engine;
+	char detail[768];
+};
+
+struct limits_mode {
+	const char *name;
+	/* Finds out whether the mode works here; fills detail either way. */
+	bool (*probe)(struct limits *limits);
+	int (*create)(struct limits *limits, struct limits_group *group, const struct spec *spec);
+	/* Called in the child before anything else; v2 has nothing to do. */
+	int (*join)(struct limits_group *group);
+	/* Every tick, for a running sandbox: sets `over`. May be NULL. */
+	void (*watch)(struct limits *limits, struct limits_group *group, pid_t init);
+	void (*usage)(struct limits *limits, struct limits_group *group, pid_t init, struct usage *usage);
+	/* False: processes are still leaving, try again. */
+	bool (*remove)(struct limits *limits, struct limits_group *group);
+};
+
+extern const struct limits_mode limits_v2, limits_v1, limits_none;
+
+/* Chooses; `wanted` is auto or a mode's name. Called before the engine changes its root. */
+int limits_probe(struct limits *limits, const char *wanted);
+int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec);
+/* After the child has its own copies. */
+void limits_close_handles(struct limits_group *group);
+bool limits_remove(struct limits *limits, struct limits_group *group);
+/* Shared by both cgroup modes: a write whose file may be missing on this kernel. */
+int limits_write(int directory, const char *group, const char *file, bool optional,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+long long limits_read(int directory, const char *group, const char *file);
+long long limits_read_keyed(int directory, const char *group, const char *file, const char *key);
+/* Groups of engines that are gone. */
+void limits_sweep(int directory);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * No cgroup: rlimits hold processes, and a watcher sums up the memory of the
+ * sandbox's processes every tick. Weaker than a cgroup (a burst between two
+ * ticks passes, files of a tmpfs count only by the tmpfs's own size), and the
+ * engine says so in its first event.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "limits.h"
+#include "util.h"
+
+static bool probe(struct limits *limits)
+{
+	snprintf(limits->detail, sizeof(limits->detail),
+	         "no cgroup: rlimits and a memory watcher (weaker)");
+	return true;
+}
+
+static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+{
+	(void)limits;
+	(void)group;
+	(void)spec;
+	return 0;
+}
+
+static int join(struct limits_group *group)
+{
+	(void)group;
+	return 0;
+}
+
+static int64_t process_memory(int procfd, int pid)
+{
+	static const char *const keys[] = { "RssAnon:", "RssShmem:", "VmSwap:" };
+	char path[48], text[4096];
+	int64_t bytes = 0;
+	snprintf(path, sizeof(path), "%d/status", pid);
+	if (read_at(procfd, path, text, sizeof(text)) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
+		const char *line = strstr(text, keys[i]);
+		bytes += line ? atoll(line + strlen(keys[i])) * 1024 : 0;
+	}
+	return bytes;
+}
+
+struct pids {
+	int *list;
+	size_t count, capacity;
+};
+
+static void add_pid(struct pids *pids, int pid)
+{
+	if (pids->count == pids->capacity) {
+		pids->capacity = pids->capacity ? pids->capacity * 2 : 64;
+		pids->list = realloc(pids->list, pids->capacity * sizeof(int));
+		if (!pids->list)
+			abort();
+	}
+	pids->list[pids->count++] = pid;
+}
+
+/* The kernel lists children under the thread that made them. */
+static void add_children(int procfd, int pid, struct pids *pids)
+{
+	char path[64], children[4096], *rest;
+	const struct dirent *thread;
+	snprintf(path, sizeof(path), "%d/task", pid);
+	int fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *threads = fd < 0 ? NULL : fdopendir(fd);
+	while (threads && (thread = readdir(threads))) {
+		int id = atoi(thread->d_name);
+		snprintf(path, sizeof(path), "%d/task/%d/children", pid, id);
+		if (id <= 0 || read_at(procfd, path, children, sizeof(children)) <= 0)
+			continue;
+		rest = children;
+		for (char *child; (child = strsep(&rest, " ")) && *child;)
+			add_pid(pids, atoi(child));
+	}
+	if (threads)
+		closedir(threads);
+}
+
+/* Every process of the sandbox is a descendant of its init: none can leave the tree. */
+static void usage(struct limits *limits, struct limits_group *group, pid_t init,
+                  struct usage *usage)
+{
+	int64_t memory = 0;
+	struct pids pids = { 0 };
+	add_pid(&pids, init);
+	for (size_t i = 0; i < pids.count; i++) {
+		memory += process_memory(limits->procfd, pids.list[i]);
+		add_children(limits->procfd, pids.list[i], &pids);
+	}
+	if ((uint64_t)memory > group->peak)
+		group->peak = (uint64_t)memory;
+	*usage = (struct usage){ memory, (int64_t)group->peak, -1, (int64_t)pids.count, group->over };
+	free(pids.list);
+}
+
+static void watch(struct limits *limits, struct limits_group *group, pid_t init)
+{
+	struct usage now;
+	usage(limits, group, init, &now);
+	if (group->memory && (uint64_t)now.memory > group->memory)
+		group->over = true;
+}
+
+static bool remove_group(struct limits *limits, struct limits_group *group)
+{
+	(void)limits;
+	(void)group;
+	return true;
+}
+
+const struct limits_mode limits_none = {
+	.name = "none",
+	.probe = probe,
+	.create = create,
+	.join = join,
+	.watch = watch,
+	.usage = usage,
+	.remove = remove_group,
+};

@@ -1,0 +1,158 @@
+/*
+ * cgroup v1: a subtree /sys/fs/cgroup/<controller>/wafer[/<uid>] that set-up
+ * handed over to the worker's user. There is no group kill: an out-of-memory
+ * event kills the whole sandbox (sandbox.c) instead of the one process the
+ * kernel chose.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "limits.h"
+#include "util.h"
+
+#define STEP "limits"
+
+enum { MEMORY, PIDS, CPU, CPUACCT };
+static const char *const controllers[V1_CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct" };
+
+static int open_subtree(const char *controller)
+{
+	char path[128];
+	for (int own = 1; own >= 0; own--) {
+		if (own)
+			snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/wafer/%u", controller, geteuid());
+		else
+			snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/wafer", controller);
+		if (!access(path, W_OK))
+			return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return -1;
+}
+
+static bool same_directory(int a, int b)
+{
+	struct stat one, other;
+	return a >= 0 && b >= 0 && !fstat(a, &one) && !fstat(b, &other) &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+static bool probe(struct limits *limits)
+{
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		limits->roots[i] = open_subtree(controllers[i]);
+	/* cpu and cpuacct are usually one hierarchy; then the first stands for both. */
+	if (same_directory(limits->roots[CPU], limits->roots[CPUACCT]))
+		close_fd(&limits->roots[CPUACCT]);
+	if (limits->roots[MEMORY] < 0 || limits->roots[PIDS] < 0) {
+		snprintf(limits->detail, sizeof(limits->detail),
+		         "no /sys/fs/cgroup/{memory,pids}/wafer/%u that this user may write", geteuid());
+		for (int i = 0; i < V1_CONTROLLERS; i++)
+			close_fd(&limits->roots[i]);
+		return false;
+	}
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		if (limits->roots[i] >= 0)
+			limits_sweep(limits->roots[i]);
+	snprintf(limits->detail, sizeof(limits->detail), "cgroup v1 subtree, memory pids%s",
+	         limits->roots[CPU] < 0 ? "; cpu was not handed over" : " cpu");
+	return true;
+}
+
+static int watch_oom(struct limits *limits, struct limits_group *group)
+{
+	char path[GROUP_NAME_LENGTH + 32];
+	snprintf(path, sizeof(path), "%s/memory.oom_control", group->name);
+	cleanup_fd int control = openat(limits->roots[MEMORY], path, O_RDONLY | O_CLOEXEC);
+	group->oom_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (control < 0 || group->oom_event < 0)
+		return fault(STEP, "memory.oom_control");
+	return limits_write(limits->roots[MEMORY], group->name, "cgroup.event_control", false,
+	                    "%d %d", group->oom_event, control);
+}
+
+static int set_memory(struct limits *limits, struct limits_group *group, const struct spec *spec)
+{
+	int root = limits->roots[MEMORY];
+	unsigned long long bytes = spec->memory;
+	if (!bytes)
+		return 0;
+	if (limits_write(root, group->name, "memory.limit_in_bytes", false, "%llu", bytes) ||
+	    limits_write(root, group->name, "memory.memsw.limit_in_bytes", true, "%llu", bytes))
+		return -1;
+	return watch_oom(limits, group);
+}
+
+static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+{
+	char path[GROUP_NAME_LENGTH + 32];
+	group->made = true;
+	for (int i = 0; i < V1_CONTROLLERS; i++) {
+		if (limits->roots[i] < 0)
+			continue;
+		if (mkdirat(limits->roots[i], group->name, 0755))
+			return fault(STEP, "%s cgroup of %s", controllers[i], spec->id);
+		snprintf(path, sizeof(path), "%s/tasks", group->name);
+		group->tasks[i] = openat(limits->roots[i], path, O_WRONLY | O_CLOEXEC);
+		if (group->tasks[i] < 0)
+			return fault(STEP, "%s cgroup of %s", controllers[i], spec->id);
+	}
+	if (set_memory(limits, group, spec))
+		return -1;
+	/* One more for init. */
+	if (spec->pids && limits_write(limits->roots[PIDS], group->name, "pids.max", false, "%llu",
+	                               (unsigned long long)spec->pids + 1))
+		return -1;
+	if (spec->cpu && limits->roots[CPU] >= 0)
+		return limits_write(limits->roots[CPU], group->name, "cpu.cfs_quota_us", true, "%llu",
+		                    (unsigned long long)spec->cpu * 100);
+	return 0;
+}
+
+static int join(struct limits_group *group)
+{
+	/* A task that moves itself through `tasks` needs no machine-wide lock (`cgroup.procs` does). */
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		if (group->tasks[i] >= 0 && write(group->tasks[i], "0", 1) != 1)
+			return fault(STEP, "join the %s cgroup", controllers[i]);
+	return 0;
+}
+
+static void usage(struct limits *limits, struct limits_group *group, pid_t init,
+                  struct usage *usage)
+{
+	const int *roots = limits->roots;
+	int accounting = roots[CPUACCT] >= 0 ? roots[CPUACCT] : roots[CPU];
+	long long nanoseconds = limits_read(accounting, group->name, "cpuacct.usage");
+	(void)init;
+	usage->memory = limits_read(roots[MEMORY], group->name, "memory.usage_in_bytes");
+	usage->memory_peak = limits_read(roots[MEMORY], group->name, "memory.max_usage_in_bytes");
+	usage->cpu_us = nanoseconds < 0 ? -1 : nanoseconds / 1000;
+	usage->pids = limits_read(roots[PIDS], group->name, "pids.current");
+	usage->oom_kills =
+		limits_read_keyed(roots[MEMORY], group->name, "memory.oom_control", "oom_kill");
+}
+
+static bool remove_group(struct limits *limits, struct limits_group *group)
+{
+	bool done = true;
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		if (limits->roots[i] >= 0 && unlinkat(limits->roots[i], group->name, AT_REMOVEDIR) &&
+		    errno == EBUSY)
+			done = false;
+	return done;
+}
+
+const struct limits_mode limits_v1 = {
+	.name = "v1",
+	.probe = probe,
+	.create = create,
+	.join = join,
+	.usage = usage,
+	.remove = remove_group,
+};

@@ -1,0 +1,280 @@
+/*
+ * The sandbox's file system, built in the child after it became root of its own
+ * namespaces. Nothing in a layer is trusted: mount points come from the
+ * skeleton (root.c), are opened without following links, and mounted by
+ * descriptor.
+ */
+#define _GNU_SOURCE
+#include "mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#define STEP "mounts"
+#define SAFE (MS_NOSUID | MS_NODEV)
+#define SAFE_ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define DEFAULT_TMP (64ULL << 20)
+#define DEFAULT_TMP_INODES 65536ULL
+
+static int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC,
+		                    .mode = flags & O_CREAT ? 0644 : 0,
+		                    .resolve = resolve | RESOLVE_NO_MAGICLINKS };
+	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+}
+
+int detached_open(int dirfd, const char *path, uint64_t attributes)
+{
+	unsigned empty = *path ? 0 : AT_EMPTY_PATH;
+	int tree = open_tree(dirfd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | empty);
+	struct mount_attr attr = { .attr_set = attributes };
+	if (tree < 0)
+		return fault(STEP, "open_tree %s", path);
+	if (attributes && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr))) {
+		fault(STEP, "mount_setattr %s", path);
+		close(tree);
+		return -1;
+	}
+	return tree;
+}
+
+int detached_attach(int tree, int dirfd, const char *path)
+{
+	cleanup_fd int owned = tree;
+	cleanup_fd int target = open_inside(dirfd, path, O_PATH, RESOLVE_NO_SYMLINKS);
+	if (target < 0)
+		return fault(STEP, "mount point %s", path);
+	if (move_mount(owned, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		return fault(STEP, "move_mount %s", path);
+	return 0;
+}
+
+int bind_tree(int dirfd, const char *from, int to_dirfd, const char *to, uint64_t attributes)
+{
+	int tree = detached_open(dirfd, from, attributes);
+	return tree < 0 ? -1 : detached_attach(tree, to_dirfd, to);
+}
+
+int mount_new(int rootfd, const char *path, const char *type, unsigned long flags,
+              const char *options)
+{
+	char target[32];
+	cleanup_fd int fd = open_inside(rootfd, path, O_PATH | O_DIRECTORY,
+	                                RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return fault(STEP, "mount point /%s", path);
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", fd);
+	if (mount(type, target, type, flags, options))
+		return fault(STEP, "%s on /%s", type, path);
+	return 0;
+}
+
+/*
+ * Overlay takes at most a page of options, so every lower gets a short name: a
+ * link in the scratch directory, which is the working directory at the mount.
+ */
+static int link_lower(const char *layer, unsigned index)
+{
+	char name[16], target[NAME_LENGTH + 32];
+	snprintf(name, sizeof(name), "%u", index);
+	snprintf(target, sizeof(target), PLACE_LAYERS "/%s", layer);
+	return symlink(target, name) ? fault(STEP, "layer %s", layer) : 0;
+}
+
+static int mount_overlay(const struct spec *spec, const char *options)
+{
+	unsigned long flags = SAFE | (spec->upper ? 0 : MS_RDONLY);
+	if (mount("wafer", "root", "overlay", flags, options))
+		return fault(STEP, "overlay of %zu layers%s%s", spec->layer_count,
+		             spec->upper ? " with upper " : "", spec->upper ? spec->upper : "");
+	return 0;
+}
+
+static int mount_root(const struct spec *spec)
+{
+	char options[2048] = "userxattr,lowerdir=s";
+	size_t used = strlen(options), lowers = spec->layer_count;
+	/* In a build that has an upper the code belongs to the root. */
+	size_t code = spec->profile == PROFILE_BUILD && spec->upper ? spec->code_count : 0;
+	for (size_t i = 0; i < lowers; i++)
+		if (link_lower(spec->layers[i], (unsigned)i))
+			return -1;
+	for (size_t i = 0; i < code; i++)
+		if (link_lower(spec->code_layers[i], (unsigned)(lowers + i)))
+			return -1;
+	for (size_t i = lowers + code; i-- > 0;)
+		used += (size_t)snprintf(options + used, sizeof(options) - used, ":%zu", i);
+	if (symlink(PLACE_SKELETON, "s") || mkdir("root", 0755))
+		return fault(STEP, "scratch");
+	if (spec->upper) {
+		char target[NAME_LENGTH + 32];
+		snprintf(target, sizeof(target), PLACE_WORK "/%s", spec->upper);
+		if (symlink(target, "u"))
+			return fault(STEP, "scratch");
+		snprintf(options + used, sizeof(options) - used, ",upperdir=u/upper,workdir=u/work");
+	}
+	return mount_overlay(spec, options);
+}
+
+/* A code layer's `function` directory; the layer is hostile, so no link is followed. */
+static int open_code(const char *layer)
+{
+	char path[NAME_LENGTH + 16];
+	cleanup_fd int layers = open(PLACE_LAYERS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/function", layer);
+	int fd = layers < 0 ? -1
+	                    : open_inside(layers, path, O_PATH | O_DIRECTORY,
+	                                  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	return fd < 0 ? fault(STEP, "code layer %s has no directory `function`", layer) : fd;
+}
+
+static int mount_code(const struct spec *spec, int rootfd)
+{
+	char options[4096] = "userxattr,lowerdir=";
+	size_t used = strlen(options);
+	if (spec->code_count == 0 || (spec->profile == PROFILE_BUILD && spec->upper))
+		return 0;
+	if (spec->code_count == 1) {
+		cleanup_fd int fd = open_code(spec->code_layers[0]);
+		return fd < 0 ? -1
+		              : bind_tree(fd, "", rootfd, "function",
+		                          MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
+	}
+	for (size_t i = spec->code_count; i-- > 0;) {
+		int fd = open_code(spec->code_layers[i]); /* closed by exec or exit */
+		if (fd < 0)
+			return -1;
+		used += (size_t)snprintf(options + used, sizeof(options) - used, "/proc/self/fd/%d%s", fd,
+		                         i ? ":" : "");
+	}
+	return mount_new(rootfd, "function", "overlay", SAFE | MS_RDONLY, options);
+}
+
+static int mount_proc(const struct spec *spec, int rootfd)
+{
+	/* Only the processes: no sys, kcore, keys, sysrq-trigger, and nothing to mask. */
+	const char *options =
+		spec->profile == PROFILE_FUNCTION ? "hidepid=2,subset=pid" : "hidepid=2";
+	struct statfs status;
+	if (mount_new(rootfd, "proc", "proc", SAFE | MS_NOEXEC, options))
+		return -1;
+	cleanup_fd int fd = openat(rootfd, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &status))
+		return fault(STEP, "/proc");
+	if (status.f_type != PROC_SUPER_MAGIC)
+		return refuse(STEP, "/proc is not a proc file system");
+	return 0;
+}
+
+static int mount_tmp(const struct spec *spec, int rootfd)
+{
+	char options[96];
+	/* A build's /tmp is part of its disk, unless it asks for a tmpfs. */
+	if (spec->profile == PROFILE_BUILD && spec->upper && !spec->tmp)
+		return 0;
+	snprintf(options, sizeof(options), "mode=1777,size=%llu,nr_inodes=%llu",
+	         (unsigned long long)(spec->tmp ? spec->tmp : DEFAULT_TMP),
+	         (unsigned long long)(spec->tmp_inodes ? spec->tmp_inodes : DEFAULT_TMP_INODES));
+	return mount_new(rootfd, "tmp", "tmpfs", SAFE, options);
+}
+
+/* A text as a read-only file over one of the skeleton's files. */
+static int mount_text(int rootfd, const char *name, const char *path, const char *text)
+{
+	if (!text)
+		return 0;
+	cleanup_fd int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) || write_whole(fd, text, strlen(text)))
+		return fault(STEP, "%s", path);
+	return bind_tree(AT_FDCWD, name, rootfd, path, MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
+}
+
+/* Opens the mount point of a file; makes it, with its directories, where the root is writable. */
+static int open_file_point(int rootfd, const char *path, bool make)
+{
+	int fd = open_inside(rootfd, path, O_PATH, RESOLVE_IN_ROOT);
+	if (fd >= 0 || errno != ENOENT || !make)
+		return fd;
+	cleanup_free char *parents = need_format("%s", path);
+	cleanup_fd int parent = open_inside(rootfd, "/", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
+	for (char *slash = strchr(parents + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		const char *name = strrchr(parents, '/') + 1;
+		if (*name && strcmp(name, "..") && mkdirat(parent, name, 0755) && errno != EEXIST)
+			return -1;
+		close_fd(&parent);
+		parent = open_inside(rootfd, parents, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
+		if (parent < 0)
+			return -1;
+		*slash = '/';
+	}
+	return open_inside(rootfd, path, O_RDONLY | O_CREAT, RESOLVE_IN_ROOT);
+}
+
+static int mount_file(const struct spec *spec, const struct file_mount *file, int rootfd)
+{
+	char name[NAME_LENGTH + 1] = "";
+	struct stat status;
+	memcpy(name, file->name, file->name_length);
+	cleanup_fd int work = open(PLACE_WORK, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int source = open_inside(work, name, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (source < 0 || fstat(source, &status))
+		return fault(STEP, "mount-ro: %s in the work directory", name);
+	if (!S_ISREG(status.st_mode))
+		return refuse(STEP, "mount-ro: %s in the work directory is not a regular file", name);
+	cleanup_fd int target = open_file_point(rootfd, file->path, spec->upper != NULL);
+	if (target < 0)
+		return fault(STEP, "mount-ro: %s", file->path);
+	cleanup_fd int tree = detached_open(source, "", MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
+	if (tree < 0)
+		return -1;
+	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		return fault(STEP, "mount-ro: %s", file->path);
+	return 0;
+}
+
+int sandbox_pivot(void)
+{
+	/* The old root ends up under the new one, and is taken away from there. */
+	if (syscall(SYS_pivot_root, ".", "."))
+		return fault("pivot", "pivot_root");
+	if (umount2(".", MNT_DETACH))
+		return fault("pivot", "detach the engine's root");
+	return chdir("/") ? fault("pivot", "chdir /") : 0;
+}
+
+int sandbox_mounts(const struct spec *spec)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return fault(STEP, "make mounts private");
+	if (mount("scratch", PLACE_SCRATCH, "tmpfs", SAFE, "mode=0755,size=2m") ||
+	    chdir(PLACE_SCRATCH))
+		return fault(STEP, "scratch");
+	if (mount_root(spec))
+		return -1;
+	cleanup_fd int rootfd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfd < 0)
+		return fault(STEP, "root");
+	if (mount_text(rootfd, "hosts", "etc/hosts", spec->hosts) ||
+	    mount_text(rootfd, "resolv", "etc/resolv.conf", spec->resolv) || devices_mount(rootfd) ||
+	    mount_proc(spec, rootfd) || mount_tmp(spec, rootfd) ||
+	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd))
+		return -1;
+	for (size_t i = 0; i < spec->mount_count; i++)
+		if (mount_file(spec, &spec->mounts[i], rootfd))
+			return -1;
+	return fchdir(rootfd) ? fault(STEP, "root") : 0;
+}

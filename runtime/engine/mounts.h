@@ -1,0 +1,44 @@
+/* Mounting by descriptor: the new mount API in few words, and what uses it. */
+#ifndef WAFER_MOUNTS_H
+#define WAFER_MOUNTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "idmap.h"
+#include "request.h"
+
+/* Places in the engine's own root (root.c makes them). */
+#define PLACE_LAYERS "/w/layers"
+#define PLACE_WORK "/w/work"
+#define PLACE_RUN "/w/run"
+#define PLACE_LANGUAGES "/w/languages"
+#define PLACE_SKELETON "/w/skeleton"
+#define PLACE_DEVICES "/w/dev"
+#define PLACE_SCRATCH "/w/scratch"
+
+/* A detached copy of the mount at `path` (all of its tree), with `attributes` (MOUNT_ATTR_*) added. */
+int detached_open(int dirfd, const char *path, uint64_t attributes);
+/* Attaches a detached tree at `path`, which must be no symbolic link, and closes it. */
+int detached_attach(int tree, int dirfd, const char *path);
+/* A new file system on a directory of the root `rootfd`, no link followed. */
+int mount_new(int rootfd, const char *path, const char *type, unsigned long flags,
+              const char *options);
+/* Bind in one go. */
+int bind_tree(int dirfd, const char *from, int to_dirfd, const char *to, uint64_t attributes);
+
+/* devices.c: the template of /dev, made once in the engine, and what each sandbox adds. */
+int devices_make_template(int host_dev, int rootfd, const struct ids *ids);
+int devices_mount(int rootfd);
+
+/* root.c */
+struct places {
+	const char *layers, *work, *host_socket, *languages;
+};
+int root_enter(const struct places *places, const struct ids *ids);
+
+/* mounts.c: builds the sandbox's root and makes it the working directory; then makes that `/`. */
+int sandbox_mounts(const struct spec *spec);
+int sandbox_pivot(void);
+
+#endif

@@ -1,0 +1,143 @@
+#define _GNU_SOURCE
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+#define STEP "request"
+
+int number_parse(const struct message *message, const char *key, uint64_t *value)
+{
+	const char *text = message_get(message, key);
+	char *end;
+	if (!text)
+		return 0;
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 10);
+	if (errno || *end || end == text || *text < '0' || *text > '9')
+		return refuse(STEP, "%s is not a number: \"%.32s\"", key, text);
+	*value = number;
+	return 0;
+}
+
+int program_parse(struct program *program, const struct message *message)
+{
+	size_t count;
+	program->argv = message_all(message, "arg", &count);
+	if (count == 0 || !*program->argv[0])
+		return refuse(STEP, "arg is missing: there is no program to run");
+	program->envp = message_all(message, "env", &count);
+	for (size_t i = 0; i < count; i++)
+		if (!strchr(program->envp[i], '=') || *program->envp[i] == '=')
+			return refuse(STEP, "env is not NAME=value: \"%.64s\"", program->envp[i]);
+	program->cwd = message_get(message, "cwd");
+	if (!program->cwd)
+		program->cwd = "/";
+	if (*program->cwd != '/')
+		return refuse(STEP, "cwd is not an absolute path: \"%.128s\"", program->cwd);
+	return 0;
+}
+
+void program_free(struct program *program)
+{
+	free(program->argv);
+	free(program->envp);
+}
+
+static int check_names(const char *key, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!valid_name(names[i]))
+			return refuse(STEP, "%s is not a name: \"%.64s\"", key, names[i]);
+	return 0;
+}
+
+static int parse_token(const char **token, const struct message *message, const char *key)
+{
+	*token = message_get(message, key);
+	if (*token && (!**token || strlen(*token) > 200 || strpbrk(*token, "\n\r")))
+		return refuse(STEP, "%s is not a token", key);
+	return 0;
+}
+
+static int parse_mounts(struct spec *spec, const struct message *message)
+{
+	cleanup_free const char **texts = message_all(message, "mount-ro", &spec->mount_count);
+	spec->mounts = need_array(spec->mount_count, sizeof(*spec->mounts));
+	for (size_t i = 0; i < spec->mount_count; i++) {
+		const char *colon = strchr(texts[i], ':');
+		char name[NAME_LENGTH + 1] = "";
+		size_t length = colon ? (size_t)(colon - texts[i]) : sizeof(name);
+		if (length < sizeof(name))
+			memcpy(name, texts[i], length);
+		if (!valid_name(name) || colon[1] != '/')
+			return refuse(STEP, "mount-ro is not name:/path: \"%.128s\"", texts[i]);
+		spec->mounts[i] = (struct file_mount){ texts[i], length, colon + 1 };
+	}
+	return 0;
+}
+
+static int parse_numbers(struct spec *spec, const struct message *message)
+{
+	if (number_parse(message, "memory", &spec->memory) ||
+	    number_parse(message, "pids", &spec->pids) || number_parse(message, "cpu", &spec->cpu) ||
+	    number_parse(message, "tmp", &spec->tmp) ||
+	    number_parse(message, "tmp-inodes", &spec->tmp_inodes) ||
+	    number_parse(message, "nofile", &spec->nofile) ||
+	    number_parse(message, "fsize", &spec->fsize))
+		return -1;
+	return 0;
+}
+
+static int parse_profile(struct spec *spec, const struct message *message)
+{
+	const char *profile = message_get(message, "profile");
+	const char *net = message_get(message, "net");
+	if (profile && !strcmp(profile, "function"))
+		spec->profile = PROFILE_FUNCTION;
+	else if (profile && !strcmp(profile, "build"))
+		spec->profile = PROFILE_BUILD;
+	else
+		return refuse(STEP, "profile is neither function nor build");
+	if (net && strcmp(net, "none") && strcmp(net, "egress"))
+		return refuse(STEP, "net is neither none nor egress");
+	spec->egress = net && !strcmp(net, "egress");
+	return 0;
+}
+
+int spec_parse(struct spec *spec, const struct message *message)
+{
+	spec->id = message_get(message, "id");
+	spec->upper = message_get(message, "upper");
+	spec->hosts = message_get(message, "hosts");
+	spec->resolv = message_get(message, "resolv");
+	spec->layers = message_all(message, "layer", &spec->layer_count);
+	spec->code_layers = message_all(message, "code-layer", &spec->code_count);
+	if (!spec->id || check_names("id", &spec->id, 1))
+		return refuse(STEP, "id is missing or not a name");
+	if (spec->layer_count == 0)
+		return refuse(STEP, "layer is missing: there is no root file system");
+	if (spec->layer_count + spec->code_count > MAX_LAYERS)
+		return refuse(STEP, "%zu layers are more than %d", spec->layer_count + spec->code_count,
+		              MAX_LAYERS);
+	if (check_names("layer", spec->layers, spec->layer_count) ||
+	    check_names("code-layer", spec->code_layers, spec->code_count) ||
+	    (spec->upper && check_names("upper", &spec->upper, 1)))
+		return -1;
+	if (parse_profile(spec, message) || parse_token(&spec->control, message, "control") ||
+	    parse_token(&spec->logs, message, "logs") || parse_numbers(spec, message) ||
+	    parse_mounts(spec, message))
+		return -1;
+	return program_parse(&spec->program, message);
+}
+
+void spec_free(struct spec *spec)
+{
+	free(spec->layers);
+	free(spec->code_layers);
+	free(spec->mounts);
+	program_free(&spec->program);
+}

@@ -1,0 +1,50 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "util.h"
+
+#define STEP "limits"
+
+int rlimits_forbid_namespaces(void)
+{
+	static const char *const files[] = {
+		"/proc/sys/user/max_user_namespaces",   "/proc/sys/user/max_mnt_namespaces",
+		"/proc/sys/user/max_pid_namespaces",    "/proc/sys/user/max_net_namespaces",
+		"/proc/sys/user/max_ipc_namespaces",    "/proc/sys/user/max_uts_namespaces",
+		"/proc/sys/user/max_cgroup_namespaces", "/proc/sys/user/max_time_namespaces",
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+		/* A kernel without time namespaces has no such file. */
+		if (write_at(AT_FDCWD, files[i], "0") && errno != ENOENT)
+			return fault(STEP, "%s", files[i]);
+	return 0;
+}
+
+static int set(int resource, const char *name, uint64_t value)
+{
+	struct rlimit limit = { value, value }, now;
+	if (getrlimit(resource, &now))
+		return fault(STEP, "%s", name);
+	/* Never above what the engine itself was given. */
+	if (now.rlim_max != RLIM_INFINITY && value > now.rlim_max)
+		limit.rlim_cur = limit.rlim_max = now.rlim_max;
+	return setrlimit(resource, &limit) ? fault(STEP, "%s", name) : 0;
+}
+
+int rlimits_confine(const struct spec *spec)
+{
+	if (set(RLIMIT_CORE, "core", 0) ||
+	    set(RLIMIT_NOFILE, "nofile", spec->nofile ? spec->nofile : 1024) ||
+	    set(RLIMIT_MEMLOCK, "memlock", 64 << 10) || set(RLIMIT_MSGQUEUE, "msgqueue", 0) ||
+	    set(RLIMIT_SIGPENDING, "sigpending", 1024) || set(RLIMIT_STACK, "stack", 8 << 20) ||
+	    set(RLIMIT_NICE, "nice", 0) || set(RLIMIT_RTPRIO, "rtprio", 0))
+		return -1;
+	if (spec->fsize && set(RLIMIT_FSIZE, "fsize", spec->fsize))
+		return -1;
+	/* Counted per user namespace and uid: a second fence behind the pids limit. */
+	return spec->pids ? set(RLIMIT_NPROC, "nproc", spec->pids) : 0;
+}

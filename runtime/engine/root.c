@@ -1,0 +1,130 @@
+/* The engine's own root: a tmpfs in which only what it needs is reachable. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "mounts.h"
+#include "util.h"
+
+#define STEP "engine-root"
+
+static int make_directory(const char *path, mode_t mode, unsigned owner)
+{
+	/* chmod after mkdir: the mode must not depend on the caller's umask. */
+	if (mkdir(path, mode) || chmod(path, mode) || chown(path, owner, owner))
+		return fault(STEP, "%s", path);
+	return 0;
+}
+
+static int make_file(const char *path, const char *text, unsigned owner)
+{
+	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || write_whole(fd, text, strlen(text)) || fchmod(fd, 0644) ||
+	    fchown(fd, owner, owner))
+		return fault(STEP, "%s", path);
+	return 0;
+}
+
+/*
+ * The top lower layer of every sandbox. It guarantees that each mount point is
+ * a real directory of ours, whatever the image has at that name, also where the
+ * root is read-only.
+ */
+static int make_skeleton(const struct ids *ids)
+{
+	unsigned owner = ids->single ? 0 : LAYER_FIRST;
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} directories[] = {
+		{ PLACE_SKELETON, 0755 },          { PLACE_SKELETON "/proc", 0555 },
+		{ PLACE_SKELETON "/dev", 0755 },   { PLACE_SKELETON "/tmp", 01777 },
+		{ PLACE_SKELETON "/etc", 0755 },   { PLACE_SKELETON "/function", 0755 },
+		{ PLACE_SKELETON "/.wafer", 0755 },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(directories); i++)
+		if (make_directory(directories[i].path, directories[i].mode, owner))
+			return -1;
+	if (make_file(PLACE_SKELETON "/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", owner))
+		return -1;
+	return make_file(PLACE_SKELETON "/etc/resolv.conf", "", owner);
+}
+
+/* A directory that only its owner may list, but that a sandbox's root can walk through. */
+static int open_store(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fchmod(fd, 0711))
+		return fault(STEP, "%s", path);
+	close(fd);
+	return detached_open(AT_FDCWD, path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+struct trees {
+	int layers, work, run, languages, proc, dev;
+};
+
+static int open_trees(struct trees *trees, const struct places *places)
+{
+	cleanup_free char *socket_path = need_format("%s", places->host_socket);
+	trees->layers = open_store(places->layers);
+	trees->work = open_store(places->work);
+	trees->run = detached_open(AT_FDCWD, dirname(socket_path), 0);
+	trees->languages = detached_open(AT_FDCWD, places->languages,
+	                             MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	trees->proc = detached_open(AT_FDCWD, "/proc", 0);
+	trees->dev = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (trees->dev < 0)
+		return fault(STEP, "/dev");
+	return trees->layers < 0 || trees->work < 0 || trees->run < 0 || trees->languages < 0 ||
+	       trees->proc < 0;
+}
+
+static int attach(int tree, const char *path)
+{
+	return mkdir(path, 0755) || chmod(path, 0755) ? fault(STEP, "%s", path)
+	                                              : detached_attach(tree, AT_FDCWD, path);
+}
+
+static int fill(const struct trees *trees, const struct ids *ids)
+{
+	/* Relative while the host is still `/`. */
+	if (mkdir("w", 0755) || chmod("w", 0755) || mkdir("w/scratch", 0755) ||
+	    mkdir("w/dev", 0755) || chmod("w/dev", 0755))
+		return fault(STEP, "/w");
+	if (attach(trees->proc, "proc") || attach(trees->layers, "w/layers") ||
+	    attach(trees->work, "w/work") || attach(trees->run, "w/run") ||
+	    attach(trees->languages, "w/languages"))
+		return -1;
+	return devices_make_template(trees->dev, AT_FDCWD, ids);
+}
+
+int root_enter(const struct places *places, const struct ids *ids)
+{
+	struct trees trees;
+	/* No network and no System V objects for the engine itself and its jobs. */
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
+		return fault(STEP, "unshare");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return fault(STEP, "make mounts private");
+	if (open_trees(&trees, places))
+		return -1;
+	/* Any directory of ours serves as the mount point of the new root. */
+	if (mount("wafer", places->work, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m"))
+		return fault(STEP, "tmpfs");
+	if (chdir(places->work) || fill(&trees, ids))
+		return -1;
+	close(trees.dev);
+	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
+		return fault(STEP, "pivot_root");
+	return make_skeleton(ids);
+}
