@@ -16,7 +16,7 @@ npm_packages() {
 build_inputs() {
   cat "$SRC/node_modules/.wafer-stamp"
   fingerprint "$SRC" services runtime package.json tsconfig.json tsconfig.build.json \
-    \( -name build -o -name node_modules \) -prune -o -type f
+    \( -name build -o -name 'build-*' -o -name node_modules \) -prune -o -type f
 }
 compile() {
   cd "$SRC" || return
@@ -44,7 +44,7 @@ copy_sources() {
   files=$(mktemp)
   list_files "$SRC" >"$files"
   # What is gone in the clone goes here too; results of builds and tests that were made here stay.
-  list_files "$APP" | LC_ALL=C comm -13 "$files" - | grep -v '/build/' | (cd "$APP" && tr '\n' '\0' | xargs -0 -r rm -f)
+  list_files "$APP" | LC_ALL=C comm -13 "$files" - | grep -Ev '/build(-[a-z]+)?/' | (cd "$APP" && tr '\n' '\0' | xargs -0 -r rm -f)
   tar -C "$SRC" --no-recursion -T "$files" -c | tar -C "$APP" -x --no-same-owner --no-same-permissions
   rm -f "$files"
   find "$APP" \( -path "$APP/node_modules" -o -path "$APP/.wafer" \) -prune -o -exec chown -h "$SERVICE_USER:" {} +

@@ -188,7 +188,7 @@ allow_engine() {
   if [ "$(sysctl_value kernel.apparmor_restrict_unprivileged_userns)" != 1 ]; then return; fi
   name=wafer-engine-$(cksum <<<"$engine" | cut -d' ' -f1)
   file=/etc/apparmor.d/$name
-  text=$(printf 'abi <abi/4.0>,\ninclude <tunables/global>\n\nprofile %s "%s/{,**/}wafer-engine*" flags=(unconfined) {\n  userns,\n}\n' "$name" "$engine")
+  text=$(printf 'abi <abi/4.0>,\ninclude <tunables/global>\n\nprofile %s "%s{,-asan}/*" flags=(unconfined) {\n  userns,\n}\n' "$name" "$engine")
   if [ "$(cat "$file" 2>/dev/null || true)" = "$text" ]; then return; fi
   if ! find_sudo; then
     printf '%s\n' "$text" >"$LOG_DIR/$name"
@@ -201,7 +201,7 @@ allow_engine() {
 }
 
 # --- cgroups ----------------------------------------------------------------------------------
-# v1: the user gets a subtree of each controller. (v2 is handed over when a program is started,
+# v1: each user gets a subtree of each controller, wafer/UID, where the engine looks for it. (v2 is handed over when a program is started,
 # see enter.sh: a cgroup lives as long as its processes.)
 readonly V1_CONTROLLERS=(memory pids cpu cpuacct freezer)
 v1_directories() {
@@ -210,28 +210,23 @@ v1_directories() {
     if [ -d "/sys/fs/cgroup/$one" ]; then readlink -f "/sys/fs/cgroup/$one"; fi
   done | sort -u
 }
-hand_over_v1() {
-  local user=$1 directory todo=() other
+hand_over_v1() { # hand_over_v1 USER
+  local user=$1 uid one directory todo=()
   if [ "$(cgroup_mode)" != v1 ]; then return; fi
-  while read -r directory; do
-    if [ "$(stat -c %U "$directory/wafer/cgroup.procs" 2>/dev/null)" != "$user" ]; then todo+=("$directory/wafer"); fi
+  uid=$(id -u "$user")
+  while read -r one; do
+    directory=$one/wafer/$uid
+    if [ "$(stat -c %u "$directory/cgroup.procs" 2>/dev/null)" != "$uid" ]; then todo+=("$directory"); fi
   done < <(v1_directories)
   if [ ${#todo[@]} = 0 ]; then return; fi
-  for directory in "${todo[@]}"; do
-    other=$(find "$directory" -mindepth 2 -name cgroup.procs -exec cat {} + 2>/dev/null | head -n 1 || true)
-    if [ -n "$other" ]; then
-      note "$directory is in use by $(stat -c %U "$directory"): sandboxes get no kernel limits until that platform has ended."
-      return
-    fi
-  done
   if ! find_sudo; then
-    note "No cgroup is handed over to $user: sandboxes get no kernel limits. Fix: sudo mkdir -p ${todo[*]} && sudo chown -R $user: ${todo[*]}"
+    note "No cgroup is handed over to $user: sandboxes get no kernel limits. Fix: sudo mkdir -p ${todo[*]} && sudo chown -R $uid ${todo[*]}"
     return
   fi
-  as_root mkdir -p "${todo[@]}"
-  for directory in "${todo[@]}"; do
-    as_root chown -R "$user:" "$directory" || note "chown of $directory failed"
-  done
+  if ! as_root mkdir -p "${todo[@]}" || ! as_root chown -R "$uid" "${todo[@]}"; then
+    note "Handing over cgroups failed: sandboxes get no kernel limits."
+    return
+  fi
   ok "cgroup v1 subtrees for $user (${#todo[@]} controllers)"
 }
 
