@@ -6,7 +6,7 @@ import { isErrno, WaferError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { findProgram } from './find-program.ts';
 import { ping } from './ping.ts';
-import { type Programs, type RedisProcess, SOCKET_NAME, startRedisProcess } from './redis-process.ts';
+import { type Programs, type RedisExit, type RedisProcess, SOCKET_NAME, startRedisProcess } from './redis-process.ts';
 import { openSocketPath } from './socket-path.ts';
 
 const ASK_EVERY_MS = 20;
@@ -40,7 +40,7 @@ export interface EmbeddedRedis {
 
 /**
  * Resolves when the server answers PING, however long it loads.
- * @throws WaferError `redis_missing | already_running | store_unavailable`
+ * @throws WaferError `redis_missing | already_running | disk_full | store_unavailable`
  */
 export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
   const { directory, log } = options;
@@ -56,7 +56,7 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
 
   const keepRunning = async () => {
     for (let wait = RESTART_FIRST_MS; !closing.signal.aborted; wait = Math.min(wait * 2, RESTART_MAX_MS)) {
-      const reason = await current.exited;
+      const { reason } = await current.exited;
       if (closing.signal.aborted) return;
       log.error({ reason }, 'embedded Redis ended unexpectedly; starting it again');
       try {
@@ -98,9 +98,9 @@ async function startAndWait(
   signal: AbortSignal,
 ): Promise<RedisProcess> {
   const server = await startRedisProcess({ programs, directory, lockWaitMs });
-  let ended: string | null = null;
-  void server.exited.then((reason) => {
-    ended = reason;
+  let ended: RedisExit | null = null;
+  void server.exited.then((exit) => {
+    ended = exit;
   });
   const socket = await openSocketPath(join(directory, SOCKET_NAME));
   try {
@@ -119,16 +119,21 @@ async function startAndWait(
   throw startFailure(directory, await server.exited, signal, ended === null);
 }
 
-function startFailure(directory: string, reason: string, signal: AbortSignal, weEndedIt: boolean): WaferError {
+function startFailure(directory: string, exit: RedisExit, signal: AbortSignal, weEndedIt: boolean): WaferError {
   if (signal.aborted) return new WaferError('shutting_down', 'The start of the embedded Redis was cancelled.');
-  if (reason.includes('already uses')) return new WaferError('already_running', `${sentence(reason)}.`);
-  const why = weEndedIt ? 'it did not answer in time' : reason;
-  return new WaferError('store_unavailable', `The embedded Redis in ${directory} did not start: ${why}`, {
+  const why = weEndedIt ? 'it did not answer in time' : exit.reason;
+  const message = `The embedded Redis in ${directory} did not start: ${why}.`;
+  if (exit.kind === 'directory_in_use') {
+    const hint = 'End the Wafer that started it, or set WAFER_DATA to another directory.';
+    return new WaferError('already_running', message, { hint });
+  }
+  if (exit.kind === 'disk_full') {
+    return new WaferError('disk_full', message, { hint: 'Free some space, or set WAFER_DATA to another disk.' });
+  }
+  return new WaferError('store_unavailable', message, {
     hint: `Its log is ${join(directory, 'redis.log')}; a damaged append-only file is repaired by redis-check-aof --fix.`,
   });
 }
-
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 async function stop(server: RedisProcess, patienceMs: number): Promise<void> {
   server.kill('SIGTERM');

@@ -35,10 +35,18 @@ export function toStoreError(error: unknown, what: string): Error {
     return new WaferError('store_unavailable', `Redis could not ${what}: ${cause.message}`, { cause, hint });
   }
   if (!isConnectionLost(cause)) return cause;
-  return new WaferError('store_unavailable', `Redis could not ${what}: ${cause.message}`, {
+  return new WaferError('store_unavailable', `Redis could not ${what}: ${lostInWords(cause.message)}.`, {
     cause,
     hint: 'Redis is restarting or gone; the log of the platform has the reason.',
   });
+}
+
+/** Whether it was sent matters to who asks: only the first can be tried again blindly. */
+function lostInWords(message: string): string {
+  if (/isn't writeable|Connection is closed/.test(message)) return 'there is no connection';
+  if (/max retries per request/.test(message))
+    return 'the connection was lost before the answer, so it may have been done';
+  return message;
 }
 
 /** @throws WaferError `store_unavailable | disk_full` in place of what the client throws */

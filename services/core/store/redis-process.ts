@@ -7,11 +7,12 @@
  *         redis-server         itself (and its rewrite child), gone when it is gone
  *
  * Each replaces itself with the next (exec), so the child's pid is the server's.
- * The shell refuses to go on when we died before the death signal was set.
+ * The shell refuses to go on when we died before the death signal was set. The kernel
+ * means the thread that started it: call this from the main thread.
  * Every path is relative to the directory, so neither length nor odd characters matter.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { coerceError, WaferError } from '../errors.ts';
 
@@ -20,6 +21,8 @@ const LOG_NAME = 'redis.log';
 const PID_NAME = 'redis.pid';
 const LOCK_NAME = 'redis.lock';
 const LOCK_CONFLICT_EXIT = 75;
+const FULL_DISK_BYTES = 64 * 1024;
+const FULL_DISK_WORDS = /No space left on device|Disk quota exceeded|Short write while writing to the AOF/;
 
 const EXEC_WITH_PARENT = 'test "$PPID" = "$1" || exit 1; shift; exec "$@"';
 
@@ -48,10 +51,17 @@ export interface Programs {
   shell: string;
 }
 
+/** Why a server is gone. */
+export interface RedisExit {
+  kind: 'ended' | 'directory_in_use' | 'disk_full';
+  /** Goes on from "it did not start: ". */
+  reason: string;
+}
+
 export interface RedisProcess {
   pid: number;
-  /** Resolves when the process is gone, with why. Never rejects. */
-  exited: Promise<string>;
+  /** Resolves when the process is gone. Never rejects. */
+  exited: Promise<RedisExit>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -91,7 +101,7 @@ function spawned(child: ChildProcess, directory: string): Promise<void> {
   });
 }
 
-async function watchExit(child: ChildProcess, directory: string): Promise<string> {
+async function watchExit(child: ChildProcess, directory: string): Promise<RedisExit> {
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr = (stderr + chunk.toString('utf8')).slice(-4096);
@@ -100,16 +110,30 @@ async function watchExit(child: ChildProcess, directory: string): Promise<string
     child.once('close', (...ending) => resolve(ending));
     child.once('error', () => resolve([null, null]));
   });
-  if (code === LOCK_CONFLICT_EXIT) return await describeOwner(directory);
+  if (code === LOCK_CONFLICT_EXIT) return { kind: 'directory_in_use', reason: await describeOwner(directory) };
   const ending = signal === null ? `it exited with status ${code}` : `it was ended by ${signal}`;
   const lastWords = stderr.trim() || (code === 0 ? '' : await lastLogLines(directory));
-  return lastWords === '' ? ending : `${ending}: ${lastWords}`;
+  // With fsync `always` it ends when a write fails, and may not have been able to log that.
+  if (code !== 0 && (FULL_DISK_WORDS.test(lastWords) || (await isDiskFull(directory)))) {
+    return { kind: 'disk_full', reason: `the disk of ${directory} is full` };
+  }
+  return { kind: 'ended', reason: lastWords === '' ? ending : `${ending}: ${lastWords}` };
 }
 
 async function describeOwner(directory: string): Promise<string> {
   const pid = (await readText(join(directory, PID_NAME))).trim();
   const who = /^\d+$/.test(pid) ? `another redis-server (process ${pid})` : 'another redis-server';
-  return `${who} already uses ${directory}; end the Wafer that started it, or set WAFER_DATA to another directory`;
+  return `${who} already uses ${directory}`;
+}
+
+async function isDiskFull(directory: string): Promise<boolean> {
+  try {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize < FULL_DISK_BYTES;
+  } catch {
+    // Gone directory: its log, which is read next, tells more.
+    return false;
+  }
 }
 
 async function lastLogLines(directory: string): Promise<string> {

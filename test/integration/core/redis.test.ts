@@ -90,7 +90,7 @@ describe('startEmbeddedRedis()', () => {
     const first = await start(directory);
     await expect(start(directory, { lockWaitMs: 100 })).rejects.toMatchObject({
       code: 'already_running',
-      message: expect.stringContaining(`Another redis-server (process ${first.pid()}) already uses ${directory}`),
+      message: expect.stringContaining(`another redis-server (process ${first.pid()}) already uses ${directory}`),
     });
     expect(await (await connect(first.socketPath)).redis.ping()).toBe('PONG');
   });
@@ -306,7 +306,7 @@ describe('connectRedis()', () => {
     await ended;
     await expect(createFunctionStore(redis).list()).rejects.toMatchObject({
       code: 'store_unavailable',
-      message: expect.stringContaining("isn't writeable"),
+      message: 'Redis could not list functions: there is no connection.',
     });
   });
 
