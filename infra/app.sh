@@ -20,7 +20,7 @@ build_inputs() {
 }
 compile() {
   cd "$SRC" || return
-  node_modules/.bin/tsc -p tsconfig.build.json && make -s -C runtime/engine && make -s -C runtime/languages/http
+  node_modules/.bin/tsc -p tsconfig.build.json && make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http
 }
 build_app() {
   local stamp=$SRC/dist/.wafer-stamp inputs
