@@ -50,6 +50,7 @@ export async function startApi(extra: Partial<ApiDeps> = {}): Promise<ApiServer>
 
 export interface RawClient {
   socket: Socket;
+  /** Strings are bytes: latin-1. */
   write(bytes: string | Buffer): void;
   /** What has come so far. */
   received(): string;
@@ -75,7 +76,7 @@ export async function connectRaw(port: number): Promise<RawClient> {
   onTestFinished(() => void socket.destroy());
   return {
     socket,
-    write: (bytes) => void socket.write(bytes),
+    write: (bytes) => void socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes),
     received: () => text,
     closed: () => closed,
     destroy: () => void socket.destroy(),

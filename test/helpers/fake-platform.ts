@@ -3,7 +3,7 @@
  * core's interfaces. Stands in for worker and Redis in the API's own tests only;
  * the end-to-end tests run the real ones.
  */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { pino } from 'pino';
@@ -203,6 +203,7 @@ function createInvocations(platform: () => FakePlatform): InvocationStore {
 
 function createLogs(platform: () => FakePlatform): LogStore {
   const grown = new EventTarget();
+  setMaxListeners(0, grown);
   const select: LogStore['read'] = async ({ functionName, invocationId, since = 0, limit = Infinity, after }) => {
     const { lines } = platform();
     const from = after === undefined ? 0 : lines.findIndex(({ cursor }) => cursor === after) + 1;

@@ -17,7 +17,8 @@ export function createRouteMissing(
     table ??= [...methodsByPattern].map(([url, methods]) => ({ matcher: toMatcher(url), methods }));
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = new Set(table.filter(({ matcher }) => matcher.test(path)).flatMap(({ methods }) => [...methods]));
-    const allow = [...allowed].sort().join(', ');
+    // Taken by a route that found nothing below it (a file of /docs): that is 404.
+    const allow = allowed.has(request.method) ? '' : [...allowed].sort().join(', ');
     return { error: missing(request.method, path, allow), allow };
   };
 }

@@ -45,8 +45,16 @@ const DOCS_CSP =
 /** Adds what lives in the route's config: bodies that no schema validates, and that no key is needed. */
 function documented(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
   const body = config?.bodyDocs;
-  const result: FastifySchema = { ...schema };
+  const result: FastifySchema = { ...schema, ...(schema?.params ? { params: namedWildcard(schema.params) } : {}) };
   if (body !== undefined) result.body = body;
   if (config?.open === true) Object.assign(result, { security: [] });
   return result;
+}
+
+/** The router calls it `*`; in the document it has the name that the path has. */
+function namedWildcard(params: unknown): unknown {
+  const { properties } = params as { properties: Record<string, unknown> };
+  if (!('*' in properties)) return params;
+  const { '*': path, ...others } = properties;
+  return { ...(params as object), properties: { ...others, path } };
 }

@@ -64,7 +64,7 @@ export async function httpFunctionRoutes(app: App, deps: ApiDeps, limits: ApiLim
         exposeHeadRoute: false,
         method,
         url,
-        schema: described,
+        schema: { ...described, operationId: `${method.toLowerCase()}${described === schema ? 'Root' : 'Path'}` },
         config: bodied ? { rawBody: true, bodyDocs } : options.config,
       });
     }
@@ -90,7 +90,8 @@ async function handle(
 
 /** Path and query are passed as they came, not decoded: what `%2F` means is the function's choice. */
 function requestHead({ method, raw }: FastifyRequest, id: string): HttpRequestHead {
-  const url = raw.url ?? '/';
+  // The absolute form is for proxies, but servers have to take it (RFC 9112, 3.2.2).
+  const url = (raw.url ?? '/').replace(/^[a-z]+:\/\/[^/?]*/i, '');
   const mark = url.indexOf('?');
   const full = mark === -1 ? url : url.slice(0, mark);
   const query = mark === -1 ? '' : url.slice(mark + 1);
