@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 struct call {
@@ -15,6 +16,9 @@ struct call {
 	uint32_t number, watched;
 	const struct settings *settings;
 	int fd;
+	/* The connection broke: why, and since when. Whether the server is gone shows a moment later. */
+	const char *broken;
+	long long broken_at;
 	bool is_event, may_wait, head_sent, chunked, complete, deaf, answered, refused, dead;
 	char *invocation;
 	struct buf head;              /* request line and fields, without the ones about the body */
@@ -30,7 +34,17 @@ struct call {
 
 static struct call *calls;
 
+/* How long a broken connection may wait for the end of the server to be seen. */
+enum { BROKEN_MS = 50 };
+
 static void on_ready(struct source *source, uint32_t events);
+
+static long long now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
 
 /* Ends */
 
@@ -56,6 +70,15 @@ static void fail(struct call *c, const char *code, const char *what, const char 
 	buf_free(&json);
 	buf_free(&message);
 	end_call(c);
+}
+
+/* A server that exits closes its connections first. If it does, the host has to see a crash and
+ * not an error of the function, so the failure waits for that moment. */
+static void fail_broken(struct call *c, const char *what)
+{
+	c->broken = what;
+	c->broken_at = now_ms();
+	watch(c->fd, &c->source, &c->watched, 0);
 }
 
 static void fail_server(struct call *c, const char *what)
@@ -91,6 +114,15 @@ void calls_sweep(void)
 	}
 }
 
+/* Until when calls_advance() has to be called again, in ms; -1: no need. */
+int calls_timeout(void)
+{
+	for (struct call *c = calls; c; c = c->next)
+		if (c->broken && !c->dead)
+			return BROKEN_MS / 4;
+	return -1;
+}
+
 bool calls_empty(void)
 {
 	return calls == NULL;
@@ -114,7 +146,19 @@ static bool is_clean(const char *text)
 	return true;
 }
 
-static void add_header(struct call *c, const char *name, const char *value)
+/* JSON has the bytes of a header as characters up to U+00FF; back to bytes, in place. */
+static void latin1(char *text)
+{
+	unsigned char *to = (unsigned char *)text;
+	for (const unsigned char *from = to; *from; to++) {
+		bool two = (*from == 0xc2 || *from == 0xc3) && (from[1] & 0xc0) == 0x80;
+		*to = two ? (unsigned char)(*from << 6 | (from[1] & 0x3f)) : *from < 0x80 ? *from : '?';
+		from += two ? 2 : 1;
+	}
+	*to = '\0';
+}
+
+static void add_header(struct call *c, const char *name, char *value)
 {
 	static const char *const DROPPED[] = {"host", "connection", "keep-alive", "proxy-connection", "te", "trailer",
 					      "transfer-encoding", "upgrade", "expect", "x-wafer-invocation"};
@@ -123,7 +167,7 @@ static void add_header(struct call *c, const char *name, const char *value)
 			return;
 	if (strcasecmp(name, "content-length") == 0)
 		c->declared = atoll(value);
-	else if (*name && is_clean(name) && !strpbrk(name, " \t:") && is_clean(value))
+	else if (latin1(value), *name && is_clean(name) && !strpbrk(name, " \t:") && is_clean(value))
 		buf_fmt(&c->head, "%s: %s\r\n", name, value);
 }
 
@@ -201,7 +245,7 @@ bool call_open(uint32_t number, const struct settings *s, const char *json, size
 		return false;
 	c->fd = port_connect(s->port, &pending);
 	if (c->fd < 0)
-		fail_server(c, "closed the connection: nothing listens on its port any more.");
+		fail_broken(c, "closed the connection: nothing listens on its port any more.");
 	return true;
 }
 
@@ -383,11 +427,11 @@ static void on_closed(struct call *c, int error)
 	if (error == 0 && response_close(&c->response))
 		finish(c);
 	else if (c->answered)
-		fail_server(c, "closed the connection before its answer was complete.");
+		fail_broken(c, "closed the connection before its answer was complete.");
 	else if (error == ECONNREFUSED)
-		fail_server(c, "closed the connection: nothing listens on its port any more.");
+		fail_broken(c, "closed the connection: nothing listens on its port any more.");
 	else
-		fail_server(c, "closed the connection without an answer.");
+		fail_broken(c, "closed the connection without an answer.");
 }
 
 /* Reads once; false when there was nothing, or the call is over. Never takes more than the host's window. */
@@ -395,7 +439,7 @@ static bool read_answer(struct call *c)
 {
 	static char bytes[BODY_PIECE];
 	size_t room = c->window < sizeof bytes ? c->window : sizeof bytes;
-	if (room == 0 || c->dead)
+	if (room == 0 || c->dead || c->broken)
 		return false;
 	ssize_t n = recv(c->fd, bytes, room, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN))
@@ -409,13 +453,13 @@ static bool read_answer(struct call *c)
 		fail_server(c, wrong);
 	else if (c->response.part == P_DONE)
 		finish(c);
-	return !c->dead;
+	return !c->dead && !c->broken;
 }
 
 static void on_ready(struct source *source, uint32_t events)
 {
 	struct call *c = (struct call *)source;
-	if (c->dead)
+	if (c->dead || c->broken)
 		return;
 	if (events & EPOLLOUT)
 		send_out(c);
@@ -428,7 +472,9 @@ void calls_advance(void)
 {
 	bool host_is_slow = control_pending() > CONTROL_HIGH;
 	for (struct call *c = calls; c; c = c->next) {
-		if (c->dead)
+		if (c->broken && !c->dead && now_ms() - c->broken_at >= BROKEN_MS)
+			fail_server(c, c->broken);
+		if (c->broken || c->dead)
 			continue;
 		begin_request(c);
 		if (c->out.len > 0 && !(c->watched & EPOLLOUT))

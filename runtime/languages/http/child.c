@@ -52,7 +52,7 @@ static void parse_env(struct json *j, struct settings *s, size_t *n)
 		char *name = json_key(j), *value = json_string(j);
 		if (strcmp(name, "PORT") == 0)
 			s->port = atoi(value);
-		if (*name && !strchr(name, '='))
+		if (*name && !strchr(name, '=') && strcmp(name, "WAFER_FUNCTION") != 0 && strcmp(name, "WAFER_VERSION") != 0)
 			list_add(&s->env, n, pair(name, value));
 		free(name);
 		free(value);

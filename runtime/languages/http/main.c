@@ -285,7 +285,7 @@ static void advance(void)
 
 static int timeout(void)
 {
-	return self.phase == STARTING ? self.probe_ms : self.phase == STOPPING ? TERM_GRACE_MS : -1;
+	return self.phase == STARTING ? self.probe_ms : self.phase == STOPPING ? TERM_GRACE_MS : calls_timeout();
 }
 
 static void open_signals(void)
@@ -315,7 +315,7 @@ int main(void)
 	for (;;) {
 		watch(CONTROL, &control, &self.watched, EPOLLIN | (self.out.len > 0 ? (uint32_t)EPOLLOUT : 0));
 		int n = epoll_wait(self.epoll, events, BATCH, timeout());
-		if (n == 0 && self.phase == STOPPING)
+		if (n == 0 && self.phase == STOPPING && !self.child_ended)
 			leave(0);
 		for (int i = 0; i < n; i++) {
 			struct source *source = events[i].data.ptr;

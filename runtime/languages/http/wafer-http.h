@@ -84,6 +84,7 @@ void response_free(struct response *r);
 /* call.c */
 struct call *call_find(uint32_t number);
 bool calls_empty(void);
+int calls_timeout(void);
 bool call_open(uint32_t number, const struct settings *s, const char *json, size_t n);
 void call_body(struct call *c, const char *bytes, size_t n);
 void call_complete(struct call *c);

@@ -15,8 +15,6 @@ import { installLogs } from './logs.mjs';
 /** What of the sandbox's own environment a function keeps, unless INIT says otherwise. */
 const KEPT_ENV = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
 
-const IDLE_WARM_UP_MS = 100;
-
 const channel = openChannel(3);
 const calls = openCalls(channel);
 const logs = installLogs(channel, calls);
@@ -32,7 +30,6 @@ function replaceEnv(settings) {
 
 async function onInit(settings) {
   state = 'binding';
-  clearTimeout(warmUp);
   logs.setLineLimit(settings.maxLogLineBytes);
   replaceEnv(settings);
   try {
@@ -78,8 +75,4 @@ channel.start({
   frame: calls.frame,
   shutdown: () => calls.drain(() => channel.exitWhenSent(0)),
 });
-/** A blank that waits uses the time to load what the first `http` call needs; one that is bound at once does not. */
-const warmUp = setTimeout(() => new Request('http://function/'), IDLE_WARM_UP_MS);
-warmUp.unref();
-
 channel.sendJson(TO_HOST.ready, 0, { protocol: 1, runtime: 'node', runtimeVersion: process.versions.node });

@@ -47,12 +47,20 @@ export function toHttp(value, maxBytes) {
   return { head: { kind: 'http', status, headers }, bytes };
 }
 
+function appendHeader(headers, name, value) {
+  try {
+    headers.append(name, String(value));
+  } catch (error) {
+    throw new WaferFailure('function_error', `The header ${name} is not valid: ${error.message}`);
+  }
+}
+
 /** `Headers` checks names and values, so that a bad one is the function's error and not a broken protocol. */
 function toHeaders(headers) {
   const checked = new Headers();
   const pairs = headers instanceof Headers || Array.isArray(headers) ? [...headers] : Object.entries(headers);
   for (const [name, value] of pairs) {
-    for (const one of Array.isArray(value) ? value : [value]) checked.append(name, String(one));
+    for (const one of Array.isArray(value) ? value : [value]) appendHeader(checked, name, one);
   }
   return [...checked];
 }

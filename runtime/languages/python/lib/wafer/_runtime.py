@@ -22,6 +22,8 @@ _COROUTINE = 0x80
 
 
 def main():
+    # The function's directory is not the runtime's to write in.
+    sys.dont_write_bytecode = True
     channel = _channel.Channel(3)
     logs = _logs.install(channel, current_number)
     version = ".".join(map(str, sys.version_info[:3]))
