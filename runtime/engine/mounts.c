@@ -163,20 +163,41 @@ static int mount_code(const struct spec *spec, int rootfd)
 	return mount_new(rootfd, "function", "overlay", SAFE | MS_RDONLY, options);
 }
 
-static int mount_proc(const struct spec *spec, int rootfd)
+/*
+ * subset=pid would need no mask, but without /proc/stat and cpuinfo Node's
+ * os.cpus() is empty and programs that divide by it break. Most of these files
+ * are closed to unmapped ids anyway; this is the second fence.
+ */
+static int mask_proc(int procfd)
 {
-	/* Only the processes: no sys, kcore, keys, sysrq-trigger, and nothing to mask. */
-	const char *options =
-		spec->profile == PROFILE_FUNCTION ? "hidepid=2,subset=pid" : "hidepid=2";
+	static const char *const directories[] = { "acpi", "bus", "driver", "fs", "irq", "scsi" };
+	static const char *const files[] = { "config.gz", "kallsyms",     "kcore",     "keys",
+		                                 "key-users", "kmsg",         "kpagecgroup", "kpagecount",
+		                                 "kpageflags", "sched_debug", "sysrq-trigger", "timer_list" };
+	if (bind_tree(procfd, "sys", procfd, "sys", MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES))
+		return -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(directories); i++)
+		if (!faccessat(procfd, directories[i], F_OK, 0) &&
+		    bind_tree(AT_FDCWD, PLACE_EMPTY, procfd, directories[i], MOUNT_ATTR_RDONLY))
+			return -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+		if (!faccessat(procfd, files[i], F_OK, 0) &&
+		    bind_tree(AT_FDCWD, PLACE_DEVICES "/null", procfd, files[i], 0))
+			return -1;
+	return 0;
+}
+
+static int mount_proc(int rootfd)
+{
 	struct statfs status;
-	if (mount_new(rootfd, "proc", "proc", SAFE | MS_NOEXEC, options))
+	if (mount_new(rootfd, "proc", "proc", SAFE | MS_NOEXEC, "hidepid=2"))
 		return -1;
 	cleanup_fd int fd = openat(rootfd, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstatfs(fd, &status))
 		return fault(STEP, "/proc");
 	if (status.f_type != PROC_SUPER_MAGIC)
 		return refuse(STEP, "/proc is not a proc file system");
-	return 0;
+	return mask_proc(fd);
 }
 
 static int mount_tmp(const struct spec *spec, int rootfd)
@@ -270,7 +291,7 @@ int sandbox_mounts(const struct spec *spec)
 		return fault(STEP, "root");
 	if (mount_text(rootfd, "hosts", "etc/hosts", spec->hosts) ||
 	    mount_text(rootfd, "resolv", "etc/resolv.conf", spec->resolv) || devices_mount(rootfd) ||
-	    mount_proc(spec, rootfd) || mount_tmp(spec, rootfd) ||
+	    mount_proc(rootfd) || mount_tmp(spec, rootfd) ||
 	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd))
 		return -1;
 	for (size_t i = 0; i < spec->mount_count; i++)

@@ -15,6 +15,7 @@
 #define PLACE_LANGUAGES "/w/languages"
 #define PLACE_SKELETON "/w/skeleton"
 #define PLACE_DEVICES "/w/dev"
+#define PLACE_EMPTY "/w/empty"
 #define PLACE_SCRATCH "/w/scratch"
 
 /* A detached copy of the mount at `path` (all of its tree), with `attributes` (MOUNT_ATTR_*) added. */

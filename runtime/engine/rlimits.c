@@ -12,15 +12,17 @@
 int rlimits_forbid_namespaces(void)
 {
 	static const char *const files[] = {
-		"/proc/sys/user/max_user_namespaces",   "/proc/sys/user/max_mnt_namespaces",
-		"/proc/sys/user/max_pid_namespaces",    "/proc/sys/user/max_net_namespaces",
-		"/proc/sys/user/max_ipc_namespaces",    "/proc/sys/user/max_uts_namespaces",
-		"/proc/sys/user/max_cgroup_namespaces", "/proc/sys/user/max_time_namespaces",
+		"max_user_namespaces", "max_mnt_namespaces", "max_pid_namespaces",
+		"max_net_namespaces",  "max_ipc_namespaces", "max_uts_namespaces",
+		"max_cgroup_namespaces", "max_time_namespaces",
 	};
+	cleanup_fd int directory = open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return fault(STEP, "/proc/sys/user");
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
 		/* A kernel without time namespaces has no such file. */
-		if (write_at(AT_FDCWD, files[i], "0") && errno != ENOENT)
-			return fault(STEP, "%s", files[i]);
+		if (write_at(directory, files[i], "0") && errno != ENOENT)
+			return fault(STEP, "/proc/sys/user/%s", files[i]);
 	return 0;
 }
 

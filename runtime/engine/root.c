@@ -46,7 +46,8 @@ static int make_skeleton(const struct ids *ids)
 		const char *path;
 		mode_t mode;
 	} directories[] = {
-		{ PLACE_SKELETON, 0755 },          { PLACE_SKELETON "/proc", 0555 },
+		{ PLACE_EMPTY, 0555 },             { PLACE_SKELETON, 0755 },
+		{ PLACE_SKELETON "/proc", 0555 },
 		{ PLACE_SKELETON "/dev", 0755 },   { PLACE_SKELETON "/tmp", 01777 },
 		{ PLACE_SKELETON "/etc", 0755 },   { PLACE_SKELETON "/function", 0755 },
 		{ PLACE_SKELETON "/.wafer", 0755 },
