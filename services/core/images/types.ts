@@ -101,7 +101,10 @@ export interface ImageStore {
   usage(): Promise<{ blobsBytes: number; layers: number; images: number }>;
   /** Layer names as the engine wants them: 64 hex digits, bottom first. */
   layerNames(image: Image): string[];
+  /** Errors before its end when the bytes are not those of the digest. @throws WaferError `not_found` */
   readBlob(digest: Digest): Promise<Readable>;
+  /** The layer's uncompressed tar, checked against the diff id like a blob. @throws WaferError `not_found` */
+  exportLayer(diffId: Digest): Promise<Readable>;
 }
 
 export interface Lease {

@@ -1,0 +1,106 @@
+/** Config and manifest of an image: written so that the same inputs give the same digest, read as if a stranger wrote them. */
+import { WaferError } from '../errors.ts';
+import { isDigest } from './digest.ts';
+import { type Descriptor, type Digest, type ImageConfig, type LayerInfo, MEDIA } from './types.ts';
+
+export interface Manifest {
+  schemaVersion: 2;
+  mediaType: string;
+  config: Descriptor;
+  layers: Descriptor[];
+  annotations?: Record<string, string>;
+}
+
+const ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };
+
+const sorted = (record: Record<string, string>) =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** Keys in one fixed order, labels sorted, no times: digests must not depend on who asked when. */
+export function makeConfig(layers: readonly LayerInfo[], config: ImageConfig['config']): ImageConfig {
+  const { User, Env, Entrypoint, Cmd, WorkingDir, Labels } = config;
+  return {
+    architecture: ARCHITECTURES[process.arch] ?? process.arch,
+    os: 'linux',
+    config: {
+      ...(User === undefined ? {} : { User }),
+      ...(Env === undefined ? {} : { Env }),
+      ...(Entrypoint === undefined ? {} : { Entrypoint }),
+      ...(Cmd === undefined ? {} : { Cmd }),
+      ...(WorkingDir === undefined ? {} : { WorkingDir }),
+      ...(Labels === undefined ? {} : { Labels: sorted(Labels) }),
+    },
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffId) },
+    history: layers.map((layer) => ({ created_by: layer.createdBy })),
+  };
+}
+
+export function makeManifest(
+  config: Descriptor,
+  layers: readonly LayerInfo[],
+  annotations: Record<string, string> | undefined,
+): Manifest {
+  return {
+    schemaVersion: 2,
+    mediaType: MEDIA.manifest,
+    config,
+    layers: layers.map(({ blob: { mediaType, digest, size } }) => ({ mediaType, digest, size })),
+    ...(annotations === undefined ? {} : { annotations: sorted(annotations) }),
+  };
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isDescriptor = (value: unknown): value is Descriptor =>
+  isRecord(value) &&
+  typeof value['mediaType'] === 'string' &&
+  isDigest(value['digest']) &&
+  Number.isSafeInteger(value['size']);
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Null when the bytes are something else, as most blobs are. A document that is an index as well is neither. */
+export function parseManifest(bytes: Buffer): Manifest | null {
+  const value = bytes[0] === 0x7b ? parseJson(bytes) : undefined;
+  if (!isRecord(value) || 'manifests' in value) return null;
+  const { mediaType, config, layers } = value;
+  if (mediaType !== MEDIA.manifest || !isDescriptor(config) || !Array.isArray(layers)) return null;
+  return layers.every(isDescriptor) ? (value as unknown as Manifest) : null;
+}
+
+/** @throws WaferError `digest_mismatch` when config and manifest do not belong together */
+export function parseConfig(bytes: Buffer, manifest: Manifest): ImageConfig {
+  const value = parseJson(bytes);
+  const rootfs = isRecord(value) && isRecord(value['rootfs']) ? value['rootfs'] : {};
+  const diffIds = rootfs['diff_ids'];
+  const fits = Array.isArray(diffIds) && diffIds.every(isDigest) && diffIds.length === manifest.layers.length;
+  if (!isRecord(value) || !fits) {
+    throw new WaferError('digest_mismatch', `Image config ${manifest.config.digest} does not fit its manifest.`);
+  }
+  const config = value as unknown as ImageConfig;
+  return { ...config, config: config.config ?? {}, history: config.history ?? [] };
+}
+
+/** The `created_by` of each layer, by position; history has entries for empty steps too. */
+export function createdByOf(config: ImageConfig): string[] {
+  const real = config.history.filter((entry) => entry.empty_layer !== true);
+  return config.rootfs.diff_ids.map((_, index) => real[index]?.created_by ?? 'unknown');
+}
+
+export function isLayerInfo(value: unknown, diffId: Digest): value is LayerInfo {
+  return (
+    isRecord(value) &&
+    value['diffId'] === diffId &&
+    isDescriptor(value['blob']) &&
+    Number.isSafeInteger(value['tarBytes']) &&
+    typeof value['createdBy'] === 'string' &&
+    Number.isSafeInteger(value['createdAt'])
+  );
+}

@@ -1,0 +1,2 @@
+export { chainIds, isDigest } from './digest.ts';
+export { GRACE_MS, type ImageStoreOptions, openImageStore } from './store.ts';
