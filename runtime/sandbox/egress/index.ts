@@ -1,0 +1,233 @@
+/**
+ * The network policy of sandboxes, on the host's side. The relay hands over every
+ * connection and every DNS query of a sandbox; here it is decided, looked up,
+ * checked and connected.
+ *
+ *   name asked      -> policy by name -> a synthetic address (dns-session.ts)
+ *   connection      -> synthetic address -> name -> rule -> look-up -> every address
+ *                      checked -> connected to a checked address, by address
+ *                   -> any other address -> rule -> checked -> connected
+ *
+ * Denied and failed connections are reset inside, and every one leaves a verdict.
+ */
+import { networkInterfaces } from 'node:os';
+import type { Duplex } from 'node:stream';
+import type { EgressPolicy } from '../types.ts';
+import { type Address, parseAddress } from './addresses.ts';
+import { type Connect, connectDirect, type Dialed, dial } from './dial.ts';
+import { serveDns } from './dns-session.ts';
+import { createNameTable, MAX_NAMES, type NameTable } from './names.ts';
+import { createResolve, type Resolve } from './resolve.ts';
+import { compilePolicy, type Policy, refuseText } from './rules.ts';
+import { tunnel } from './tunnel.ts';
+
+export { HOST_NAME } from './resolve.ts';
+
+/** What became of one connection (or refused name: `port` 0). */
+export interface EgressVerdict {
+  sandboxId: string;
+  /** The name the sandbox asked for; `null` when it used an address. */
+  host: string | null;
+  /** The real address; `null` when it did not come to one. */
+  address: string | null;
+  port: number;
+  /** `failed`: allowed, but the look-up, the connection or the transfer failed. */
+  verdict: 'allowed' | 'denied' | 'failed';
+  reason: string;
+  bytesUp: number;
+  bytesDown: number;
+}
+
+export interface EgressOptions {
+  resolve?: Resolve;
+  connect?: Connect;
+  /** Must not throw. */
+  onVerdict: (verdict: EgressVerdict) => void;
+  /** Milliseconds, monotonic; for the rate of DNS queries. */
+  now?: () => number;
+}
+
+export interface Egress {
+  /** @throws SandboxError `invalid_policy`. */
+  register(sandboxId: string, policy: EgressPolicy): void;
+  /** Cuts everything of the sandbox. Idempotent. */
+  unregister(sandboxId: string): void;
+  /** Owns `duplex` (paused, half-open allowed). `address` as the sandbox used it. */
+  handleTcp(sandboxId: string, address: string, port: number, duplex: Duplex): void;
+  /** Owns `duplex`: the framed DNS stream. A new one replaces the last. */
+  handleDns(sandboxId: string, duplex: Duplex): void;
+}
+
+const MAX_CONNECTIONS = 256;
+
+interface Session {
+  id: string;
+  policy: Policy;
+  names: NameTable;
+  streams: Set<Duplex>;
+  dns: Duplex | null;
+  refusedNames: Set<string>;
+  gone: AbortController;
+}
+
+interface Host {
+  resolve: Resolve;
+  connect: Connect;
+  report: (session: Session, verdict: Partial<EgressVerdict>) => void;
+}
+
+export function createEgress(options: EgressOptions): Egress {
+  const sessions = new Map<string, Session>();
+  const now = options.now ?? (() => performance.now());
+  const host: Host = {
+    resolve: options.resolve ?? createResolve(),
+    connect: options.connect ?? connectDirect,
+    report: (session, verdict) => options.onVerdict({ ...blankVerdict(session.id), ...verdict }),
+  };
+  const unregister = (sandboxId: string) => {
+    const session = sessions.get(sandboxId);
+    if (session === undefined) return;
+    sessions.delete(sandboxId);
+    session.gone.abort();
+    session.dns?.destroy();
+    for (const stream of session.streams) stream.destroy();
+  };
+  return {
+    register(sandboxId, policy) {
+      const session = createSession(sandboxId, compilePolicy(policy));
+      unregister(sandboxId);
+      sessions.set(sandboxId, session);
+    },
+    unregister,
+    handleTcp(sandboxId, address, port, duplex) {
+      duplex.on('error', () => duplex.destroy());
+      const session = sessions.get(sandboxId);
+      if (session === undefined) return void duplex.destroy();
+      handleTcp(session, { address, port }, duplex, host);
+    },
+    handleDns(sandboxId, duplex) {
+      duplex.on('error', () => duplex.destroy());
+      const session = sessions.get(sandboxId);
+      if (session === undefined) return void duplex.destroy();
+      session.dns?.destroy();
+      session.dns = duplex;
+      const onRefused = (name: string, reason: string) => reportName(session, name, reason, host);
+      serveDns(duplex, { policy: session.policy, names: session.names, onRefused, now });
+    },
+  };
+}
+
+const blankVerdict = (sandboxId: string): EgressVerdict => ({
+  sandboxId,
+  host: null,
+  address: null,
+  port: 0,
+  verdict: 'denied',
+  reason: '',
+  bytesUp: 0,
+  bytesDown: 0,
+});
+
+const createSession = (id: string, policy: Policy): Session => ({
+  id,
+  policy,
+  names: createNameTable(),
+  streams: new Set(),
+  dns: null,
+  refusedNames: new Set(),
+  gone: new AbortController(),
+});
+
+/** Once per name: resolvers ask again and again. */
+function reportName(session: Session, name: string, reason: string, host: Host): void {
+  if (session.refusedNames.has(name) || session.refusedNames.size >= MAX_NAMES) return;
+  session.refusedNames.add(name);
+  host.report(session, { host: name, reason });
+}
+
+interface Target {
+  address: string;
+  port: number;
+}
+
+/** Never rejects: whatever happens is a verdict and a closed stream. */
+async function handleTcp(session: Session, target: Target, duplex: Duplex, host: Host): Promise<void> {
+  const verdict: Partial<EgressVerdict> = { port: target.port };
+  session.streams.add(duplex);
+  try {
+    const plan = planRoute(session, target, verdict);
+    const { socket, address } = await openRoute(plan, session, host);
+    verdict.address = address;
+    const { error, ...bytes } = await tunnel(duplex, socket);
+    Object.assign(verdict, bytes, error ? failed(error) : { verdict: 'allowed', reason: plan.reason });
+  } catch (error) {
+    Object.assign(verdict, error instanceof Denied ? { verdict: 'denied', reason: error.message } : failed(error));
+  }
+  duplex.destroy();
+  session.streams.delete(duplex);
+  host.report(session, verdict);
+}
+
+const failed = (error: unknown) => ({
+  verdict: 'failed' as const,
+  reason: error instanceof Error ? error.message : String(error),
+});
+
+/** The policy is against it. */
+class Denied extends Error {}
+
+interface Route {
+  /** A name to look up, or one address that was checked already. */
+  name: string | null;
+  trust: boolean;
+  target: Target;
+  reason: string;
+}
+
+/** @throws Denied */
+function planRoute(session: Session, target: Target, verdict: Partial<EgressVerdict>): Route {
+  if (session.streams.size > MAX_CONNECTIONS) throw new Denied(`more than ${MAX_CONNECTIONS} connections`);
+  const name = session.names.nameOf(target.address);
+  if (name === null) throw new Denied('the address was not given out to this sandbox');
+  if (name !== undefined) {
+    verdict.host = name;
+    const rule = session.policy.matchName(name, target.port);
+    if (rule === null) throw new Denied('no rule allows the name on this port');
+    return { name, trust: rule.trust, target, reason: rule.trust ? 'trusted rule' : 'rule' };
+  }
+  verdict.address = target.address;
+  const refused = refuseText(session.policy, target.address, target.port, 'address', ownAddresses());
+  if (refused !== null) throw new Denied(refused);
+  return { name: null, trust: false, target, reason: 'address rule' };
+}
+
+async function openRoute({ name, trust, target }: Route, session: Session, host: Host): Promise<Dialed> {
+  const { signal } = session.gone;
+  if (name === null) return dial([target.address], target.port, host.connect, signal);
+  const found = await host.resolve(name, trust);
+  if (trust) return dial(interleave(found), target.port, host.connect, signal);
+  const own = ownAddresses();
+  const reasons = found.map((address) => refuseText(session.policy, address, target.port, 'name', own));
+  const good = found.filter((_, i) => reasons[i] === null);
+  if (good.length === 0 && found.length > 0) throw new Denied(reasons[0] ?? 'no address is allowed');
+  return dial(interleave(good), target.port, host.connect, signal);
+}
+
+/** IPv4 and IPv6 in turns, so that one broken family costs one try. */
+function interleave(addresses: string[]): string[] {
+  const isV6 = (address: string) => address.includes(':');
+  const v4 = addresses.filter((address) => !isV6(address));
+  const v6 = addresses.filter(isV6);
+  const [first, second] = isV6(addresses[0] ?? '') ? [v6, v4] : [v4, v6];
+  return first.flatMap((address, i) => [address, ...second.slice(i, i + 1)]).concat(second.slice(first.length));
+}
+
+/** Read at each use: interfaces come and go. */
+function ownAddresses(): Address[] {
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).flatMap(({ address }) => {
+      const parsed = parseAddress(address.replace(/%.*$/, ''));
+      return parsed === null ? [] : [parsed];
+    }),
+  );
+}
