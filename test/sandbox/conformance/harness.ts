@@ -39,10 +39,10 @@ export interface Launched {
 export type Launch = (runtime: RuntimeName, codeDir: string) => Promise<Launched>;
 
 /** The argv of each runtime, for a `runtime/languages` at `dir`. */
-export function runtimeArgv(runtime: RuntimeName, dir: string): string[] {
+export function runtimeArgv(runtime: RuntimeName, dir: string, adapter = 'wafer-http'): string[] {
   if (runtime === 'node') return ['node', `${dir}/node/main.mjs`];
   if (runtime === 'python') return ['python3', '-I', '-S', `${dir}/python/main.py`];
-  return [`${dir}/http/build/wafer-http`];
+  return [`${dir}/http/build/${adapter}`];
 }
 
 async function freePort(): Promise<number> {
@@ -55,8 +55,8 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-export const launchProcess: Launch = async (runtime, codeDir) => {
-  const [program = '', ...args] = runtimeArgv(runtime, LANGUAGES_DIR);
+export async function launchProcess(runtime: RuntimeName, codeDir: string, adapter?: string): Promise<Launched> {
+  const [program = '', ...args] = runtimeArgv(runtime, LANGUAGES_DIR, adapter);
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], HOST_SECRET: 'leaked' },
@@ -77,7 +77,7 @@ export const launchProcess: Launch = async (runtime, codeDir) => {
     exited,
     kill: () => endProcess(child, exited),
   };
-};
+}
 
 async function endProcess(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');

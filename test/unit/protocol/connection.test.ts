@@ -209,9 +209,12 @@ describe('flow control', () => {
     callEvent(peer, Buffer.from('1'));
     await peer.frame(TO_RUNTIME.end, 2);
     expect(bodyBytes(peer)).toBe(LIMITS.windowBytes + 1);
+    let allowed = LIMITS.windowBytes + 1;
     while (!peer.frames.some(({ type, call }) => type === TO_RUNTIME.end && call === 1)) {
       const before = bodyBytes(peer);
-      peer.socket.write(encodeCredit(TO_HOST.credit, 1, 65_536));
+      expect(before).toBeLessThanOrEqual(allowed);
+      allowed += 70_001;
+      peer.socket.write(encodeCredit(TO_HOST.credit, 1, 70_001));
       while (
         bodyBytes(peer) === before &&
         !peer.frames.some(({ type, call }) => type === TO_RUNTIME.end && call === 1)
