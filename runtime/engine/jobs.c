@@ -72,12 +72,11 @@ static void tie_child(const struct engine *engine)
 
 static _Noreturn void job_child(const struct engine *engine, const struct work *work, int report)
 {
-	static const struct rlimit no_core = { 0, 0 }, few_files = { 1024, 1024 };
+	static const struct rlimit no_core = { 0, 0 };
 	struct job_result result = { 0 };
 	int keep[] = { work->data, work->directory, report };
 	tie_child(engine);
-	setrlimit(RLIMIT_CORE, &no_core);
-	setrlimit(RLIMIT_NOFILE, &few_files);
+	setrlimit(RLIMIT_CORE, &no_core); /* the rest is the jail's (jail.c) */
 	close_all_but(keep, ARRAY_LENGTH(keep));
 	int bad = run_work(work, &result);
 	if (bad && !*result.step)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -25,6 +26,7 @@
 #define STEP "mounts"
 #define SAFE (MS_NOSUID | MS_NODEV)
 #define SAFE_ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define SCRATCH_SIZE "16m"
 #define DEFAULT_TMP (64ULL << 20)
 #define DEFAULT_TMP_INODES 65536ULL
 
@@ -141,25 +143,20 @@ static int open_code(const char *layer)
 	return fd < 0 ? fault(STEP, "code layer %s has no directory `function`", layer) : fd;
 }
 
+/* Always an overlay: a bind would show the layer's path on the host in mountinfo. */
 static int mount_code(const struct spec *spec, int rootfd)
 {
 	char options[4096] = "userxattr,lowerdir=";
 	size_t used = strlen(options);
 	if (spec->code_count == 0 || (spec->profile == PROFILE_BUILD && spec->upper))
 		return 0;
-	if (spec->code_count == 1) {
-		cleanup_fd int fd = open_code(spec->code_layers[0]);
-		return fd < 0 ? -1
-		              : bind_tree(fd, "", rootfd, "function",
-		                          MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
-	}
 	for (size_t i = spec->code_count; i-- > 0;) {
 		int fd = open_code(spec->code_layers[i]); /* closed by exec or exit */
 		if (fd < 0)
 			return -1;
-		used += (size_t)snprintf(options + used, sizeof(options) - used, "/proc/self/fd/%d%s", fd,
-		                         i ? ":" : "");
+		used += (size_t)snprintf(options + used, sizeof(options) - used, "/proc/self/fd/%d:", fd);
 	}
+	snprintf(options + used, sizeof(options) - used, PLACE_EMPTY);
 	return mount_new(rootfd, "function", "overlay", SAFE | MS_RDONLY, options);
 }
 
@@ -245,21 +242,41 @@ static int open_file_point(int rootfd, const char *path, bool make)
 	return open_inside(rootfd, path, O_RDONLY | O_CREAT, RESOLVE_IN_ROOT);
 }
 
-static int mount_file(const struct spec *spec, const struct file_mount *file, int rootfd)
+/* A copy, because a bind would show the file's path on the host in mountinfo. */
+static int copy_to_scratch(const char *name, const char *copy)
 {
-	char name[NAME_LENGTH + 1] = "";
 	struct stat status;
-	memcpy(name, file->name, file->name_length);
 	cleanup_fd int work = open(PLACE_WORK, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cleanup_fd int source = open_inside(work, name, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	cleanup_fd int source = open_inside(work, name, O_RDONLY | O_NONBLOCK,
+	                                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 	if (source < 0 || fstat(source, &status))
 		return fault(STEP, "mount-ro: %s in the work directory", name);
 	if (!S_ISREG(status.st_mode))
 		return refuse(STEP, "mount-ro: %s in the work directory is not a regular file", name);
+	cleanup_fd int target = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (target < 0 || fchmod(target, status.st_mode & 0555))
+		return fault(STEP, "mount-ro: %s", name);
+	while (status.st_size > 0) {
+		ssize_t sent = sendfile(target, source, NULL, (size_t)status.st_size);
+		if (sent <= 0)
+			return fault(STEP, "mount-ro: %s (all of them may have %s)", name, SCRATCH_SIZE);
+		status.st_size -= sent;
+	}
+	return 0;
+}
+
+static int mount_file(const struct spec *spec, size_t index, int rootfd)
+{
+	const struct file_mount *file = &spec->mounts[index];
+	char name[NAME_LENGTH + 1] = "", copy[32];
+	memcpy(name, file->name, file->name_length);
+	snprintf(copy, sizeof(copy), "file%zu", index);
+	if (copy_to_scratch(name, copy))
+		return -1;
 	cleanup_fd int target = open_file_point(rootfd, file->path, spec->upper != NULL);
 	if (target < 0)
 		return fault(STEP, "mount-ro: %s", file->path);
-	cleanup_fd int tree = detached_open(source, "", MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
+	cleanup_fd int tree = detached_open(AT_FDCWD, copy, MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
 	if (tree < 0)
 		return -1;
 	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
@@ -281,7 +298,7 @@ int sandbox_mounts(const struct spec *spec)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return fault(STEP, "make mounts private");
-	if (mount("scratch", PLACE_SCRATCH, "tmpfs", SAFE, "mode=0755,size=2m") ||
+	if (mount("scratch", PLACE_SCRATCH, "tmpfs", SAFE, "mode=0755,size=" SCRATCH_SIZE) ||
 	    chdir(PLACE_SCRATCH))
 		return fault(STEP, "scratch");
 	if (mount_root(spec))
@@ -295,7 +312,7 @@ int sandbox_mounts(const struct spec *spec)
 	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd))
 		return -1;
 	for (size_t i = 0; i < spec->mount_count; i++)
-		if (mount_file(spec, &spec->mounts[i], rootfd))
+		if (mount_file(spec, i, rootfd))
 			return -1;
 	return fchdir(rootfd) ? fault(STEP, "root") : 0;
 }

@@ -104,9 +104,19 @@ static int fill(const struct trees *trees, const struct ids *ids)
 		return fault(STEP, "/w");
 	if (attach(trees->proc, "proc") || attach(trees->layers, "w/layers") ||
 	    attach(trees->work, "w/work") || attach(trees->run, "w/run") ||
-	    attach(trees->languages, "w/languages"))
+	    attach(trees->languages, "w/host-languages"))
 		return -1;
 	return devices_make_template(trees->dev, AT_FDCWD, ids);
+}
+
+/* As an overlay of relative names: a bind would show its path on the host in mountinfo. */
+static int mount_languages(void)
+{
+	if (mkdir(PLACE_LANGUAGES, 0755) || chdir("/w") ||
+	    mount("languages", PLACE_LANGUAGES, "overlay", MS_NOSUID | MS_NODEV | MS_RDONLY,
+	          "userxattr,lowerdir=host-languages:empty"))
+		return fault(STEP, "overlay of --languages");
+	return chdir("/") ? fault(STEP, "/") : 0;
 }
 
 int root_enter(const struct places *places, const struct ids *ids)
@@ -127,5 +137,5 @@ int root_enter(const struct places *places, const struct ids *ids)
 	close(trees.dev);
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return fault(STEP, "pivot_root");
-	return make_skeleton(ids);
+	return make_skeleton(ids) || mount_languages() ? -1 : 0;
 }

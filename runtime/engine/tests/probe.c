@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,7 +217,7 @@ static int eat(unsigned long megabytes)
 	return 0;
 }
 
-static int fork_many(int most)
+static int fork_many(int most, bool hold)
 {
 	int made = 0;
 	while (made < most) {
@@ -230,6 +231,8 @@ static int fork_many(int most)
 		made++;
 	}
 	printf("made %d %s\n", made, made < most ? strerrorname_np(errno) : "all");
+	while (hold)
+		pause();
 	return 0;
 }
 
@@ -319,7 +322,7 @@ int main(int count, char **values)
 			pause();
 	}
 	if (!strcmp(what, "fork"))
-		return fork_many(atoi(a));
+		return fork_many(atoi(a), *b);
 	if (!strcmp(what, "flood"))
 		return flood(strtoul(a, NULL, 10));
 	if (!strcmp(what, "echo")) {
