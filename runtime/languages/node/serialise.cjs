@@ -1,12 +1,13 @@
+'use strict';
 /** JSON of a result; when it can not be, the path of the first value that stands in the way. */
-import { WaferFailure } from './errors.mjs';
+const { WaferFailure } = require('./errors.cjs');
 
 const MAX_DEPTH = 1000;
 
 const refuse = (path, what) =>
   new WaferFailure('result_not_serialisable', `The result can not be sent as JSON: ${path} is ${what}.`);
 
-export function toJson(value, root) {
+function toJson(value, root) {
   if (value === undefined) return 'null';
   if (typeof value === 'function' || typeof value === 'symbol') throw refuse(root, `a ${typeof value}`);
   let json;
@@ -48,3 +49,5 @@ function findBad(value, path, above, depth) {
   above.delete(value);
   return null;
 }
+
+module.exports = { toJson };

@@ -1,9 +1,10 @@
+'use strict';
 /** File descriptor 3: frames to and from the host. The host is trusted; what it gets wrong ends the process. */
-import { writeSync } from 'node:fs';
-import { Socket } from 'node:net';
+const { writeSync } = require('node:fs');
+const { Socket } = require('node:net');
 
-export const TO_RUNTIME = { init: 1, call: 2, body: 3, end: 4, cancel: 5, credit: 6, shutdown: 7 };
-export const TO_HOST = {
+const TO_RUNTIME = { init: 1, call: 2, body: 3, end: 4, cancel: 5, credit: 6, shutdown: 7 };
+const TO_HOST = {
   ready: 0x81,
   initOk: 0x82,
   initError: 0x83,
@@ -14,9 +15,9 @@ export const TO_HOST = {
   log: 0x88,
   credit: 0x89,
 };
-export const WINDOW_BYTES = 262_144;
-export const CREDIT_BYTES = 65_536;
-export const FRAME_BODY_BYTES = 65_536;
+const WINDOW_BYTES = 262_144;
+const CREDIT_BYTES = 65_536;
+const FRAME_BODY_BYTES = 65_536;
 
 const HEAD_BYTES = 9;
 const MAX_PAYLOAD = 1_048_576;
@@ -27,7 +28,7 @@ const LAST_WORDS_MS = 2000;
 // Function code may replace globals; the channel keeps what it needs.
 const exit = process.exit.bind(process);
 
-export function encode(type, call, payload) {
+function encode(type, call, payload) {
   const length = payload === undefined ? 0 : payload.length;
   const frame = Buffer.allocUnsafe(HEAD_BYTES + length);
   frame.writeUInt32BE(length, 0);
@@ -37,7 +38,7 @@ export function encode(type, call, payload) {
   return frame;
 }
 
-export function openChannel(fd) {
+function openChannel(fd) {
   const socket = new Socket({ fd, readable: true, writable: true });
 
   const channel = {
@@ -126,3 +127,5 @@ function createDecoder(onFrame, onBad) {
     [parts, have] = rest === null ? [[], 0] : [[rest], rest.length];
   };
 }
+
+module.exports = { TO_RUNTIME, TO_HOST, WINDOW_BYTES, CREDIT_BYTES, FRAME_BODY_BYTES, encode, openChannel };

@@ -1,11 +1,12 @@
+'use strict';
 /**
  * stdout and stderr as LOG frames, one per line, attributed to the call whose code wrote it.
  *
  * Nothing may stop a function from printing faster than the host reads: above a bound the
  * lines are dropped and counted, so that a print loop can not fill the process's memory.
  */
-import { Writable } from 'node:stream';
-import { encode, TO_HOST } from './channel.mjs';
+const { Writable } = require('node:stream');
+const { encode, TO_HOST } = require('./channel.cjs');
 
 const PENDING_BYTES = 4_194_304;
 const CUT_MARK = Buffer.from('…');
@@ -13,7 +14,7 @@ const NEWLINE = 0x0a;
 /** Output outside any call that has no newline yet is shown after this time. */
 const IDLE_FLUSH_MS = 100;
 
-export function installLogs(channel, calls) {
+function installLogs(channel, calls) {
   const sender = createSender(channel);
   const lines = createLines(sender);
   calls.beforeEnd(lines.flush);
@@ -128,3 +129,5 @@ function replaceStream(name, stream, feed) {
   writable.destroy = () => writable;
   Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => writable });
 }
+
+module.exports = { installLogs };

@@ -1,8 +1,9 @@
+'use strict';
 /** Finds the handler `file.export` in the code directory and imports it. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { WaferFailure } from './errors.mjs';
+const { existsSync, readdirSync, statSync } = require('node:fs');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+const { WaferFailure } = require('./errors.cjs');
 
 const EXTENSIONS = ['.mjs', '.js', '.cjs'];
 
@@ -42,7 +43,7 @@ const article = (value) => (value === null ? 'null' : `a${/^[aeiou]/.test(typeof
 /**
  * Throws a WaferFailure `handler_not_found`, or whatever the module throws while it loads.
  */
-export async function loadHandler(codePath, handler) {
+async function loadHandler(codePath, handler) {
   const dot = handler.lastIndexOf('.');
   if (dot <= 0 || dot === handler.length - 1)
     throw notFound(`The handler "${handler}" is not of the form file.export.`);
@@ -55,3 +56,5 @@ export async function loadHandler(codePath, handler) {
     throw notFound(`${file} has no export "${exported}"; it exports ${listed(exportNames(module))}.`);
   throw notFound(`The export "${exported}" of ${file} is ${article(found)}, not a function.`);
 }
+
+module.exports = { loadHandler };

@@ -1,7 +1,8 @@
+'use strict';
 /** `event` calls: JSON in, JSON or bytes out. */
-import { WaferFailure } from './errors.mjs';
-import { isResponse, sendResponse } from './http.mjs';
-import { toValue } from './results.mjs';
+const { WaferFailure } = require('./errors.cjs');
+const { isResponse, sendResponse } = require('./http.cjs');
+const { toValue } = require('./results.cjs');
 
 function parseEvent(call) {
   const text = (call.received.length === 1 ? call.received[0] : Buffer.concat(call.received)).toString();
@@ -14,7 +15,7 @@ function parseEvent(call) {
   }
 }
 
-export async function runEvent(call) {
+async function runEvent(call) {
   try {
     const returned = await call.invoke(parseEvent(call));
     if (isResponse(returned)) {
@@ -37,3 +38,5 @@ async function sendEventResponse(call, response) {
   const contentType = response.headers.get('content-type') ?? 'application/octet-stream';
   await sendResponse(call, { kind: 'value', contentType }, response, call.settings.maxResultBytes);
 }
+
+module.exports = { runEvent };

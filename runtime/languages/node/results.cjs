@@ -1,6 +1,7 @@
+'use strict';
 /** What a handler returned, as bytes with a content type or as an HTTP answer. */
-import { WaferFailure } from './errors.mjs';
-import { toJson } from './serialise.mjs';
+const { WaferFailure } = require('./errors.cjs');
+const { toJson } = require('./serialise.cjs');
 
 const JSON_TYPE = 'application/json';
 const BYTES_TYPE = 'application/octet-stream';
@@ -17,7 +18,7 @@ function checkSize(bytes, maxBytes) {
   throw new WaferFailure('result_too_large', `The result has ${bytes.length} bytes; the limit is ${maxBytes}.`);
 }
 
-export function toValue(value, maxBytes) {
+function toValue(value, maxBytes) {
   const bytes = asBytes(value);
   if (bytes !== null) return { contentType: BYTES_TYPE, bytes: checkSize(bytes, maxBytes) };
   return { contentType: JSON_TYPE, bytes: checkSize(Buffer.from(toJson(value, 'result')), maxBytes) };
@@ -29,7 +30,7 @@ function toBody(value, maxBytes) {
   return toValue(value, maxBytes);
 }
 
-export function toHttp(value, maxBytes) {
+function toHttp(value, maxBytes) {
   const isAnswer = typeof value === 'object' && value !== null && typeof value.statusCode === 'number';
   if (!isAnswer) {
     const { contentType, bytes } = toBody(value, maxBytes);
@@ -64,3 +65,5 @@ function toHeaders(headers) {
   }
   return [...checked];
 }
+
+module.exports = { toValue, toHttp };

@@ -1,6 +1,7 @@
+'use strict';
 /** `http` calls: a web Request in, a Response (or a value) out, both streamed. */
-import { WaferFailure } from './errors.mjs';
-import { toHttp } from './results.mjs';
+const { WaferFailure } = require('./errors.cjs');
+const { toHttp } = require('./results.cjs');
 
 const BODYLESS = new Set(['GET', 'HEAD']);
 
@@ -54,7 +55,7 @@ function makeRequest(call) {
   return new Request(url, { method, headers, signal: call.signal, body: requestBody(call), duplex: 'half' });
 }
 
-export async function runHttp(call) {
+async function runHttp(call) {
   try {
     const returned = await call.invoke(makeRequest(call));
     if (!isResponse(returned)) {
@@ -71,12 +72,12 @@ export async function runHttp(call) {
 }
 
 /** Asks the tag first: to name the global `Response` loads Node's whole fetch, 15 ms that most calls need not pay. */
-export function isResponse(value) {
+function isResponse(value) {
   return typeof value === 'object' && value?.[Symbol.toStringTag] === 'Response' && value instanceof Response;
 }
 
 /** Streams the body of a Response; a body that fails cuts the answer. */
-export async function sendResponse(call, head, response, maxBytes) {
+async function sendResponse(call, head, response, maxBytes) {
   if (response.bodyUsed)
     throw new WaferFailure('function_error', 'The body of the returned Response was already read.');
   call.sendHead(head);
@@ -107,3 +108,5 @@ export async function sendResponse(call, head, response, maxBytes) {
   if (call.cancelled) throw new WaferFailure('function_error', 'The call was cancelled.');
   call.end();
 }
+
+module.exports = { runHttp, isResponse, sendResponse };

@@ -1,12 +1,12 @@
+'use strict';
 /** What a thrown thing says about itself; it may be anything, and its getters may throw. */
 
 const MESSAGE_CHARS = 4096;
 const STACK_CHARS = 16_384;
-const RUNTIME_DIR = new URL('.', import.meta.url);
-const RUNTIME_PREFIXES = [RUNTIME_DIR.href, RUNTIME_DIR.pathname, 'node:internal', 'node:async_hooks'];
+const RUNTIME_PREFIXES = [`${__dirname}/`, 'node:internal', 'node:async_hooks'];
 
 /** A failure that the runtime itself found, with its protocol code. */
-export class WaferFailure extends Error {
+class WaferFailure extends Error {
   constructor(code, message) {
     super(message);
     this.name = 'WaferFailure';
@@ -38,7 +38,7 @@ function cleanStack(stack) {
 }
 
 /** @returns `{message, errorType?, stack?}` for ERROR and INIT_ERROR */
-export function describe(error, want = 'stack') {
+function describe(error, want = 'stack') {
   if (error instanceof WaferFailure) return { message: error.message };
   const isError = error instanceof Error || (typeof error === 'object' && error !== null && 'stack' in error);
   if (!isError) {
@@ -65,3 +65,5 @@ function shownObject(value) {
     return text(value);
   }
 }
+
+module.exports = { WaferFailure, describe };

@@ -1,11 +1,12 @@
+'use strict';
 /** The calls in flight: their request bodies, their result windows, and how they end. */
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { CREDIT_BYTES, encode, FRAME_BODY_BYTES, TO_HOST, TO_RUNTIME, WINDOW_BYTES } from './channel.mjs';
-import { describe, WaferFailure } from './errors.mjs';
-import { runEvent } from './event.mjs';
-import { runHttp } from './http.mjs';
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { CREDIT_BYTES, encode, FRAME_BODY_BYTES, TO_HOST, TO_RUNTIME, WINDOW_BYTES } = require('./channel.cjs');
+const { describe, WaferFailure } = require('./errors.cjs');
+const { runEvent } = require('./event.cjs');
+const { runHttp } = require('./http.cjs');
 
-export function openCalls(channel) {
+function openCalls(channel) {
   const storage = new AsyncLocalStorage();
   const open = new Map();
   let last = 0;
@@ -203,3 +204,5 @@ class Call {
     this.onEnded(this);
   }
 }
+
+module.exports = { openCalls };
