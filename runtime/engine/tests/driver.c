@@ -116,7 +116,7 @@ static void listen_host(struct driver *driver)
 	      "host socket");
 }
 
-void driver_start(struct driver *driver, const char *engine, const char *limits)
+void driver_launch(struct driver *driver, const char *engine, const char *limits)
 {
 	char layers[160], work[160], languages[160], host[160];
 	int pair[2];
@@ -139,6 +139,11 @@ void driver_start(struct driver *driver, const char *engine, const char *limits)
 	close(pair[1]);
 	driver->control = pair[0];
 	driver->ready = driver_event(driver);
+}
+
+void driver_start(struct driver *driver, const char *engine, const char *limits)
+{
+	driver_launch(driver, engine, limits);
 	check(!strcmp(field(&driver->ready, "event"), "ready"), "%s: %s",
 	      field(&driver->ready, "step"), field(&driver->ready, "message"));
 }

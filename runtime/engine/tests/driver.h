@@ -25,6 +25,8 @@ struct driver {
 
 /* Makes the directory with the layer `base` (the probe program and a few files). */
 void driver_prepare(struct driver *driver, const char *probe);
+/* Starts the engine and takes its first event; driver_start wants that to be `ready`. */
+void driver_launch(struct driver *driver, const char *engine, const char *limits);
 void driver_start(struct driver *driver, const char *engine, const char *limits);
 /* Ends the connection, waits for the engine, checks its status. */
 void driver_stop(struct driver *driver);
