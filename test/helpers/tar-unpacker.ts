@@ -20,8 +20,12 @@ async function runTar(dir: string, stream: NodeJS.ReadableStream): Promise<void>
     (error: Error) => error,
   );
   const [status] = await closed;
+  // When tar gives up, feeding it fails too: its own words are the cause.
+  const words = Buffer.concat(errors).toString().trim();
+  // What tar says for a short write, which is how a full disk shows first.
+  if (/Wrote only \d+ of/.test(words)) throw new Error(`No space left on device (${words})`);
+  if (status !== 0 && words !== '') throw new Error(words);
   if (fed !== null) throw fed;
-  if (status !== 0) throw new Error(`tar: ${Buffer.concat(errors).toString().trim()}`);
 }
 
 export function createTarUnpacker(layersDir: string): LayerUnpacker {

@@ -17,7 +17,7 @@ import { type ReadContext, readTarGz } from './read-tar.ts';
 import { readZip } from './read-zip.ts';
 import { refuseArchive } from './refuse.ts';
 import { createSourceTree } from './source-tree.ts';
-import { openSpool } from './spool.ts';
+import { openSpool, type Spool } from './spool.ts';
 import { createTreeBuilder } from './tree-builder.ts';
 import type { SourceOptions, SourceTree } from './types.ts';
 
@@ -38,16 +38,19 @@ export async function readSource(
   options: SourceOptions,
   signal: AbortSignal,
 ): Promise<SourceTree> {
+  // It may fail before anybody reads it; the reader sees the error later, but an unheard one ends the process.
+  if (source.kind === 'archive') source.stream.on('error', () => undefined);
   const limits: SourceLimits = { ...DEFAULT_SOURCE_LIMITS, ...options };
-  const spool = await openSpool(options.tmpDir);
+  let spool: Spool | undefined;
   try {
+    spool = await openSpool(options.tmpDir);
     const builder = createTreeBuilder(limits, options.keepNodeModules ?? false);
     await readInto(source, { builder, meter: createMeter(limits), spool, signal }, options.tmpDir, limits);
     const nodes = builder.finish(source.kind === 'archive');
     if (!nodes.some((node) => node.kind === 'file')) throw refuseArchive('it holds no files');
     return createSourceTree(nodes, spool, limits.readBytes);
   } catch (error) {
-    await spool.close();
+    await spool?.close();
     if (source.kind === 'archive') source.stream.destroy();
     throw error;
   }

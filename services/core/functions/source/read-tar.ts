@@ -88,10 +88,16 @@ async function storeEntry(entry: Entry, { builder, meter, spool }: ReadContext):
   entry.resume();
 }
 
-/** The failure that says the cause: when one end of a pipeline fails, the other end fails too. */
-function causeOf(errors: unknown[]): unknown {
+/**
+ * The failure that says the cause: when one end of a pipeline fails, the other ends fail too.
+ * An error of the input counts only if it came first; destroying an input makes it fail as well.
+ */
+function causeOf(errors: unknown[], inputError: unknown): unknown {
+  const ours = errors.find((error) => error instanceof WaferError);
+  if (ours !== undefined) return ours;
+  if (inputError !== undefined && errors.includes(inputError)) return inputError;
   const isEcho = (error: unknown) => error instanceof Error && /premature close|aborted/i.test(error.message);
-  return errors.find((error) => error instanceof WaferError) ?? errors.find((error) => !isEcho(error)) ?? errors[0];
+  return asRefusal(errors.find((error) => !isEcho(error)) ?? errors[0]);
 }
 
 /** Feeds entries in the archive's order to the builder, contents to the spool. Owns `input`. */
@@ -113,7 +119,6 @@ export async function readTarGz(input: Readable, context: ReadContext): Promise<
   }
   await feeding;
   context.signal.throwIfAborted();
-  if (inputError !== undefined) throw inputError;
-  if (errors.length > 0) throw asRefusal(causeOf(errors));
+  if (errors.length > 0) throw causeOf(errors, inputError);
   if (gunzip.bytesWritten !== context.meter.compressedBytes) throw refuseArchive('something follows its end');
 }

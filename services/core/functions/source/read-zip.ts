@@ -4,8 +4,9 @@
  * the tables or behind. Names must be UTF-8.
  */
 
-import type { Readable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import yauzl from 'yauzl';
 import type { SourceLimits } from './limits.ts';
@@ -34,17 +35,16 @@ interface Span {
 }
 
 async function receive(input: Readable, spool: Spool, { meter, signal }: ReadContext): Promise<void> {
-  const stop = () => input.destroy(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    signal.throwIfAborted();
-    for await (const chunk of input) {
-      meter.compressed((chunk as Buffer).length);
-      await spool.append(chunk as Buffer);
-    }
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  const keep = async (chunk: Buffer) => {
+    meter.compressed(chunk.length);
+    await spool.append(chunk);
+  };
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      keep(chunk).then(() => done(), done);
+    },
+  });
+  await pipeline(input, sink, { signal });
   if (spool.size === 0) throw refuseArchive('it is empty');
 }
 
