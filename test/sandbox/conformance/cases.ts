@@ -173,6 +173,12 @@ const VALUES: ConformanceCase[] = [
     expected: json(false),
   },
   {
+    name: 'modules of .deps are found, also through a .pth file',
+    runtimes: ['python'],
+    behaviour: 'dependencies',
+    expected: json(['bundled', 'found by pth']),
+  },
+  {
     name: 'a forked child does not speak on the control socket',
     runtimes: ['python'],
     behaviour: 'forks',

@@ -222,6 +222,27 @@ const FLOW: Scenario[] = [
 
 const ENDS: Scenario[] = [
   {
+    name: 'the function runs in its code directory',
+    runtimes: ALL,
+    behaviour: 'workingDirectory',
+    async run(started) {
+      expect(await resultOf(started.call(null))).toBe(started.launched.codePath);
+    },
+  },
+  {
+    name: 'a print loop is bounded in memory and says what it dropped',
+    runtimes: ['node'],
+    behaviour: 'floods',
+    async run(started) {
+      const value = (await resultOf(started.call({ lines: 200_000, size: 1000 }))) as { megabytes: number };
+      expect(value.megabytes).toBeLessThan(150);
+      await until(() => started.logs.some((log) => log.text.includes('lines of output were dropped')));
+      expect(started.logs.length).toBeLessThan(200_000);
+      expect(await resultOf(started.call({ lines: 1, size: 3 }))).toMatchObject({});
+      expect(started.logs.some((log) => log.text === 'xxx')).toBe(true);
+    },
+  },
+  {
     name: 'exit inside a handler ends the process and the call as connection_closed',
     runtimes: ALL,
     behaviour: 'exits',
