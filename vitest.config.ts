@@ -1,17 +1,22 @@
 import { defineConfig } from 'vitest/config';
 
-/** unit: no server, no kernel feature. integration: real Redis and files. sandbox: real engine. e2e: the whole platform. */
-const project = (name: string, include: string[], extra: object = {}) => ({
-  test: { name, include, testTimeout: 60_000, hookTimeout: 180_000, ...extra },
+/**
+ * unit: no server, no kernel feature. integration: real Redis and files. sandbox: the real
+ * engine. e2e: the whole platform. Later groups start when the earlier ones have ended;
+ * the last two share one data directory (base images), so their files run one by one.
+ */
+const project = (groupOrder: number, name: string, include: string[], extra: object = {}) => ({
+  test: { name, include, testTimeout: 60_000, hookTimeout: 600_000, sequence: { groupOrder }, ...extra },
 });
+const alone = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000 };
 
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['test/unit/**/*.test.ts']),
-      project('integration', ['test/integration/**/*.test.ts']),
-      project('sandbox', ['test/sandbox/**/*.test.ts', 'test/hostile/**/*.test.ts'], { fileParallelism: false }),
-      project('e2e', ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'], { fileParallelism: false }),
+      project(1, 'unit', ['test/unit/**/*.test.ts']),
+      project(2, 'integration', ['test/integration/**/*.test.ts']),
+      project(3, 'sandbox', ['test/sandbox/**/*.test.ts', 'test/hostile/**/*.test.ts'], alone),
+      project(4, 'e2e', ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'], alone),
     ],
   },
 });

@@ -6,7 +6,7 @@ export {
   type RuntimeConnection,
   type RuntimeResult,
 } from '../protocol/index.ts';
-export type { EgressVerdict } from './egress/index.ts';
+export { type EgressVerdict, HOST_NAME } from './egress/index.ts';
 export { openSandboxHost } from './sandbox-host.ts';
 export { openSupervisedHost } from './supervised-host.ts';
 export {

@@ -7,9 +7,10 @@ import { WaferError } from '../core/errors.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
 import { readSource, type SourceTree } from '../core/functions/source/index.ts';
 import type { BuildEvent, Deployer, DeployRequest, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
-import type { ImageStore, LayerInfo, Lease } from '../core/images/types.ts';
+import type { ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
 import type { BaseImage, BaseImages } from './base-images/index.ts';
+import { type BuildLeases, openBuildLeases } from './build/build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './build/build-sandbox.ts';
 import { configFromSource } from './build/config.ts';
 import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder, dependencyTag } from './build/dependencies.ts';
@@ -78,24 +79,23 @@ async function deploy(
   onEvent: (event: BuildEvent) => void,
 ): Promise<FunctionVersion> {
   const source = await readSource(request.source, { tmpDir: deps.tmpDir, keepNodeModules: true }, request.signal);
-  const held: Lease[] = [];
+  const leases = openBuildLeases(deps.images);
   try {
     const config = await configFromSource(request, source, deps.bases);
     const base = deps.bases.get(config.base);
     if (base === undefined) throw unknownBase(config, deps.bases);
-    held.push(deps.images.lease([base.image.digest]));
-    const built = await build(source, config, base, deps, request.signal, onEvent, held);
+    leases.hold(base.image.digest);
+    const built = await build(source, config, base, deps, request.signal, onEvent, leases);
     request.signal.throwIfAborted();
     const version = await publish(request.name, config, base, built, deps);
     onEvent({ type: 'deployed', version });
     deps.onPublished(version);
     return version;
   } catch (error) {
-    for (const lease of held.splice(0)) lease.release();
-    await deps.images.collectGarbage();
+    await leases.discard();
     throw error;
   } finally {
-    for (const lease of held) lease.release();
+    leases.release();
     await source.close();
   }
 }
@@ -123,16 +123,12 @@ async function build(
   deps: DeployerDeps,
   signal: AbortSignal,
   onEvent: (event: BuildEvent) => void,
-  held: Lease[],
+  leases: BuildLeases,
 ): Promise<Built> {
-  const hold = (layer: LayerInfo) => {
-    held.push(deps.images.lease([layer.diffId]));
-    return layer;
-  };
   const dependencies = await inStep('dependencies', onEvent, (output) =>
     deps.dependencies.layer(source, config, base, output, signal),
   );
-  if (dependencies !== null) hold(dependencies.layer);
+  if (dependencies !== null) leases.made(dependencies.layer);
   const code = await inStep('code', onEvent, async (output) => {
     const bundle = await bundleIfTypescript(source, config, base, dependencies?.layer ?? null, deps, output, signal);
     const keep = (path: string) =>
@@ -141,7 +137,7 @@ async function build(
       createdBy: 'code',
     });
   });
-  hold(code);
+  leases.made(code);
   const layers = dependencies === null ? [code] : [dependencies.layer, code];
   const made = dependencies === null || dependencies.cached ? [code] : layers;
   const addedBytes = made.reduce((sum, layer) => sum + layer.blob.size, 0);

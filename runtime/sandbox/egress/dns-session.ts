@@ -43,6 +43,7 @@ export function serveDns(duplex: Duplex, context: DnsContext): void {
   });
   duplex.on('end', () => duplex.end());
   duplex.on('error', () => duplex.destroy());
+  duplex.resume(); // it comes paused
 }
 
 function send(duplex: Duplex, id: number, reply: Buffer): void {

@@ -222,11 +222,11 @@ function interleave(addresses: string[]): string[] {
   return first.flatMap((address, i) => [address, ...second.slice(i, i + 1)]).concat(second.slice(first.length));
 }
 
-/** Read at each use: interfaces come and go. */
+/** Read at each use: interfaces come and go. Loopback has its own class. */
 function ownAddresses(): Address[] {
   return Object.values(networkInterfaces()).flatMap((list) =>
-    (list ?? []).flatMap(({ address }) => {
-      const parsed = parseAddress(address.replace(/%.*$/, ''));
+    (list ?? []).flatMap(({ address, internal }) => {
+      const parsed = internal ? null : parseAddress(address.replace(/%.*$/, ''));
       return parsed === null ? [] : [parsed];
     }),
   );

@@ -11,6 +11,8 @@ export interface Holds {
   hold(digests: readonly Digest[]): Lease;
   /** Keeps it for the grace time from now on. */
   refresh(digest: Digest): void;
+  /** Ends the grace time; holds go on. */
+  forget(digest: Digest): void;
   has(digest: Digest): boolean;
   all(): Digest[];
 }
@@ -47,6 +49,7 @@ export function createHolds(monotonicMs: () => number, graceMs: number): Holds {
     refresh(digest) {
       freshUntil.set(digest, monotonicMs() + graceMs);
     },
+    forget: (digest) => void freshUntil.delete(digest),
     has: (digest) => counts.has(digest) || isFresh(digest),
     all: () => [...counts.keys(), ...[...freshUntil.keys()].filter(isFresh)],
   };

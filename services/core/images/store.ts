@@ -159,6 +159,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       }),
     untag: (tag) => exclusive(() => index.unset(tag)),
     lease,
+    forget: (digests) => digests.forEach(holds.forget),
     collectGarbage: () =>
       exclusive(() => collect({ ...parts, indexed: index.digests(), onImageRemoved: lookup.forget })),
     usage: () => usage(parts),

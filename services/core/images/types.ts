@@ -96,6 +96,8 @@ export interface ImageStore {
    * memory: a crash ends them together with the sandboxes that needed them.
    */
   lease(references: string[]): Lease;
+  /** What was added for a build that failed needs no grace: the next collection may take it, unless it is leased or referred to. */
+  forget(digests: Digest[]): void;
   /** Removes untagged images, unreferenced layers and blobs, left-over temporaries. Never one that is leased or tagged. */
   collectGarbage(): Promise<{ images: number; layers: number; bytes: number }>;
   usage(): Promise<{ blobsBytes: number; layers: number; images: number }>;

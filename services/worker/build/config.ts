@@ -17,4 +17,4 @@ export async function configFromSource(request: DeployRequest, source: SourceTre
 }
 
 /** Anything else than an object is left for the validator to refuse. */
-const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : { value });
+const asObject = (value: unknown): object => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { value });

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { EgressPolicy, EgressRule } from '../../../runtime/sandbox/index.ts';
+import { type EgressPolicy, type EgressRule, HOST_NAME } from '../../../runtime/sandbox/index.ts';
 
 export interface RegistryAccess {
   egress: EgressPolicy;
@@ -20,8 +20,6 @@ export interface Registries {
   pip(): Promise<RegistryAccess>;
 }
 
-/** Inside a sandbox 127.0.0.1 is the sandbox; this name is the machine it runs on. The egress proxy knows it. */
-export const HOST_NAME = 'host.wafer.internal';
 const CA_PATH = '/run/wafer/ca.crt';
 
 type Env = Record<string, string | undefined>;

@@ -6,6 +6,7 @@ import { WaferError } from '../../core/errors.ts';
 import type { SourceTree } from '../../core/functions/source/index.ts';
 import type { ImageStore } from '../../core/images/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
+import { openBuildLeases } from './build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './build-sandbox.ts';
 
 export interface Bundle {
@@ -38,9 +39,9 @@ export async function bundleTypescript(
 ): Promise<Bundle> {
   const step = 'bundle typescript';
   const path = entry.replace(/\.[a-z]+$/, '.mjs');
-  // A layer that no image keeps: garbage collection takes it.
   const sources = await images.addLayer(source.toTar('function/'), { createdBy: step });
-  const lease = images.lease([sources.diffId]);
+  const leases = openBuildLeases(images);
+  leases.made(sources);
   const flags = ['--bundle', '--platform=node', '--format=esm', '--packages=external', '--target=node20', '--sourcemap=inline', '--log-level=info', '--color=false'];
   const layers = [...base.layers, ...base.toolLayers, ...(dependencies === null ? [] : [dependencies]), sources.diffId.slice('sha256:'.length)];
   try {
@@ -49,7 +50,7 @@ export async function bundleTypescript(
     if (content === null) throw new WaferError('build_failed', `esbuild made no ${path}.`, { details: { step } });
     return { path, content };
   } finally {
-    lease.release();
+    await leases.discard(); // the bundle is what counts
   }
 }
 

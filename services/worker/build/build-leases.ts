@@ -1,0 +1,36 @@
+/** What one build holds of the store until its version is published or given up. */
+import type { Digest, ImageStore, LayerInfo } from '../../core/images/types.ts';
+
+export interface BuildLeases {
+  hold(digest: Digest): void;
+  /** Held now, and not worth keeping when the build fails. */
+  made(layer: LayerInfo): LayerInfo;
+  /** Idempotent. */
+  release(): void;
+  /** The build failed: what it made goes, unless others use it. */
+  discard(): Promise<void>;
+}
+
+export function openBuildLeases(images: ImageStore): BuildLeases {
+  const leases: { release(): void }[] = [];
+  const made: Digest[] = [];
+  const hold = (digest: Digest) => void leases.push(images.lease([digest]));
+  const release = () => {
+    for (const lease of leases.splice(0)) lease.release();
+  };
+  return {
+    hold,
+    made(layer) {
+      hold(layer.diffId);
+      made.push(layer.diffId);
+      return layer;
+    },
+    release,
+    async discard() {
+      release();
+      if (made.length === 0) return;
+      images.forget(made);
+      await images.collectGarbage();
+    },
+  };
+}
