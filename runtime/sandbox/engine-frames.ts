@@ -36,9 +36,9 @@ export function encodeFrame(requestId: number, pairs: readonly Pair[]): Buffer {
   const torn = text.find((field) => field.includes('\0'));
   if (torn !== undefined) throw new RangeError(`field ${torn.slice(0, torn.indexOf('='))} holds a NUL byte`);
   const body = Buffer.from(text.map((field) => `${field}\0`).join(''));
-  if (body.length + 4 > MAX_FRAME_BYTES) throw new RangeError(`engine request of ${body.length} bytes is too long`);
+  if (body.length > MAX_FRAME_BYTES) throw new RangeError(`engine request of ${body.length} bytes is too long`);
   const head = Buffer.allocUnsafe(8);
-  head.writeUInt32BE(body.length + 4, 0);
+  head.writeUInt32BE(body.length, 0);
   head.writeUInt32BE(requestId, 4);
   return Buffer.concat([head, body]);
 }
@@ -55,10 +55,10 @@ export function frameReader(onFrame: (frame: EngineFrame) => void): (chunk: Buff
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
     while (pending.length >= 8) {
       const length = pending.readUInt32BE(0);
-      if (length < 4 || length > MAX_FRAME_BYTES) throw new RangeError(`engine frame of ${length} bytes`);
-      if (pending.length < 4 + length) return;
-      onFrame({ requestId: pending.readUInt32BE(4), fields: parseFields(pending.subarray(8, 4 + length)) });
-      pending = pending.subarray(4 + length);
+      if (length > MAX_FRAME_BYTES) throw new RangeError(`engine frame of ${length} bytes`);
+      if (pending.length < 8 + length) return;
+      onFrame({ requestId: pending.readUInt32BE(4), fields: parseFields(pending.subarray(8, 8 + length)) });
+      pending = pending.subarray(8 + length);
     }
   };
 }

@@ -18,7 +18,7 @@ const PIDS = 256;
 /** Programs that speak the runtime protocol; `/.wafer` is `runtime/languages`. */
 const PROGRAMS: Record<RuntimeName, string[]> = {
   node: ['node', '/.wafer/node/main.mjs'],
-  python: ['python3', '-I', '/.wafer/python/main.py'],
+  python: ['python3', '-I', '-S', '/.wafer/python/main.py'],
   http: ['/.wafer/http/build/wafer-http'],
 };
 
