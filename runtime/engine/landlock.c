@@ -51,10 +51,11 @@ int landlock_confine(int abi, const struct spec *spec)
 {
 	struct ruleset_attr attr = { 0 };
 	size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
-	/* Without REFER and TRUNCATE (ABI 3) renames and truncation would break: do without. */
-	bool files = abi >= 3 && spec->profile == PROFILE_FUNCTION && !spec->upper;
+	/* Without REFER (ABI 2) every rename to another directory would fail: do without then. */
+	bool files = abi >= 2 && spec->profile == PROFILE_FUNCTION && !spec->upper;
+	uint64_t known = abi >= 3 ? ~0ULL : ~(uint64_t)LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (files)
-		attr.handled_access_fs = HANDLED;
+		attr.handled_access_fs = HANDLED & known;
 	if (abi >= 6)
 		attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
 	if (!attr.handled_access_fs && !attr.scoped)
@@ -62,10 +63,10 @@ int landlock_confine(int abi, const struct spec *spec)
 	cleanup_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (ruleset < 0)
 		return fault(STEP, "ruleset");
-	if (files && (allow(ruleset, "/tmp", WRITE_TREE_ACCESS) ||
-	              allow(ruleset, "/dev", WRITE_FILE_ACCESS) ||
-	              allow(ruleset, "/dev/shm", WRITE_TREE_ACCESS) ||
-	              allow(ruleset, "/proc", WRITE_FILE_ACCESS)))
+	if (files && (allow(ruleset, "/tmp", WRITE_TREE_ACCESS & known) ||
+	              allow(ruleset, "/dev", WRITE_FILE_ACCESS & known) ||
+	              allow(ruleset, "/dev/shm", WRITE_TREE_ACCESS & known) ||
+	              allow(ruleset, "/proc", WRITE_FILE_ACCESS & known)))
 		return -1;
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) ? fault(STEP, "restrict") : 0;
 }

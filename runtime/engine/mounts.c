@@ -209,7 +209,11 @@ static int mount_tmp(const struct spec *spec, int rootfd)
 	return mount_new(rootfd, "tmp", "tmpfs", SAFE, options);
 }
 
-/* A text as a read-only file over one of the skeleton's files. */
+/*
+ * A text as a read-only file over one of the skeleton's files. A writable root
+ * always gets one: a file that is a mount point can not be replaced by a build,
+ * so the next step finds it again, and it never comes into a layer.
+ */
 static int mount_text(int rootfd, const char *name, const char *path, const char *text)
 {
 	if (!text)
@@ -306,8 +310,10 @@ int sandbox_mounts(const struct spec *spec)
 	cleanup_fd int rootfd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (rootfd < 0)
 		return fault(STEP, "root");
-	if (mount_text(rootfd, "hosts", "etc/hosts", spec->hosts) ||
-	    mount_text(rootfd, "resolv", "etc/resolv.conf", spec->resolv) || devices_mount(rootfd) ||
+	const char *hosts = spec->hosts || !spec->upper ? spec->hosts : DEFAULT_HOSTS;
+	const char *resolv = spec->resolv || !spec->upper ? spec->resolv : "";
+	if (mount_text(rootfd, "hosts", "etc/hosts", hosts) ||
+	    mount_text(rootfd, "resolv", "etc/resolv.conf", resolv) || devices_mount(rootfd) ||
 	    mount_proc(rootfd) || mount_tmp(spec, rootfd) ||
 	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd))
 		return -1;

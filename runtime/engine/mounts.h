@@ -18,6 +18,8 @@
 #define PLACE_EMPTY "/w/empty"
 #define PLACE_SCRATCH "/w/scratch"
 
+#define DEFAULT_HOSTS "127.0.0.1 localhost\n::1 localhost\n"
+
 /* A detached copy of the mount at `path` (all of its tree), with `attributes` (MOUNT_ATTR_*) added. */
 int detached_open(int dirfd, const char *path, uint64_t attributes);
 /* Attaches a detached tree at `path`, which must be no symbolic link, and closes it. */

@@ -55,7 +55,7 @@ static int make_skeleton(const struct ids *ids)
 	for (size_t i = 0; i < ARRAY_LENGTH(directories); i++)
 		if (make_directory(directories[i].path, directories[i].mode, owner))
 			return -1;
-	if (make_file(PLACE_SKELETON "/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", owner))
+	if (make_file(PLACE_SKELETON "/etc/hosts", DEFAULT_HOSTS, owner))
 		return -1;
 	return make_file(PLACE_SKELETON "/etc/resolv.conf", "", owner);
 }

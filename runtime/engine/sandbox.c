@@ -38,7 +38,6 @@ enum state { STARTING, RUNNING, LEAVING };
 
 struct sandbox {
 	struct sandbox *next;
-	struct engine *engine;
 	char id[NAME_LENGTH + 1];
 	enum state state;
 	uint32_t create_request;
@@ -48,7 +47,7 @@ struct sandbox {
 	struct source process, commands, oom; /* fd -1: none */
 	uint64_t clone_us, mounts_us, exec_us;
 	struct fault fault;   /* why it did not start */
-	bool has_status, oom_seen, killed, egress, single_function;
+	bool has_status, oom_seen, killed, egress;
 	int status;           /* wait status of the first program */
 	int64_t cpu_us;       /* from rusage, where no group counts */
 	struct usage last;    /* taken just before the group goes */
@@ -414,6 +413,8 @@ static int start_child(struct engine *engine, struct sandbox *sandbox, struct ch
 		sandbox_child(plan);
 	close(pair[1]);
 	sandbox->commands.fd = pair[0];
+	/* An init that does not keep up must not hold up the loop. */
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	if (sandbox->pid < 0)
 		return fault("clone", "clone3 of all namespaces");
 	/* From here on the child's end is seen through its pidfd, whatever happens. */
@@ -463,11 +464,10 @@ static int start(struct engine *engine, struct sandbox *sandbox, const struct sp
 	return bad;
 }
 
-static struct sandbox *new_sandbox(struct engine *engine, const struct spec *spec)
+static struct sandbox *new_sandbox(const struct spec *spec)
 {
 	struct sandbox *sandbox = need_memory(sizeof(*sandbox));
 	snprintf(sandbox->id, sizeof(sandbox->id), "%s", spec->id);
-	sandbox->engine = engine;
 	sandbox->process = (struct source){ -1, process_ended };
 	sandbox->commands = (struct source){ -1, commands_ready };
 	sandbox->oom = (struct source){ -1, memory_exceeded };
@@ -500,7 +500,7 @@ void sandbox_create(struct engine *engine, struct message *message)
 		goto failed;
 	}
 	code = "setup_failed";
-	sandbox = new_sandbox(engine, &spec);
+	sandbox = new_sandbox(&spec);
 	sandbox->create_request = message->id;
 	if (take_id(engine, sandbox, spec.profile))
 		goto failed;

@@ -171,7 +171,7 @@ static void forbidden_things_are_refused(void)
 	expect_lines(FIELDS("write-root EROFS", "write-etc EROFS", "proc-1-environ ENOENT",
 	                    "proc-1-root ENOENT", "proc-1-mem ENOENT"));
 	check(!has_line("core_pattern allowed") && !has_line("sysrq allowed") &&
-	              !has_line("kcore allowed"), "%s", out);
+	              !has_line("kcore allowed") && !has_line("keys allowed"), "%s", out);
 	check(run(FIELDS(BUILD, "arg=try")).status == 0, "%s%s", out, err);
 	expect_lines(always_denied);
 	expect_lines(FIELDS("write-root allowed"));
@@ -229,6 +229,9 @@ static void a_build_writes_into_its_upper(void)
 	check(run(FIELDS(BUILD, "mount-ro=ca.pem:/etc/ssl/ca.pem", "arg=write",
 	                 "arg=/etc/ssl/ca.pem", "arg=x")).status == 1, "%s", out);
 	check(strstr(out, "EROFS"), "%s", out);
+	check(run(FIELDS(BUILD, "arg=write", "arg=/etc/hosts", "arg=x")).status == 1, "%s", out);
+	check(run(FIELDS(BUILD, "hosts=again", "arg=cat", "arg=/etc/hosts")).status == 0, "%s", out);
+	check(!strcmp(out, "again"), "%s", out);
 	check(run(FIELDS(BUILD, "code-layer=code1", "arg=cat", "arg=/function/a")).status == 0, "%s",
 	      out);
 	remove_work("up");

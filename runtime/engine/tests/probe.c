@@ -117,6 +117,19 @@ static void tell(const char *name, long result)
 		close((int)result);
 }
 
+/* A file of /proc under which /dev/null lies is as good as none. */
+static long open_unless_null(const char *path, int flags)
+{
+	struct stat status;
+	int fd = open(path, flags);
+	if (fd >= 0 && !fstat(fd, &status) && status.st_rdev == makedev(1, 3)) {
+		close(fd);
+		errno = ENOENT;
+		return -1;
+	}
+	return fd;
+}
+
 static long clone3_userns(void)
 {
 	struct clone_args arguments = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
@@ -199,8 +212,9 @@ static void try_files(void)
 	tell("proc-1-root", open("/proc/1/root", O_RDONLY));
 	tell("proc-1-mem", open("/proc/1/mem", O_RDWR));
 	tell("core_pattern", open("/proc/sys/kernel/core_pattern", O_WRONLY));
-	tell("sysrq", open("/proc/sysrq-trigger", O_WRONLY));
-	tell("kcore", open("/proc/kcore", O_RDONLY));
+	tell("sysrq", open_unless_null("/proc/sysrq-trigger", O_WRONLY));
+	tell("kcore", open_unless_null("/proc/kcore", O_RDONLY));
+	tell("keys", open_unless_null("/proc/keys", O_RDONLY));
 	tell("pty", open("/dev/ptmx", O_RDWR | O_NOCTTY));
 }
 
