@@ -47,6 +47,7 @@ async function checkStore(dir: string, output: string): Promise<void> {
   };
   const clock = { now: () => 1, monotonic: () => elapsed };
   const store = await openImageStore({ dir, unpacker: createTarUnpacker(join(dir, 'layers')), log, clock });
+  expect(readdirSync(join(dir, 'tmp'))).toEqual([]);
   const images = await store.list();
   const tags = images.flatMap((image) => image.tags).sort();
   if (output.includes('done=base')) expect(tags).toContain('base');

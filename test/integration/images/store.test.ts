@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chainIds, GRACE_MS, openImageStore } from '../../../services/core/images/index.ts';
-import type { ImageStore, LayerInfo, LayerUnpacker } from '../../../services/core/images/types.ts';
+import type { ImageStore, LayerInfo, LayerUnpacker, Lease } from '../../../services/core/images/types.ts';
 import { makeTar, streamOf } from '../../helpers/make-tar.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
 
@@ -309,6 +309,25 @@ describe('collectGarbage', () => {
     lease.release();
     expect(await store.collectGarbage()).toMatchObject({ images: 1, layers: 1 });
     expect(() => store.lease(['nope'])).toThrowError(/no image "nope"/);
+  });
+
+  it('honours a lease that is taken while it runs', async () => {
+    const layers = [await layer('a'), await layer('b'), await layer('c')];
+    let removed = 0;
+    let lease: Lease | undefined;
+    const plain = createTarUnpacker(join(dir, 'layers'));
+    const other = await open({
+      unpack: plain.unpack,
+      async remove(name) {
+        removed += 1;
+        lease ??= other.lease(layers.map((one) => one.diffId));
+        await plain.remove(name);
+      },
+    });
+    expect(await other.collectGarbage()).toMatchObject({ layers: 1 });
+    expect(removed).toBe(1);
+    lease?.release();
+    expect(await other.collectGarbage()).toMatchObject({ layers: 2 });
   });
 
   it('keeps what was added a moment ago, and takes it when the grace time is over', async () => {
