@@ -14,6 +14,8 @@ export interface ZipPart {
   flags?: number;
   packed?: Buffer;
   offset?: number;
+  /** Only in the directory; its local part lies inside of another entry's body. */
+  directoryOnly?: boolean;
   extra?: Buffer;
   unixMode?: number;
 }
@@ -102,9 +104,16 @@ export function rawZip(parts: ZipPart[], lies: ZipLies = {}): Buffer {
     const head = common({ ...fields, size: part.localSize ?? fields.size }, name.length, 0);
     const bytes = Buffer.concat([Buffer.from('PK\x03\x04'), head, name, packed]);
     central.push(centralEntry(part, fields, part.offset ?? at + (lies.shift ?? 0)));
+    if (part.directoryOnly === true) continue;
     local.push(bytes);
     at += bytes.length;
   }
   const directory = Buffer.concat(central);
   return Buffer.concat([...local, directory, endRecords(lies, parts.length, directory.length, at + (lies.shift ?? 0))]);
+}
+
+/** The local part of one entry: header, name, data. */
+export function localPart(part: ZipPart): Buffer {
+  const whole = rawZip([part]);
+  return whole.subarray(0, whole.indexOf('PK\x01\x02', 0, 'latin1'));
 }

@@ -11,7 +11,7 @@ import { readSource, type SourceOptions, type SourceTree } from '../../../servic
 import type { DeploySource } from '../../../services/core/functions/types.ts';
 import { makeTar, streamOf } from '../../helpers/make-tar.ts';
 import { type RawEntry, rawPax, rawTar } from '../../helpers/raw-tar.ts';
-import { rawZip, type ZipPart } from '../../helpers/raw-zip.ts';
+import { localPart, rawZip, type ZipPart } from '../../helpers/raw-zip.ts';
 
 let tmpDir: string;
 const trees: SourceTree[] = [];
@@ -530,7 +530,15 @@ describe('readSource refuses zips that lie (I11)', () => {
     ['an unknown method', () => rawZip([{ ...ok, method: 12 }]), /method 12/],
     ['a damaged body', () => rawZip([{ ...ok, packed: Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]) }]), /damaged/],
     ['a body that ends early', () => rawZip([{ ...ok, packed: deflateRawSync('hello').subarray(0, 3) }]), /damaged/],
-    ['overlapping entries', () => rawZip([ok, { ...ok, name: 'b', offset: 0, localName: 'a' }]), /disagree|overlap/],
+    [
+      'an entry inside of another one',
+      () =>
+        rawZip([
+          { name: 'b', body: localPart(ok), stored: true },
+          { ...ok, directoryOnly: true, offset: 31 },
+        ]),
+      /overlap/,
+    ],
     [
       'the same bytes for two entries',
       () =>
