@@ -70,7 +70,10 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     await worker.prepareBases(onBaseImage);
     onProgress('API');
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
-    const invocations = createInvocationStore(connection.redis, { log, onDrop: (count) => telemetry.lost('invocation_records', count) });
+    const invocations = createInvocationStore(connection.redis, {
+      log,
+      onDrop: (count) => telemetry.lost('invocation_records', count),
+    });
     opened.push(() => invocations.flush());
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images } = worker;
