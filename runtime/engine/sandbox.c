@@ -1,62 +1,22 @@
-/* The engine's side of a sandbox: from the request to the moment everything of it is freed. */
+/*
+ * The life of a sandbox as the engine sees it: what its pid 1 reports, and its
+ * end, up to the moment when everything of it is freed.
+ */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
+#include "sandbox.h"
+
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "init.h"
 #include "jobs.h"
 
-#define NAMESPACES                                                                             \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
-
-struct pending_exec {
-	struct pending_exec *next;
-	uint32_t number, request;
-	pid_t pid;
-	char name[NAME_LENGTH + 1];
-};
-
-struct waiter {
-	struct waiter *next;
-	uint32_t request;
-};
-
-enum state { STARTING, RUNNING, LEAVING };
-
-struct sandbox {
-	struct sandbox *next;
-	char id[NAME_LENGTH + 1];
-	enum state state;
-	uint32_t create_request;
-	pid_t pid;
-	unsigned private_id;
-	struct limits_group group;
-	struct source process, commands, oom; /* fd -1: none */
-	uint64_t clone_us, mounts_us, exec_us;
-	struct fault fault;   /* why it did not start */
-	bool has_status, oom_seen, killed, egress;
-	int status;           /* wait status of the first program */
-	int64_t cpu_us;       /* from rusage, where no group counts */
-	struct usage last;    /* taken just before the group goes */
-	uint32_t exec_count;
-	struct pending_exec *execs;
-	struct waiter *waiters; /* destroy requests */
-};
-
-static struct sandbox *find(const struct engine *engine, const char *id)
+struct sandbox *sandbox_find(const struct engine *engine, const char *id)
 {
 	struct sandbox *sandbox = id ? engine->sandboxes : NULL;
 	while (sandbox && strcmp(sandbox->id, id))
@@ -69,13 +29,11 @@ static bool sandbox_oom(struct sandbox *sandbox)
 	return sandbox->oom_seen || sandbox->group.over || sandbox->last.oom_kills > 0;
 }
 
-static void kill_sandbox(struct sandbox *sandbox)
+void sandbox_kill(struct sandbox *sandbox)
 {
 	if (sandbox->process.fd >= 0)
 		syscall(SYS_pidfd_send_signal, sandbox->process.fd, SIGKILL, NULL, 0);
 }
-
-/* ---- the end ---- */
 
 static void send_exit_event(struct engine *engine, struct sandbox *sandbox)
 {
@@ -144,7 +102,7 @@ static void free_sandbox(struct engine *engine, struct sandbox *sandbox)
 static void read_reports(struct engine *engine, struct sandbox *sandbox);
 
 /* Pid 1 is gone, and with it every process of the sandbox. */
-static void process_ended(struct engine *engine, struct source *source)
+void sandbox_process_ended(struct engine *engine, struct source *source)
 {
 	struct sandbox *sandbox = owner_of(source, struct sandbox, process);
 	struct rusage usage;
@@ -174,7 +132,7 @@ static void process_ended(struct engine *engine, struct source *source)
 }
 
 /* The kernel met the memory limit (cgroup v1): one process may be dead, the rest must go too. */
-static void memory_exceeded(struct engine *engine, struct source *source)
+void sandbox_memory_exceeded(struct engine *engine, struct source *source)
 {
 	struct sandbox *sandbox = owner_of(source, struct sandbox, oom);
 	uint64_t count;
@@ -182,10 +140,8 @@ static void memory_exceeded(struct engine *engine, struct source *source)
 	if (read(source->fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
 		return;
 	sandbox->oom_seen = true;
-	kill_sandbox(sandbox);
+	sandbox_kill(sandbox);
 }
-
-/* ---- reports of pid 1 ---- */
 
 static void answer_create(struct engine *engine, struct sandbox *sandbox)
 {
@@ -254,7 +210,7 @@ static void sandbox_report(struct engine *engine, struct sandbox *sandbox,
 	case REPORT_NET:
 		/* Listening already: what connects before the relay looks waits in the backlog. */
 		if (relay_send_sandbox(engine->relay, sandbox->id, fds, NET_TCP, fds + NET_TCP, NET_UDP))
-			kill_sandbox(sandbox);
+			sandbox_kill(sandbox);
 		sandbox->egress = true;
 		break;
 	case REPORT_MOUNTED:
@@ -339,327 +295,10 @@ static void read_reports(struct engine *engine, struct sandbox *sandbox)
 		;
 }
 
-static void commands_ready(struct engine *engine, struct source *source)
+void sandbox_commands_ready(struct engine *engine, struct source *source)
 {
 	read_reports(engine, owner_of(source, struct sandbox, commands));
 }
-
-/* ---- create ---- */
-
-/* <name>/{upper,work}, owned by the sandbox's root. */
-static int prepare_upper(struct engine *engine, const char *name)
-{
-	static const char *const parts[] = { "upper", "work" };
-	uid_t owner = engine->ids.single ? 0 : LAYER_FIRST;
-	if (mkdirat(engine->work, name, 0711) && errno != EEXIST)
-		return fault("upper", "%s", name);
-	cleanup_fd int fd = openat(engine->work, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchmod(fd, 0711))
-		return fault("upper", "%s", name);
-	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
-		if (!mkdirat(fd, parts[i], 0755)) {
-			if (fchownat(fd, parts[i], owner, owner, AT_SYMLINK_NOFOLLOW))
-				return fault("upper", "%s/%s", name, parts[i]);
-		} else if (errno != EEXIST) {
-			return fault("upper", "%s/%s", name, parts[i]);
-		}
-	}
-	return 0;
-}
-
-static int check_layers(struct engine *engine, const char *const *names, size_t count)
-{
-	struct stat status;
-	for (size_t i = 0; i < count; i++) {
-		if (fstatat(engine->layers, names[i], &status, AT_SYMLINK_NOFOLLOW))
-			return fault("layer", "layer %s", names[i]);
-		if (!S_ISDIR(status.st_mode))
-			return refuse("layer", "layer %s is not a directory", names[i]);
-	}
-	return 0;
-}
-
-static int connect_streams(struct engine *engine, const struct spec *spec,
-                           struct child_plan *plan)
-{
-	plan->control = plan->logs = -1;
-	if (spec->control && (plan->control = connect_stream(engine, spec->control)) < 0)
-		return -1;
-	if (spec->logs && (plan->logs = connect_stream(engine, spec->logs)) < 0) {
-		close_fd(&plan->control);
-		return -1;
-	}
-	return 0;
-}
-
-static pid_t clone_sandbox(struct engine *engine, struct sandbox *sandbox)
-{
-	uint64_t flags = NAMESPACES | (engine->time_namespace ? CLONE_NEWTIME : 0);
-	return spawn(flags, &sandbox->process.fd, sandbox->group.directory);
-}
-
-/* Clones, maps, and lets go. On failure nothing is left but the sandbox's own memory and group. */
-static int start_child(struct engine *engine, struct sandbox *sandbox, struct child_plan *plan)
-{
-	const int on = 1;
-	const struct command go = { .type = COMMAND_GO };
-	int pair[2];
-	uint64_t began = now_us();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return fault("clone", "socketpair");
-	plan->commands = pair[1];
-	sandbox->pid = clone_sandbox(engine, sandbox);
-	if (sandbox->pid == 0)
-		sandbox_child(plan);
-	close(pair[1]);
-	sandbox->commands.fd = pair[0];
-	/* An init that does not keep up must not hold up the loop. */
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	if (sandbox->pid < 0)
-		return fault("clone", "clone3 of all namespaces");
-	/* From here on the child's end is seen through its pidfd, whatever happens. */
-	loop_watch(engine, &sandbox->process);
-	if (ids_map_sandbox(&engine->ids, engine->procfd, sandbox->pid, plan->spec->profile,
-	                    sandbox->private_id) ||
-	    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
-	    send_with_fds(pair[0], &go, sizeof(go), NULL, 0)) {
-		sandbox->fault = last_fault;
-		kill_sandbox(sandbox);
-	}
-	loop_watch(engine, &sandbox->commands);
-	if (sandbox->group.oom_event >= 0) {
-		sandbox->oom.fd = sandbox->group.oom_event;
-		loop_watch(engine, &sandbox->oom);
-	}
-	sandbox->clone_us = now_us() - began;
-	return 0;
-}
-
-static int start(struct engine *engine, struct sandbox *sandbox, const struct spec *spec)
-{
-	struct child_plan plan = { .spec = spec,
-		                       .filters = &engine->filters,
-		                       .limits = &engine->limits,
-		                       .group = &sandbox->group,
-		                       .landlock_abi = engine->landlock_abi,
-		                       .single = engine->ids.single,
-		                       .engine_pidfd = engine->self_pidfd };
-	if (check_layers(engine, spec->layers, spec->layer_count) ||
-	    check_layers(engine, spec->code_layers, spec->code_count) ||
-	    (spec->upper && prepare_upper(engine, spec->upper)))
-		return -1;
-	if (limits_create(&engine->limits, &sandbox->group, spec))
-		return -1;
-	int bad = connect_streams(engine, spec, &plan);
-	if (!bad) {
-		bad = start_child(engine, sandbox, &plan);
-		close_fd(&plan.control);
-		close_fd(&plan.logs);
-	}
-	limits_close_handles(&sandbox->group);
-	if (bad) {
-		close_fd(&sandbox->commands.fd);
-		limits_remove(&engine->limits, &sandbox->group);
-	}
-	return bad;
-}
-
-static struct sandbox *new_sandbox(const struct spec *spec)
-{
-	struct sandbox *sandbox = need_memory(sizeof(*sandbox));
-	snprintf(sandbox->id, sizeof(sandbox->id), "%s", spec->id);
-	sandbox->process = (struct source){ -1, process_ended };
-	sandbox->commands = (struct source){ -1, commands_ready };
-	sandbox->oom = (struct source){ -1, memory_exceeded };
-	sandbox->last.oom_kills = -1;
-	return sandbox;
-}
-
-/* The id that shows in the reply: a function's private one, a build's layer owner. */
-static int take_id(struct engine *engine, struct sandbox *sandbox, enum profile profile)
-{
-	if (engine->ids.single)
-		return 0;
-	sandbox->private_id =
-		profile == PROFILE_BUILD ? LAYER_FIRST : ids_take(&engine->ids);
-	return sandbox->private_id ? 0
-	                           : refuse("ids", "no private id is free (%u sandboxes)",
-	                                    engine->sandbox_count);
-}
-
-void sandbox_create(struct engine *engine, struct message *message)
-{
-	struct spec spec = { 0 };
-	struct sandbox *sandbox = NULL;
-	const char *code = "bad_request";
-	if (spec_parse(&spec, message))
-		goto failed;
-	code = "id_in_use";
-	if (find(engine, spec.id)) {
-		refuse("request", "a sandbox %s exists already", spec.id);
-		goto failed;
-	}
-	code = "setup_failed";
-	sandbox = new_sandbox(&spec);
-	sandbox->create_request = message->id;
-	if (take_id(engine, sandbox, spec.profile))
-		goto failed;
-	if (start(engine, sandbox, &spec)) {
-		ids_release(&engine->ids, sandbox->private_id);
-		code = !strcmp(last_fault.step, "layer") ? "layer_missing" : code;
-		goto failed;
-	}
-	sandbox->next = engine->sandboxes;
-	engine->sandboxes = sandbox;
-	engine->sandbox_count++;
-	spec_free(&spec);
-	return;
-failed:
-	reply_fault(engine, message->id, code);
-	free(sandbox);
-	spec_free(&spec);
-}
-
-/* ---- requests for a sandbox that runs ---- */
-
-static struct sandbox *find_running(struct engine *engine, const struct message *message)
-{
-	const char *id = message_get(message, "id");
-	struct sandbox *sandbox = find(engine, id);
-	if (sandbox && sandbox->state == RUNNING)
-		return sandbox;
-	refuse("request", "no sandbox %s runs here", id ? id : "(no id)");
-	reply_fault(engine, message->id, "not_found");
-	return NULL;
-}
-
-static int send_exec(struct engine *engine, struct sandbox *sandbox,
-                     const struct message *message)
-{
-	struct command command = { .type = COMMAND_EXEC, .number = sandbox->exec_count + 1 };
-	const char *token = message_get(message, "logs");
-	cleanup_fd int body = memfd_create("exec", MFD_CLOEXEC);
-	cleanup_fd int logs = -1;
-	if (body < 0 || write_whole(body, message->body, message->length))
-		return fault("exec", "request");
-	if (token && (logs = connect_stream(engine, token)) < 0)
-		return -1;
-	int fds[2] = { body, logs };
-	if (send_with_fds(sandbox->commands.fd, &command, sizeof(command), fds, logs < 0 ? 1 : 2))
-		return fault("exec", "init does not listen");
-	return 0;
-}
-
-void sandbox_exec(struct engine *engine, const struct message *message)
-{
-	const char *name = message_get(message, "exec");
-	struct program program = { 0 };
-	struct sandbox *sandbox = find_running(engine, message);
-	if (!sandbox)
-		return;
-	int bad = program_parse(&program, message);
-	program_free(&program);
-	if (!name || !valid_name(name))
-		bad = refuse("request", "exec is missing or not a name");
-	if (bad || send_exec(engine, sandbox, message)) {
-		reply_fault(engine, message->id, bad ? "bad_request" : "exec_failed");
-		return;
-	}
-	struct pending_exec *exec = need_memory(sizeof(*exec));
-	exec->number = ++sandbox->exec_count;
-	exec->request = message->id;
-	snprintf(exec->name, sizeof(exec->name), "%s", name);
-	exec->next = sandbox->execs;
-	sandbox->execs = exec;
-}
-
-void sandbox_signal(struct engine *engine, const struct message *message)
-{
-	struct command command = { .type = COMMAND_SIGNAL };
-	const char *all = message_get(message, "all");
-	uint64_t number = 0;
-	struct sandbox *sandbox = find_running(engine, message);
-	if (!sandbox)
-		return;
-	if (number_parse(message, "signal", &number) || number < 1 || number > 64) {
-		refuse("request", "signal is not a number from 1 to 64");
-		reply_fault(engine, message->id, "bad_request");
-		return;
-	}
-	command.signal = (int)number;
-	command.all = all && !strcmp(all, "1");
-	if (send_with_fds(sandbox->commands.fd, &command, sizeof(command), NULL, 0)) {
-		fault("signal", "init does not listen");
-		reply_fault(engine, message->id, "not_found");
-		return;
-	}
-	if (number == SIGKILL)
-		sandbox->killed = true;
-	reply_ok(engine, message->id);
-}
-
-static void engine_stats(struct engine *engine, const struct message *message)
-{
-	size_t begin = frame_begin(&engine->out, message->id);
-	frame_field(&engine->out, "ok", "1");
-	frame_field(&engine->out, "sandboxes", "%u", engine->sandbox_count);
-	frame_field(&engine->out, "fds", "%d", count_fds(engine->procfd));
-	frame_field(&engine->out, "children", "%u",
-	            engine->sandbox_count + engine->job_count + (engine->relay_pid > 0));
-	frame_end(&engine->out, begin);
-}
-
-void sandbox_stats(struct engine *engine, const struct message *message)
-{
-	struct usage usage = { -1, -1, -1, -1, -1 };
-	if (!message_get(message, "id")) {
-		engine_stats(engine, message);
-		return;
-	}
-	struct sandbox *sandbox = find_running(engine, message);
-	if (!sandbox)
-		return;
-	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, &usage);
-	const struct {
-		const char *key;
-		int64_t value;
-	} fields[] = { { "memory", usage.memory },
-		           { "memory_peak", usage.memory_peak },
-		           { "cpu_us", usage.cpu_us },
-		           { "pids", usage.pids },
-		           { "oom_kills", usage.oom_kills } };
-	size_t begin = frame_begin(&engine->out, message->id);
-	frame_field(&engine->out, "ok", "1");
-	for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
-		if (fields[i].value >= 0)
-			frame_field(&engine->out, fields[i].key, "%lld", (long long)fields[i].value);
-	frame_end(&engine->out, begin);
-}
-
-void sandbox_destroy(struct engine *engine, const struct message *message)
-{
-	const char *id = message_get(message, "id");
-	struct sandbox *sandbox = find(engine, id);
-	if (!id) {
-		refuse("request", "id is missing");
-		reply_fault(engine, message->id, "bad_request");
-		return;
-	}
-	if (!sandbox) {
-		reply_ok(engine, message->id);
-		return;
-	}
-	struct waiter *waiter = need_memory(sizeof(*waiter));
-	waiter->request = message->id;
-	waiter->next = sandbox->waiters;
-	sandbox->waiters = waiter;
-	/* A program that had ended already was not killed. */
-	if (sandbox->state != LEAVING)
-		sandbox->killed |= !sandbox->has_status;
-	kill_sandbox(sandbox);
-}
-
-/* ---- time ---- */
 
 bool sandbox_wants_ticks(const struct engine *engine)
 {
@@ -682,7 +321,7 @@ void sandbox_tick(struct engine *engine)
 		} else if (engine->limits.mode->watch) {
 			engine->limits.mode->watch(&engine->limits, &sandbox->group, sandbox->pid);
 			if (sandbox->group.over)
-				kill_sandbox(sandbox);
+				sandbox_kill(sandbox);
 		}
 	}
 }

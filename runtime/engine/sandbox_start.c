@@ -1,0 +1,190 @@
+/* Making a sandbox: checks, group, connections, clone3, id maps, go. The child goes on in child.c. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+
+#define NAMESPACES                                                                             \
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+
+/* <name>/{upper,work}, owned by the sandbox's root. */
+static int prepare_upper(struct engine *engine, const char *name)
+{
+	static const char *const parts[] = { "upper", "work" };
+	uid_t owner = engine->ids.single ? 0 : LAYER_FIRST;
+	if (mkdirat(engine->work, name, 0711) && errno != EEXIST)
+		return fault("upper", "%s", name);
+	cleanup_fd int fd = openat(engine->work, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchmod(fd, 0711))
+		return fault("upper", "%s", name);
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		if (!mkdirat(fd, parts[i], 0755)) {
+			if (fchownat(fd, parts[i], owner, owner, AT_SYMLINK_NOFOLLOW))
+				return fault("upper", "%s/%s", name, parts[i]);
+		} else if (errno != EEXIST) {
+			return fault("upper", "%s/%s", name, parts[i]);
+		}
+	}
+	return 0;
+}
+
+static int check_layers(struct engine *engine, const char *const *names, size_t count)
+{
+	struct stat status;
+	for (size_t i = 0; i < count; i++) {
+		if (fstatat(engine->layers, names[i], &status, AT_SYMLINK_NOFOLLOW))
+			return fault("layer", "layer %s", names[i]);
+		if (!S_ISDIR(status.st_mode))
+			return refuse("layer", "layer %s is not a directory", names[i]);
+	}
+	return 0;
+}
+
+static int connect_streams(struct engine *engine, const struct spec *spec,
+                           struct child_plan *plan)
+{
+	plan->control = plan->logs = -1;
+	if (spec->control && (plan->control = connect_stream(engine, spec->control)) < 0)
+		return -1;
+	if (spec->logs && (plan->logs = connect_stream(engine, spec->logs)) < 0) {
+		close_fd(&plan->control);
+		return -1;
+	}
+	return 0;
+}
+
+static pid_t clone_sandbox(struct engine *engine, struct sandbox *sandbox)
+{
+	uint64_t flags = NAMESPACES | (engine->time_namespace ? CLONE_NEWTIME : 0);
+	return spawn(flags, &sandbox->process.fd, sandbox->group.directory);
+}
+
+/* Clones, maps, and lets go. On failure nothing is left but the sandbox's own memory and group. */
+static int start_child(struct engine *engine, struct sandbox *sandbox, struct child_plan *plan)
+{
+	const int on = 1;
+	const struct command go = { .type = COMMAND_GO };
+	int pair[2];
+	uint64_t began = now_us();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return fault("clone", "socketpair");
+	plan->commands = pair[1];
+	sandbox->pid = clone_sandbox(engine, sandbox);
+	if (sandbox->pid == 0)
+		sandbox_child(plan);
+	close(pair[1]);
+	sandbox->commands.fd = pair[0];
+	/* An init that does not keep up must not hold up the loop. */
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	if (sandbox->pid < 0)
+		return fault("clone", "clone3 of all namespaces");
+	/* From here on the child's end is seen through its pidfd, whatever happens. */
+	loop_watch(engine, &sandbox->process);
+	if (ids_map_sandbox(&engine->ids, engine->procfd, sandbox->pid, plan->spec->profile,
+	                    sandbox->private_id) ||
+	    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
+	    send_with_fds(pair[0], &go, sizeof(go), NULL, 0)) {
+		sandbox->fault = last_fault;
+		sandbox_kill(sandbox);
+	}
+	loop_watch(engine, &sandbox->commands);
+	if (sandbox->group.oom_event >= 0) {
+		sandbox->oom.fd = sandbox->group.oom_event;
+		loop_watch(engine, &sandbox->oom);
+	}
+	sandbox->clone_us = now_us() - began;
+	return 0;
+}
+
+static int start(struct engine *engine, struct sandbox *sandbox, const struct spec *spec)
+{
+	struct child_plan plan = { .spec = spec,
+		                       .filters = &engine->filters,
+		                       .limits = &engine->limits,
+		                       .group = &sandbox->group,
+		                       .landlock_abi = engine->landlock_abi,
+		                       .single = engine->ids.single,
+		                       .engine_pidfd = engine->self_pidfd };
+	if (check_layers(engine, spec->layers, spec->layer_count) ||
+	    check_layers(engine, spec->code_layers, spec->code_count) ||
+	    (spec->upper && prepare_upper(engine, spec->upper)))
+		return -1;
+	if (limits_create(&engine->limits, &sandbox->group, spec))
+		return -1;
+	int bad = connect_streams(engine, spec, &plan);
+	if (!bad) {
+		bad = start_child(engine, sandbox, &plan);
+		close_fd(&plan.control);
+		close_fd(&plan.logs);
+	}
+	limits_close_handles(&sandbox->group);
+	if (bad) {
+		close_fd(&sandbox->commands.fd);
+		limits_remove(&engine->limits, &sandbox->group);
+	}
+	return bad;
+}
+
+static struct sandbox *new_sandbox(const struct spec *spec)
+{
+	struct sandbox *sandbox = need_memory(sizeof(*sandbox));
+	snprintf(sandbox->id, sizeof(sandbox->id), "%s", spec->id);
+	sandbox->process = (struct source){ -1, sandbox_process_ended };
+	sandbox->commands = (struct source){ -1, sandbox_commands_ready };
+	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
+	sandbox->last.oom_kills = -1;
+	return sandbox;
+}
+
+/* The id that shows in the reply: a function's private one, a build's layer owner. */
+static int take_id(struct engine *engine, struct sandbox *sandbox, enum profile profile)
+{
+	if (engine->ids.single)
+		return 0;
+	sandbox->private_id =
+		profile == PROFILE_BUILD ? LAYER_FIRST : ids_take(&engine->ids);
+	return sandbox->private_id ? 0
+	                           : refuse("ids", "no private id is free (%u sandboxes)",
+	                                    engine->sandbox_count);
+}
+
+void sandbox_create(struct engine *engine, struct message *message)
+{
+	struct spec spec = { 0 };
+	struct sandbox *sandbox = NULL;
+	const char *code = "bad_request";
+	if (spec_parse(&spec, message))
+		goto failed;
+	code = "id_in_use";
+	if (sandbox_find(engine, spec.id)) {
+		refuse("request", "a sandbox %s exists already", spec.id);
+		goto failed;
+	}
+	code = "setup_failed";
+	sandbox = new_sandbox(&spec);
+	sandbox->create_request = message->id;
+	if (take_id(engine, sandbox, spec.profile))
+		goto failed;
+	if (start(engine, sandbox, &spec)) {
+		ids_release(&engine->ids, sandbox->private_id);
+		code = !strcmp(last_fault.step, "layer") ? "layer_missing" : code;
+		goto failed;
+	}
+	sandbox->next = engine->sandboxes;
+	engine->sandboxes = sandbox;
+	engine->sandbox_count++;
+	spec_free(&spec);
+	return;
+failed:
+	reply_fault(engine, message->id, code);
+	free(sandbox);
+	spec_free(&spec);
+}
