@@ -23,6 +23,8 @@ import { logOutput } from './output-lines.ts';
 const INIT_MS = 30_000;
 const BOOT_MS = 20_000;
 const SHUTDOWN_MS = 2_000;
+/** A process that ends closes its socket first; its status comes a moment later, and a kill before it would hide it. */
+const EXIT_GRACE_MS = 1_000;
 export const MAX_RESULT_BYTES = 6 * 1024 * 1024;
 const MAX_LOG_LINE_BYTES = 64 * 1024;
 
@@ -240,12 +242,14 @@ export class Instance {
     this.#state = 'ending';
     clearTimeout(this.#idleTimer);
     if (graceful && (await this.#leavesByItself())) return;
+    if (reason === 'closed') await Promise.race([this.ended, wait(EXIT_GRACE_MS)]);
     await this.#sandbox.destroy();
     await this.ended;
   }
 
   /** Why a call lost its connection, as the caller is told. Waits until the sandbox is gone. */
   async explainEnd(): Promise<Failure> {
+    await Promise.race([this.ended, wait(EXIT_GRACE_MS)]);
     await this.#sandbox.destroy();
     const exit = await this.ended;
     if (exit.reason === 'oom') {
@@ -321,6 +325,7 @@ export class Instance {
   }
 }
 
+const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const SIGNALS: Record<number, string> = {

@@ -1,4 +1,5 @@
 /** Deploys: what is refused leaves nothing; what fails leaves the old version serving; layers are shared. */
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -14,6 +15,7 @@ beforeAll(async () => {
     0,
     '127.0.0.1',
   );
+  await once(index, 'listening');
   const { port } = index.address() as AddressInfo;
   wafer = await startTestPlatform({
     PIP_INDEX_URL: `http://127.0.0.1:${port}/simple/`,
@@ -22,7 +24,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await wafer.stop();
+  await wafer?.stop();
   index.close();
 });
 

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const CLI = join(ROOT, 'dist/services/cli/main.js');
@@ -171,6 +171,7 @@ export interface HostProcess {
   pid: number;
   ppid: number;
   uid: number;
+  /** Base name of argv[0]. */
   command: string;
 }
 
@@ -193,7 +194,13 @@ async function readProcess(pid: string): Promise<HostProcess | null> {
   try {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? '';
-    return { pid: Number(pid), ppid: Number(field('PPid')), uid: Number(field('Uid')), command: field('Name') };
+    const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+    return {
+      pid: Number(pid),
+      ppid: Number(field('PPid')),
+      uid: Number(field('Uid')),
+      command: basename(argv[0] ?? ''),
+    };
   } catch {
     return null; // it ended while we looked
   }

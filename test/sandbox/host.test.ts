@@ -1,9 +1,8 @@
 /** The sandbox host with the real engine: what create, exec, signal, stats, destroy and pack do. */
 
-import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import tar from 'tar-stream';
