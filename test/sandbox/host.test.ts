@@ -1,5 +1,6 @@
 /** The sandbox host with the real engine: what create, exec, signal, stats, destroy and pack do. */
 
+import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -192,11 +193,12 @@ describe('SandboxHost', () => {
 
 describe('egress of a build sandbox', () => {
   let server: Server;
-  beforeAll(() => {
+  beforeAll(async () => {
     server = createServer((request, response) => response.end(`you asked ${request.headers.host}`)).listen(
       0,
       '127.0.0.1',
     );
+    await once(server, 'listening');
   });
   afterAll(() => server.close());
   const port = () => (server.address() as AddressInfo).port;

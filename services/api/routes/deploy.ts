@@ -86,7 +86,7 @@ export async function deployRoutes(app: App, deps: ApiDeps, limits: ApiLimits): 
     limits: {
       fileSize: Number.POSITIVE_INFINITY,
       fieldSize: limits.configBytes,
-      files: 1,
+      files: 2,
       fields: 1,
       parts: 2,
       fieldNameSize: 64,

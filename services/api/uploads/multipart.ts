@@ -21,8 +21,9 @@ export async function readUpload(
   let config: { config?: unknown } = {};
   try {
     for await (const part of request.parts()) {
-      if (part.type === 'file') return { source: await archiveSource(part, limits), ...config };
-      config = { config: configField(part, limits) };
+      if (part.type === 'file' && part.fieldname === 'config') config = { config: await configFile(part, limits) };
+      else if (part.type === 'file') return { source: await archiveSource(part, limits), ...config };
+      else config = { config: configField(part, limits) };
     }
   } catch (error) {
     // The rest is read away, or a client that sends all before it reads would never see why.
@@ -52,9 +53,26 @@ function configField({ fieldname, value, valueTruncated }: MultipartValue, limit
     throw new WaferError('payload_too_large', `The field "config" is larger than ${limits.configBytes} bytes.`);
   }
   // A field that says it is JSON was parsed by the plugin.
-  if (typeof value !== 'string') return value;
+  return typeof value === 'string' ? parseConfig(value) : value;
+}
+
+/** Many clients send JSON parts with a file name (`curl -F config=@wafer.json`). */
+async function configFile({ file }: MultipartFile, limits: ApiLimits): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of file as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limits.configBytes) {
+      throw new WaferError('payload_too_large', `The field "config" is larger than ${limits.configBytes} bytes.`);
+    }
+    chunks.push(chunk);
+  }
+  return parseConfig(Buffer.concat(chunks).toString('utf8'));
+}
+
+function parseConfig(text: string): unknown {
   try {
-    return JSON.parse(value);
+    return JSON.parse(text);
   } catch (cause) {
     throw new WaferError('invalid_json', `The field "config" is not valid JSON: ${coerceError(cause).message}`, {
       cause,
