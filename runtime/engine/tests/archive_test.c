@@ -24,6 +24,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "archive.h"
 #include "archive_tests.h"
 #include "jail.h"
 
@@ -176,6 +177,27 @@ static void test_symlinks(void) {
 	one_refused(M(.name = "l", .type = '2', .link = ""), "nothing", "a symlink to nothing is refused");
 }
 
+/* The second fence: without the jail, look-ups still stay under the root descriptor. */
+static void test_root_without_jail(void) {
+	struct job_result result = {0};
+	struct stat found, victim;
+	struct tree tree;
+	const char *base;
+	int root, parent;
+
+	mkdirat(work_fd, "root", 0700);
+	symlinkat("../../layers/victim", work_fd, "root/out");
+	root = openat(work_fd, "root", O_RDONLY | O_DIRECTORY);
+	tree_open(&tree, root, world_map, &result);
+	parent = tree_parent(&tree, "out/secret", &base);
+	ok(parent == -1 || (fstat(parent, &found) == 0 && fstatat(layers_fd, "victim", &victim, 0) == 0 &&
+	                    found.st_ino != victim.st_ino),
+	   "look-ups do not leave the root, also without the jail");
+	tree_close(&tree);
+	close(root);
+	tree_remove(work_fd, "root", &result);
+}
+
 static void test_hard_links(void) {
 	struct tar tar = {0};
 
@@ -244,6 +266,12 @@ static void test_flips(void) {
 	t_add(&tar, M(.name = "d/s/b", .content = "x"));
 	t_finish(&tar);
 	refused(&tar, "no directory", "a directory replaced by a symlink out is not followed out");
+	t_add(&tar, M(.name = "d/s", .type = '2', .link = ".."));
+	t_add(&tar, M(.name = "d/s/first", .content = "x"));
+	t_add(&tar, M(.name = "d/s/d", .content = "now a file"));
+	t_add(&tar, M(.name = "d/s/second", .content = "x"));
+	t_finish(&tar);
+	refused(&tar, "no directory", "a path whose directory was replaced is looked up anew");
 	t_add(&tar, M(.name = "f", .content = "x"));
 	t_add(&tar, M(.name = "f/g", .content = "x"));
 	t_finish(&tar);
@@ -726,6 +754,7 @@ static int tests(void) {
 	test_nul_name();
 	test_normalised_names();
 	test_symlinks();
+	test_root_without_jail();
 	test_hard_links();
 	test_flips();
 	test_special();
