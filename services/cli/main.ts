@@ -9,3 +9,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const ui = createUi(process.stdout, process.stderr, process.env);
 process.exitCode = await runCli(process.argv.slice(2), { ui, env: process.env, cwd: process.cwd() });
+// Output may still be on its way, but nothing that a command left open may keep the process.
+setTimeout(() => process.exit(), 1000).unref();

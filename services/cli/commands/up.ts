@@ -64,18 +64,22 @@ function untilStopped(ui: Ui): Promise<NodeJS.Signals> {
   });
 }
 
-async function serve(demo: boolean, { ui, env }: CliContext): Promise<void> {
+async function serve(demo: boolean, { ui, env }: CliContext): Promise<number> {
   refuseRoot();
   const config = readConfig(env);
   const progress = createStartProgress(ui);
   const stopped = untilStopped(ui);
   const { startPlatform } = await import('../../platform.ts');
   const { onProgress, onBaseImage } = progress;
-  const platform = await startPlatform(config, { onProgress, onBaseImage }).finally(() => progress.end());
+  const starting = startPlatform(config, { onProgress, onBaseImage }).finally(() => progress.end());
+  const platform = await Promise.race([starting, stopped]);
+  // Stopped while starting: all that runs by now ends with this process, and the next start removes what was half made.
+  if (typeof platform === 'string') return platform === 'SIGINT' ? 130 : 143;
   try {
     if (demo) await runDemo(ui, { ...env, WAFER_URL: platform.url, WAFER_KEY: platform.adminKey });
     showBanner(ui, platform.url, config, platform.engine, demo);
     await stopped;
+    return 0;
   } finally {
     await platform.close();
   }
