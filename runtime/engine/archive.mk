@@ -27,7 +27,7 @@ check-archive: build/archive_test build/archive_test_asan
 	build/archive_test_asan
 
 check-relay: build/relay_test build/relay_test_asan
-	build/relay_test
-	build/relay_test_asan
+	build/relay_test || test $$? = 77 # skipped: it says why
+	build/relay_test_asan || test $$? = 77
 
 .PHONY: check-archive check-relay
