@@ -95,8 +95,8 @@ async function create(spec: SandboxSpec, { engine, sockets, live, egress }: Part
   });
   // Registered before the request: output, egress and exit may arrive before the reply.
   live.set(spec.id, sandbox);
-  if (spec.egress !== undefined && spec.egress.mode !== 'none') egress.register(spec.id, spec.egress);
   try {
+    if (spec.egress !== undefined && spec.egress.mode !== 'none') egress.register(spec.id, spec.egress);
     return await sandbox.start();
   } catch (error) {
     live.delete(spec.id);

@@ -19,7 +19,7 @@ export interface RunningServer {
 /** @throws WaferError `port_in_use | usage` */
 export async function startServer(app: FastifyInstance, { host, port }: ListenOptions): Promise<RunningServer> {
   try {
-    await app.listen({ host, port });
+    await quietly(app, () => app.listen({ host, port }));
   } catch (error) {
     await app.close();
     throw listenError(error, { host, port });
@@ -31,6 +31,17 @@ export async function startServer(app: FastifyInstance, { host, port }: ListenOp
     port: address.port,
     close: (graceMs) => closeServer(app, graceMs),
   };
+}
+
+/** fastify logs every address it listens on; who started the platform says it once, for people. */
+async function quietly(app: FastifyInstance, listen: () => Promise<unknown>): Promise<void> {
+  const { level } = app.log;
+  app.log.level = 'warn';
+  try {
+    await listen();
+  } finally {
+    app.log.level = level;
+  }
 }
 
 async function closeServer(app: FastifyInstance, graceMs: number): Promise<void> {

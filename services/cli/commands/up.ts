@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { type Config, dataPaths, readConfig } from '../../core/config.ts';
 import { WaferError } from '../../core/errors.ts';
 import type { Platform } from '../../platform.ts';
@@ -16,9 +15,6 @@ function refuseRoot(): void {
   });
 }
 
-/** Below the home directory, as people write it. */
-const short = (path: string) => (path.startsWith(`${homedir()}/`) ? `~${path.slice(homedir().length)}` : path);
-
 const LIMITS: Record<Platform['engine']['limits'], string> = {
   v2: 'cgroup v2: memory, CPU and processes of each sandbox are limited by the kernel',
   v1: 'cgroup v1: memory, CPU and processes of each sandbox are limited by the kernel',
@@ -32,8 +28,8 @@ function showBanner(ui: Ui, url: string, config: Config, { limits, ids }: Platfo
   ui.out();
   ui.out(`${ui.paint('green', '●')} ${ui.paint('bold', `Wafer ${packageVersion()}`)} serves ${ui.paint('cyan', url)}`);
   ui.pairs([
-    ['  Key', short(keyFile)],
-    ['  Data', short(config.dataDir)],
+    ['  Key', keyFile],
+    ['  Data', config.dataDir],
     ['  Redis', config.redisUrl === null ? 'embedded' : 'external (WAFER_REDIS_URL)'],
     ['  Limits', LIMITS[limits]],
     ...(ids === 'range'
