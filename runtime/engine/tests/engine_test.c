@@ -539,6 +539,24 @@ static int children_of(pid_t engine, pid_t *pids, int most)
 	return count;
 }
 
+/* Waits until the process sleeps: it has set itself up. A process stopped before its first instruction could not. */
+static void wait_until_asleep(pid_t pid)
+{
+	char path[64], state = '?';
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (int i = 0; state != 'S' && i < 4000; i++) {
+		FILE *file = fopen(path, "re");
+		if (file) {
+			if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+				state = '?';
+			fclose(file);
+		}
+		if (state != 'S')
+			nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+	}
+	check(state == 'S', "process %d is not asleep but %c", pid, state);
+}
+
 static void everything_dies_with_the_engine(void)
 {
 	pid_t pids[16];
@@ -554,6 +572,8 @@ static void everything_dies_with_the_engine(void)
 			nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
 		check(count == 4, "%d children, not relay, job and two sandboxes", count);
 		/* One that can not look after itself; only possible where it has our own uid. */
+		for (int i = 0; i < count; i++)
+			wait_until_asleep(pids[i]);
 		for (int i = 0; i < count; i++)
 			kill(pids[i], SIGSTOP);
 		if (how == 0) {
