@@ -73,6 +73,7 @@ int devices_mount(int rootfd)
 	if (mount_new(rootfd, "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV,
 	              "mode=1777,size=64m,nr_inodes=4096"))
 		return -1;
+	/* The kernel has 3072 for all containers together: one must not take them all. */
 	return mount_new(rootfd, "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-	                 "newinstance,ptmxmode=0666,mode=620");
+	                 "newinstance,ptmxmode=0666,mode=620,max=64");
 }
