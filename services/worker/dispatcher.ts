@@ -21,7 +21,8 @@ import type {
   Phases,
   Receipt,
 } from '../core/invocations/types.ts';
-import { InitFailure, type Instance, type StartTimings } from './instance.ts';
+import { InitFailure, type StartTimings } from './init-failure.ts';
+import type { Instance } from './instance.ts';
 import type { Grant, Pool } from './pool.ts';
 
 export function createDispatcher(pool: Pool<Instance>): Dispatcher {

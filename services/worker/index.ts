@@ -25,9 +25,10 @@ import { BUILD_PREFIX } from './build/ids.ts';
 import { createRegistries } from './build/registries.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
-import { type Instance, startInstance } from './instance.ts';
+import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
+import { startInstance } from './start-instance.ts';
 
 export interface WorkerDeps {
   config: Config;

@@ -11,13 +11,13 @@ import {
   type RuntimeConnection,
   type Sandbox,
   type SandboxExit,
-  type SandboxHost,
 } from '../../runtime/sandbox/index.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
-import { newInstanceId } from '../core/ids.ts';
 import type { Lease } from '../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../core/invocations/types.ts';
-import { type InstancePlan, runtimeEnv } from './instance-plan.ts';
+import { type EndReason, explainExit } from './explain-exit.ts';
+import { InitFailure, type StartTimings } from './init-failure.ts';
+import { runtimeEnv } from './instance-plan.ts';
 import { logOutput } from './output-lines.ts';
 
 const INIT_MS = 30_000;
@@ -25,72 +25,8 @@ const BOOT_MS = 20_000;
 const SHUTDOWN_MS = 2_000;
 /** A process that ends closes its socket first; its status comes a moment later, and a kill before it would hide it. */
 const EXIT_GRACE_MS = 1_000;
-export const MAX_RESULT_BYTES = 6 * 1024 * 1024;
+const MAX_RESULT_BYTES = 6 * 1024 * 1024;
 const MAX_LOG_LINE_BYTES = 64 * 1024;
-
-export type EndReason = 'idle' | 'evicted' | 'retired' | 'killed' | 'timeout' | 'protocol' | 'closed';
-
-export interface InstanceDeps {
-  host: SandboxHost;
-  logs: LogSink;
-  /** Layers of the version, leased until the instance has ended. */
-  plan: (version: FunctionVersion) => Promise<InstancePlan>;
-}
-
-/** The instance ended while starting; the failure is the guest's. */
-export class InitFailure extends Error {
-  override readonly name = 'InitFailure';
-  readonly failure: Failure;
-  readonly timings: StartTimings;
-  readonly instanceId: string;
-  constructor(failure: Failure, timings: StartTimings, instanceId: string) {
-    super(failure.message);
-    this.failure = failure;
-    this.timings = timings;
-    this.instanceId = instanceId;
-  }
-}
-
-/** Milliseconds. */
-export interface StartTimings {
-  sandbox: number;
-  boot: number;
-  init: number;
-}
-
-/**
- * Makes a sandbox of the version and loads its handler.
- * @throws InitFailure when the function can not be loaded, SandboxError when the platform can not make a sandbox
- */
-export async function startInstance(version: FunctionVersion, deps: InstanceDeps): Promise<Instance> {
-  const id = newInstanceId();
-  const plan = await deps.plan(version);
-  const timings: StartTimings = { sandbox: 0, boot: 0, init: 0 };
-  const mark = stopwatch();
-  let sandbox: Sandbox;
-  try {
-    sandbox = await deps.host.create({ id, ...plan.spec });
-  } catch (error) {
-    plan.lease.release();
-    throw error;
-  }
-  timings.sandbox = mark();
-  if (sandbox.control === null) throw new TypeError(`sandbox ${id} has no control socket`);
-  const instance = new Instance(version, sandbox, sandbox.control, deps.logs, plan.lease, timings);
-  await instance.load(mark);
-  return instance;
-}
-
-/** Milliseconds since the last call of the returned function. */
-function stopwatch(): () => number {
-  let last = performance.now();
-  return () => {
-    const now = performance.now();
-    const ms = now - last;
-    last = now;
-    return ms;
-  };
-}
 
 export class Instance {
   readonly version: FunctionVersion;
@@ -252,21 +188,11 @@ export class Instance {
     await Promise.race([this.ended, wait(EXIT_GRACE_MS)]);
     await this.#sandbox.destroy();
     const exit = await this.ended;
-    if (exit.reason === 'oom') {
-      return {
-        kind: 'function_oom',
-        message: `The function used more than its ${this.version.config.memoryMb} MiB of memory (memoryMb in wafer.json).`,
-      };
-    }
-    if (this.#protocolError !== undefined)
-      return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${this.#protocolError}.` };
-    if (exit.reason === 'killed' && this.#endReason !== 'closed') {
-      return {
-        kind: 'function_killed',
-        message: `The platform stopped the instance (${this.#endReason ?? 'engine ended'}) while the call was running.`,
-      };
-    }
-    return { kind: 'function_crashed', message: describeExit(exit) };
+    return explainExit(exit, {
+      memoryMb: this.version.config.memoryMb,
+      endReason: this.#endReason,
+      protocolError: this.#protocolError,
+    });
   }
 
   async info(): Promise<InstanceInfo> {
@@ -327,21 +253,3 @@ export class Instance {
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-const SIGNALS: Record<number, string> = {
-  4: 'SIGILL',
-  6: 'SIGABRT',
-  7: 'SIGBUS',
-  8: 'SIGFPE',
-  9: 'SIGKILL',
-  11: 'SIGSEGV',
-  15: 'SIGTERM',
-  25: 'SIGXFSZ',
-  31: 'SIGSYS',
-};
-
-function describeExit(exit: SandboxExit): string {
-  if (exit.signal !== null)
-    return `The function's process was ended by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`} while the call was running.`;
-  return `The function's process exited with status ${exit.status ?? 'unknown'} while the call was running.`;
-}

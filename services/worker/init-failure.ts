@@ -1,0 +1,23 @@
+/** A function that could not be loaded: the guest's failure, and what the attempt cost. */
+import type { Failure } from '../core/invocations/types.ts';
+
+/** Thrown while an instance starts; the dispatcher turns it into the call's outcome. */
+export class InitFailure extends Error {
+  override readonly name = 'InitFailure';
+  readonly failure: Failure;
+  readonly timings: StartTimings;
+  readonly instanceId: string;
+  constructor(failure: Failure, timings: StartTimings, instanceId: string) {
+    super(failure.message);
+    this.failure = failure;
+    this.timings = timings;
+    this.instanceId = instanceId;
+  }
+}
+
+/** Milliseconds. */
+export interface StartTimings {
+  sandbox: number;
+  boot: number;
+  init: number;
+}
