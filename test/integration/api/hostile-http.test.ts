@@ -129,6 +129,13 @@ describe('bodies that lie', () => {
     expect(await client.until('payload_too_large')).toContain('413');
   });
 
+  test('a body that is too large is read away, and the connection stays usable', async () => {
+    const { raw } = await startApi({ limits: { invokeBytes: 1000 } });
+    const request = `${invoke('Content-Type: application/json', 'Content-Length: 100000')}\r\n\r\n${'x'.repeat(100_000)}`;
+    const answer = await raw(`${request}${head('GET /healthz', 'Connection: close')}\r\n\r\n`);
+    expect(statuses(answer)).toEqual([413, 200]);
+  });
+
   test('a refused upload is read away, so that the client sees why', async () => {
     const { port } = await startApi();
     const answer = await fetch(`http://127.0.0.1:${port}/v1/functions/hello/invoke`, {
