@@ -20,7 +20,8 @@ build_inputs() {
 }
 compile() {
   cd "$SRC" || return
-  node_modules/.bin/tsc -p tsconfig.build.json && make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http
+  node_modules/.bin/tsc -p tsconfig.build.json && make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http &&
+    { ! command -v python3 >/dev/null || make -s -C runtime/languages/python; }
 }
 build_app() {
   local stamp=$SRC/dist/.wafer-stamp inputs
