@@ -16,7 +16,7 @@ npm_packages() {
 build_inputs() {
   cat "$SRC/node_modules/.wafer-stamp"
   fingerprint "$SRC" services runtime package.json tsconfig.json tsconfig.build.json \
-    \( -name build -o -name 'build-*' -o -name node_modules \) -prune -o -type f
+    \( -path '*/engine/build*' -o -path '*/http/build*' -o -name __pycache__ -o -name node_modules \) -prune -o -type f
 }
 compile() {
   cd "$SRC" || return
