@@ -125,9 +125,9 @@ async function build(
   onEvent: (event: BuildEvent) => void,
   leases: BuildLeases,
 ): Promise<Built> {
-  const dependencies = await inStep('dependencies', onEvent, (output) =>
-    deps.dependencies.layer(source, config, base, output, signal),
-  );
+  const dependencies = (await deps.dependencies.needed(source, config))
+    ? await inStep('dependencies', onEvent, (output) => deps.dependencies.layer(source, config, base, output, signal))
+    : null;
   if (dependencies !== null) leases.made(dependencies.layer);
   const code = await inStep('code', onEvent, async (output) => {
     const bundle = await bundleIfTypescript(source, config, base, dependencies?.layer ?? null, deps, output, signal);

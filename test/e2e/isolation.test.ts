@@ -156,8 +156,11 @@ describe('on the host', () => {
   it('a function of removed code leaves no process', async () => {
     await wafer.deploy('gone', { 'index.mjs': PROBE });
     await wafer.invoke('gone', {});
-    const before = (await hostProcesses()).length;
+    const list = (await (await wafer.fetch('/v1/instances')).json()) as { instances: InstanceInfo[] };
+    const uid = list.instances.find((one) => one.functionName === 'gone')?.hostUid;
+    const processes = async () => (await processTree(wafer.pid)).filter((one) => one.uid === uid);
+    expect(await processes()).not.toEqual([]);
     await wafer.remove('gone');
-    await until('its processes ended', async () => (await hostProcesses()).length < before || null);
+    await until('its processes ended', async () => (await processes()).length === 0);
   });
 });

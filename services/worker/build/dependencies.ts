@@ -13,6 +13,8 @@ import type { BuildOutput, BuildSandboxes } from './build-sandbox.ts';
 import type { Registries, RegistryAccess } from './registries.ts';
 
 export interface DependencyBuilder {
+  /** Whether the source has any, so that a build without them does not speak of them. */
+  needed(source: SourceTree, config: FunctionConfig): Promise<boolean>;
   /** Null when the source has no dependencies. `cached` when another deploy made the layer. */
   layer(source: SourceTree, config: FunctionConfig, base: BaseImage, onOutput: BuildOutput, signal: AbortSignal): Promise<{ layer: LayerInfo; key: string; cached: boolean } | null>;
 }
@@ -39,6 +41,7 @@ export interface DependencyDeps {
 export function createDependencyBuilder({ images, sandboxes, registries }: DependencyDeps): DependencyBuilder {
   const building = new Map<string, Promise<LayerInfo>>();
   return {
+    needed: async (source, config) => (await makePlan(source, config, registries)) !== null,
     async layer(source, config, base, onOutput, signal) {
       const plan = await makePlan(source, config, registries);
       if (plan === null) return null;
