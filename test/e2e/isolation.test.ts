@@ -2,14 +2,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type HostProcess,
-  hostProcesses,
-  processTree,
-  startTestPlatform,
-  type TestPlatform,
-  until,
-} from '../helpers/platform.ts';
+import type { InstanceInfo } from '../../services/core/invocations/types.ts';
+import { type HostProcess, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
 
 const PROBE = `
 import fs from 'node:fs';
