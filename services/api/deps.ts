@@ -1,11 +1,11 @@
 /** Everything the API is given. It reaches functions, images and sandboxes only through these. */
-import type { Registry } from 'prom-client';
 import type { Deployer, FunctionStore } from '../core/functions/types.ts';
 import type { ImageStore } from '../core/images/types.ts';
 import type { LogStore } from '../core/invocations/logs.ts';
 import type { InvocationStore } from '../core/invocations/records.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { ApiLimits } from './limits.ts';
 
 export interface ReadyCheck {
@@ -27,8 +27,8 @@ export interface ApiDeps {
   images: Pick<ImageStore, 'list' | 'usage'>;
   invocations: Pick<InvocationStore, 'record' | 'get' | 'list'>;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
-  /** The API adds its own metrics to it and serves it whole. */
-  telemetry: { registry: Registry };
+  /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
+  telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;
   log: Log;
   /** Must answer within a moment also when a part is down. */
   ready: () => Promise<Readiness>;

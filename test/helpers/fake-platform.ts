@@ -56,6 +56,8 @@ export interface FakePlatform extends ApiDeps {
   records: InvocationRecord[];
   lines: StoredLogLine[];
   write(text: string, invocationId?: string): void;
+  /** What was counted: `call ok`, `refused overloaded`, `build failed`. */
+  counted: string[];
   /** Streams that follow a log at this moment. */
   followers: number;
 }
@@ -70,6 +72,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     records: [],
     lines: [],
     followers: 0,
+    counted: [],
     write: (text, invocationId) => platform.logs.write({ ...LINE, text, ...(invocationId && { invocationId }) }),
     functions,
     dispatcher: createDispatcher(() => platform),
@@ -85,7 +88,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     images: { list: async () => [], usage: async () => ({ blobsBytes: 0, layers: 0, images: 0 }) },
     invocations: createInvocations(() => platform),
     logs: createLogs(() => platform),
-    telemetry: { registry: new Registry() },
+    telemetry: createTelemetry(() => platform),
     log: pino({ level: 'silent' }),
     ready: async () => platform.readiness,
     adminKey: TEST_KEY,
@@ -178,6 +181,19 @@ function createDispatcher(platform: () => FakePlatform): Dispatcher {
     },
     instances: async () => [],
     retire: async () => {},
+  };
+}
+
+function createTelemetry(platform: () => FakePlatform): ApiDeps['telemetry'] {
+  const registry = new Registry();
+  const count = (text: string) => void platform().counted.push(text);
+  return {
+    registry,
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    call: ({ outcome }) => count(`call ${outcome}`),
+    refused: (code) => count(`refused ${code}`),
+    build: (result) => count(`build ${result}`),
   };
 }
 

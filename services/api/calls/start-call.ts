@@ -1,9 +1,10 @@
 /** Every call begins here: one dispatch, one record. */
+import { toProblem } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { CallReply, CallRequest, InvocationRecord, Outcome, Receipt } from '../../core/invocations/types.ts';
 import type { ApiDeps } from '../deps.ts';
 
-type CallDeps = Pick<ApiDeps, 'dispatcher' | 'invocations'>;
+type CallDeps = Pick<ApiDeps, 'dispatcher' | 'invocations' | 'telemetry'>;
 
 export interface CallStart {
   id: string;
@@ -26,6 +27,12 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
     const durationMs = Math.round((performance.now() - clock) * 1000) / 1000;
     const { functionName, number } = version;
     const about = { id, functionName, version: number, trigger: start.trigger, startedAt, durationMs };
+    deps.telemetry.call({
+      outcome: outcome.kind,
+      start: receipt?.start ?? null,
+      durationMs,
+      phases: receipt?.phases ?? null,
+    });
     // Only takes it; it is written in its own time.
     deps.invocations.record({ ...about, outcome, receipt, bytesOut });
   };
@@ -35,6 +42,7 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
     return reply;
   } catch (error) {
     if (signal.aborted) write({ kind: 'cancelled', message: 'The caller went away before the call began.' }, null, 0);
+    else deps.telemetry.refused(toProblem(error).code);
     throw error;
   }
 }

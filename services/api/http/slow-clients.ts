@@ -96,12 +96,18 @@ function endSlowReader({ response, request }: Watched, log: Log): void {
 function linger(request: IncomingMessage, ms: number): void {
   const { socket } = request;
   if (request.complete || socket.destroyed || !(socket instanceof Socket)) return;
+  const stop = () => {
+    clearTimeout(timer);
+    socket.off('close', stop);
+    request.off('end', stop);
+  };
   const timer = setTimeout(() => {
+    stop();
     if (!request.complete) socket.destroy();
   }, ms);
   timer.unref();
-  socket.once('close', () => clearTimeout(timer));
-  request.once('end', () => clearTimeout(timer));
+  socket.once('close', stop);
+  request.once('end', stop);
 }
 
 /** A whole HTTP/1.1 answer for a connection that ends with it. `status` where the wire needs another one. */

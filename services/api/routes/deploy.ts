@@ -12,6 +12,7 @@ import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
 import { InlineDeploy, NameParams } from '../schemas.ts';
 import { streamBuild } from '../uploads/build-stream.ts';
+import { countedDeployer } from '../uploads/counted.ts';
 import { readUpload } from '../uploads/multipart.ts';
 
 const NDJSON = 'application/x-ndjson';
@@ -114,8 +115,9 @@ async function deploy(
   const { name } = request.params;
   const { source, config } = await readSource(request, limits);
   const deployRequest = { name, source, signal, ...(config === undefined ? {} : { config }) };
-  if (wantsStream(request)) return streamBuild(deps.deployer, deployRequest, request, reply, limits);
-  const version = await deps.deployer.deploy(deployRequest, () => {});
+  const deployer = countedDeployer(deps);
+  if (wantsStream(request)) return streamBuild(deployer, deployRequest, request, reply, limits);
+  const version = await deployer.deploy(deployRequest, () => {});
   return reply.code(201).header('location', `/v1/functions/${name}`).send(version);
 }
 

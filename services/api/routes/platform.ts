@@ -123,10 +123,7 @@ function healthRoutes(app: App, { ready, telemetry }: ApiDeps): void {
         response: { 200: content('All metrics', { 'text/plain': { type: 'string' } }), ...problems(...COMMON) },
       },
     },
-    async (_request, reply) => {
-      const { registry } = telemetry;
-      return reply.header('content-type', registry.contentType).send(await registry.metrics());
-    },
+    async (_request, reply) => reply.header('content-type', telemetry.contentType).send(await telemetry.text()),
   );
 }
 

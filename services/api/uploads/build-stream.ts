@@ -11,7 +11,7 @@ import type { ApiLimits } from '../limits.ts';
  * status (200) is out, so the last line says how it ended: `deployed`, or `failed` with the problem.
  */
 export async function streamBuild(
-  deployer: Deployer,
+  deployer: Pick<Deployer, 'deploy'>,
   deploy: DeployRequest,
   request: FastifyRequest,
   reply: FastifyReply,

@@ -50,6 +50,7 @@ describe('PUT /v1/functions/{name}', () => {
     expect([answer.status, answer.headers.get('location')]).toEqual([201, '/v1/functions/new']);
     expect(await answer.json()).toMatchObject({ functionName: 'new', number: 1 });
     expect(seen).toEqual(['new', { timeoutMs: 5 }, format, true]);
+    expect(platform.counted).toEqual(['build ok']);
   });
 
   test('takes an archive without a config, and one that trickles in a byte at a time', async () => {
@@ -202,6 +203,7 @@ describe('PUT /v1/functions/{name}', () => {
     };
     const answer = await fetch('/v1/functions/new', { method: 'PUT', body: form(['archive', GZIP]) });
     expect(await answer.json()).toMatchObject({ status: 422, code: 'build_failed', details: { step: 'npm ci' } });
+    expect(platform.counted).toEqual(['build failed']);
   });
 
   test('aborts the build when the client goes away', async () => {
@@ -226,6 +228,7 @@ describe('PUT /v1/functions/{name}', () => {
     await until('the archive is there', () => client.socket.bytesWritten > body.length);
     client.destroy();
     await until('the build is aborted', () => aborted);
+    await until('it is counted', () => platform.counted.includes('build cancelled'));
     await expect(platform.functions.get('new')).rejects.toMatchObject({ code: 'function_not_found' });
   });
 });

@@ -291,6 +291,22 @@ describe('ANY /fn/{name}/{path}', () => {
     expect(platform.lines[0]?.text).toContain('x-a');
   });
 
+  test('leaves nothing behind on a connection that carries many calls', async () => {
+    const { connect } = await startApi();
+    const client = await connect();
+    const warnings: string[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning.message);
+    process.on('warning', onWarning);
+    for (let round = 1; round <= 30; round++) {
+      // The function answers before the body is there.
+      client.write(`${head('POST /fn/hello', 'Content-Length: 5', `X-Round: ${round}`)}\r\n\r\n`);
+      await until('the answer is there', () => client.received().split('{"ok":true}').length === round + 1);
+      client.write('hello');
+    }
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   test('serves 200 calls at once, each with its own id and answer', async () => {
     const { fetch, platform } = await startApi();
     let waiting: (() => void)[] = [];

@@ -143,6 +143,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     });
     expect(answer.headers['server-timing']).toContain('handler;dur=1.5');
     expect(platform.records).toMatchObject([{ outcome: failure }]);
+    expect(platform.counted).toEqual([`call ${kind}`]);
   });
 
   test('turns a value that was cut into an error, not into half a value', async () => {

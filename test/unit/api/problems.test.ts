@@ -209,6 +209,7 @@ describe('platform failures', () => {
       expect(answer.json().invocation).toMatch(/^inv_/);
     }
     expect(platform.records).toHaveLength(0);
+    expect(platform.counted).toEqual(Array(2).fill(`refused ${code}`));
   });
 
   test('/readyz is 503 with the checks while a part is down; /healthz is not', async () => {
