@@ -103,6 +103,18 @@ long long limits_read_keyed(int directory, const char *group, const char *file, 
 	return directory < 0 ? -1 : read_keyed_at(directory, path, key);
 }
 
+long long limits_count_processes(int directory, const char *group)
+{
+	char path[GROUP_NAME_LENGTH + 64], text[65536];
+	long long lines = 0;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	if (directory < 0 || read_at(directory, path, text, sizeof(text)) < 0)
+		return -1;
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	return lines;
+}
+
 void limits_sweep(int directory)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -13,7 +13,8 @@
 #define GROUP_NAME_LENGTH 160
 
 struct usage {
-	int64_t memory, memory_peak, cpu_us, pids, oom_kills; /* -1: not known */
+	/* -1: not known. pids counts threads too where cgroups count, processes does not, nor zombies. */
+	int64_t memory, memory_peak, cpu_us, pids, processes, oom_kills;
 };
 
 /* One sandbox's share. */
@@ -60,6 +61,8 @@ bool limits_remove(struct limits *limits, struct limits_group *group);
 int limits_write(int directory, const char *group, const char *file, bool optional,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
 long long limits_read(int directory, const char *group, const char *file);
+/* Processes of a group: lines of its cgroup.procs. */
+long long limits_count_processes(int directory, const char *group);
 long long limits_read_keyed(int directory, const char *group, const char *file, const char *key);
 /* Groups of engines that are gone. */
 void limits_sweep(int directory);

@@ -35,14 +35,15 @@ static int join(struct limits_group *group)
 	return 0;
 }
 
+/* -1 of a process that has none: it is gone, or a zombie. */
 static int64_t process_memory(int procfd, int pid)
 {
 	static const char *const keys[] = { "RssAnon:", "RssShmem:", "VmSwap:" };
 	char path[48], text[4096];
 	int64_t bytes = 0;
 	snprintf(path, sizeof(path), "%d/status", pid);
-	if (read_at(procfd, path, text, sizeof(text)) < 0)
-		return 0;
+	if (read_at(procfd, path, text, sizeof(text)) < 0 || !strstr(text, keys[0]))
+		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
 		const char *line = strstr(text, keys[i]);
 		bytes += line ? atoll(line + strlen(keys[i])) * 1024 : 0;
@@ -91,16 +92,19 @@ static void add_children(int procfd, int pid, struct pids *pids)
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
                   struct usage *usage)
 {
-	int64_t memory = 0;
+	int64_t memory = 0, processes = 0;
 	struct pids pids = { 0 };
 	add_pid(&pids, init);
 	for (size_t i = 0; i < pids.count; i++) {
-		memory += process_memory(limits->procfd, pids.list[i]);
+		int64_t own = process_memory(limits->procfd, pids.list[i]);
+		processes += own >= 0;
+		memory += own > 0 ? own : 0;
 		add_children(limits->procfd, pids.list[i], &pids);
 	}
 	if ((uint64_t)memory > group->peak)
 		group->peak = (uint64_t)memory;
-	*usage = (struct usage){ memory, (int64_t)group->peak, -1, (int64_t)pids.count, group->over };
+	*usage = (struct usage){ memory,    (int64_t)group->peak, -1, (int64_t)pids.count,
+		                     processes, group->over };
 	free(pids.list);
 }
 

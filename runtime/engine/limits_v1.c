@@ -134,6 +134,7 @@ static void usage(struct limits *limits, struct limits_group *group, pid_t init,
 	usage->memory_peak = limits_read(roots[MEMORY], group->name, "memory.max_usage_in_bytes");
 	usage->cpu_us = nanoseconds < 0 ? -1 : nanoseconds / 1000;
 	usage->pids = limits_read(roots[PIDS], group->name, "pids.current");
+	usage->processes = limits_count_processes(roots[PIDS], group->name);
 	usage->oom_kills =
 		limits_read_keyed(roots[MEMORY], group->name, "memory.oom_control", "oom_kill");
 }

@@ -123,6 +123,7 @@ static void usage(struct limits *limits, struct limits_group *group, pid_t init,
 	usage->memory_peak = limits_read(root, group->name, "memory.peak"); /* since 5.19 */
 	usage->cpu_us = limits_read_keyed(root, group->name, "cpu.stat", "usage_usec");
 	usage->pids = limits_read(root, group->name, "pids.current");
+	usage->processes = limits_count_processes(root, group->name);
 	usage->oom_kills = limits_read_keyed(root, group->name, "memory.events", "oom_kill");
 }
 

@@ -117,7 +117,7 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	loop_unwatch(engine, &sandbox->commands);
 	loop_unwatch(engine, &sandbox->oom);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
-	sandbox->last = (struct usage){ -1, -1, -1, -1, -1 };
+	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
 	if (engine->limits.mode->watch)
 		sandbox->last.memory_peak = (int64_t)sandbox->group.peak;
 	else

@@ -98,7 +98,7 @@ static void engine_stats(struct engine *engine, const struct message *message)
 
 void sandbox_stats(struct engine *engine, const struct message *message)
 {
-	struct usage usage = { -1, -1, -1, -1, -1 };
+	struct usage usage = { -1, -1, -1, -1, -1, -1 };
 	if (!message_get(message, "id")) {
 		engine_stats(engine, message);
 		return;
@@ -114,6 +114,7 @@ void sandbox_stats(struct engine *engine, const struct message *message)
 		           { "memory_peak", usage.memory_peak },
 		           { "cpu_us", usage.cpu_us },
 		           { "pids", usage.pids },
+		           { "processes", usage.processes },
 		           { "oom_kills", usage.oom_kills } };
 	size_t begin = frame_begin(&engine->out, message->id);
 	frame_field(&engine->out, "ok", "1");

@@ -187,5 +187,6 @@ function parseStats(fields: Fields): SandboxStats {
     memoryPeakBytes: fields.number('memory_peak'),
     cpuMicros: fields.number('cpu_us'),
     pids: fields.number('pids') ?? 0,
+    processes: fields.number('processes'),
   };
 }

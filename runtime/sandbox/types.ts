@@ -77,7 +77,10 @@ export interface SandboxStats {
   memoryBytes: number | null;
   memoryPeakBytes: number | null;
   cpuMicros: number | null;
+  /** Threads too, where cgroups count. */
   pids: number;
+  /** With pid 1; without threads and zombies. Null when it can not be told. */
+  processes: number | null;
 }
 
 export type OutputListener = (stream: 'stdout' | 'stderr', chunk: Buffer) => void;

@@ -60,8 +60,9 @@ async function execute(
   const clock = raceClock(timeoutMs, call.signal);
   const running = instance.call(callHead(call, deadlineMs), call.request.body, clock.signal);
   const failure = watchFailure(call, instance, running, clock);
-  const done = settleCall(running, failure, receipt).finally(() => {
+  const done = settleCall(running, failure, receipt).finally(async () => {
     clock.stop();
+    await instance.settle();
     release();
   });
   // A time-out or a caller that leaves comes before a head that never will.

@@ -4,7 +4,7 @@ import type { SandboxExit } from '../../runtime/sandbox/index.ts';
 import type { Failure } from '../core/invocations/types.ts';
 
 /** Who ended an instance: the platform, for one of these reasons, or nobody (`closed`: its process went by itself). */
-export type EndReason = 'idle' | 'evicted' | 'retired' | 'killed' | 'timeout' | 'protocol' | 'closed';
+export type EndReason = 'idle' | 'evicted' | 'retired' | 'killed' | 'timeout' | 'protocol' | 'closed' | 'strays';
 
 export interface EndFacts {
   memoryMb: number;
@@ -22,7 +22,13 @@ export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolEr
   if (protocolError !== undefined) {
     return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${protocolError}.` };
   }
-  if (exit.reason === 'killed' && endReason !== 'closed') {
+  if (exit.reason === 'killed' && endReason === 'closed') {
+    return {
+      kind: 'protocol_error',
+      message: 'The function closed its control socket (file descriptor 3), which belongs to the runtime.',
+    };
+  }
+  if (exit.reason === 'killed') {
     return {
       kind: 'function_killed',
       message: `The platform stopped the instance (${endReason ?? 'engine ended'}) while the call was running.`,

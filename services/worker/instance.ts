@@ -18,7 +18,9 @@ import type { Failure, InstanceInfo, LogSink } from '../core/invocations/types.t
 import { type EndReason, explainExit } from './explain-exit.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import { runtimeEnv } from './instance-plan.ts';
+import { createMeteredLog, type MeteredLog } from './metered-log.ts';
 import { logOutput } from './output-lines.ts';
+import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
 
 const INIT_MS = 30_000;
 const BOOT_MS = 20_000;
@@ -37,6 +39,8 @@ export class Instance {
   readonly #sandbox: Sandbox;
   readonly #runtime: RuntimeConnection;
   readonly #invocations = new Set<string>();
+  readonly #log: MeteredLog;
+  readonly #strays: StrayWatch | undefined;
   #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
   #inFlight = 0;
   #calls = 0;
@@ -58,9 +62,11 @@ export class Instance {
     this.timings = timings;
     this.#sandbox = sandbox;
     const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
+    const log = createMeteredLog(origin, logs);
+    this.#log = log;
     this.#runtime = openRuntime(control, {
       onLog: (_call, invocationId, stream, text) =>
-        logs.write({
+        log.write({
           time: Date.now(),
           ...origin,
           ...(invocationId === undefined ? {} : { invocationId }),
@@ -69,12 +75,16 @@ export class Instance {
         }),
       onClose: (reason, message) => this.#onClose(reason, message),
     });
-    const lines = logOutput(origin, logs, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
+    const lines = logOutput(origin, log, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
     sandbox.onOutput(lines.write);
+    // What an `http` function's command starts is its own affair: its server may be many processes.
+    this.#strays = version.config.runtime === 'http' ? undefined : this.#watchStrays();
     this.ended = sandbox.exited.then((exit) => {
       this.#state = 'ending';
       clearTimeout(this.#idleTimer);
+      this.#strays?.stop();
       lines.flush();
+      log.flush();
       this.#runtime.destroy();
       lease.release();
       return exit;
@@ -139,6 +149,7 @@ export class Instance {
   /** Reserves room for one call; every `take` is followed by one `give`. */
   take(): void {
     clearTimeout(this.#idleTimer);
+    this.#strays?.busy();
     this.#inFlight++;
     this.#calls++;
   }
@@ -146,7 +157,14 @@ export class Instance {
   give(): void {
     this.#inFlight--;
     this.#lastUsedAt = Date.now();
+    this.#log.flush();
+    if (this.#inFlight === 0) this.#strays?.idle();
     if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#endReason ?? 'retired');
+  }
+
+  /** Before `give`, off the caller's way: the last call of a busy instance waits here for a look at what it left behind. */
+  async settle(): Promise<void> {
+    if (this.#inFlight === 1 && this.#state === 'ready' && this.#strays?.overdue()) await this.#strays.look();
   }
 
   /** Runs one call; room must have been taken. */
@@ -214,6 +232,22 @@ export class Instance {
   #onClose(reason: 'closed' | 'protocol_error', message: string): void {
     if (reason === 'protocol_error') this.#protocolError = message;
     if (this.#state !== 'ending') void this.end(reason === 'protocol_error' ? 'protocol' : 'closed');
+  }
+
+  #watchStrays(): StrayWatch {
+    return createStrayWatch({
+      count: () =>
+        this.#sandbox.stats().then(
+          ({ processes }) => processes,
+          () => null, // it has ended
+        ),
+      onStrays: (count) => {
+        this.#log.tell(
+          `The instance ends: ${count} ${count === 1 ? 'process' : 'processes'} that a call started went on after its end.`,
+        );
+        void this.retire('strays');
+      },
+    });
   }
 
   #onlyInvocation(): string | undefined {

@@ -8,7 +8,13 @@ export interface OutputLines {
   flush(): void;
 }
 
-interface Origin {
+/** Where lines go, and whether any is wanted now; see metered-log.ts. */
+export interface LineSink extends LogSink {
+  isShut(): boolean;
+  drop(bytes: number, invocationId: string | undefined): void;
+}
+
+export interface Origin {
   functionName: string;
   version: number;
   instanceId: string;
@@ -16,17 +22,21 @@ interface Origin {
 
 export function logOutput(
   origin: Origin,
-  logs: LogSink,
+  sink: LineSink,
   maxBytes: number,
   invocation: () => string | undefined,
 ): OutputLines {
   const streams = { stdout: lineSplitter(maxBytes), stderr: lineSplitter(maxBytes) };
   const emit = (stream: 'stdout' | 'stderr', text: string) => {
     const invocationId = invocation();
-    logs.write({ time: Date.now(), ...origin, ...(invocationId === undefined ? {} : { invocationId }), stream, text });
+    sink.write({ time: Date.now(), ...origin, ...(invocationId === undefined ? {} : { invocationId }), stream, text });
   };
   return {
-    write: (stream, chunk) => streams[stream].push(chunk, (text) => emit(stream, text)),
+    write(stream, chunk) {
+      if (!sink.isShut()) return streams[stream].push(chunk, (text) => emit(stream, text));
+      streams[stream].skip(chunk);
+      sink.drop(chunk.length, invocation());
+    },
     flush() {
       for (const stream of ['stdout', 'stderr'] as const) streams[stream].end((text) => emit(stream, text));
     },
@@ -35,6 +45,7 @@ export function logOutput(
 
 export function lineSplitter(maxBytes: number) {
   const decoder = new StringDecoder('utf8');
+  /** What came after the last newline, and whether it belongs to a line that was cut before. */
   let rest = '';
   let cut = false;
   const take = (text: string, emit: (line: string) => void) => {
@@ -51,6 +62,11 @@ export function lineSplitter(maxBytes: number) {
   };
   return {
     push: (chunk: Buffer, emit: (line: string) => void) => take(decoder.write(chunk), emit),
+    /** Passes over bytes without making lines of them; a line that began in them is not shown either. */
+    skip: (chunk: Buffer) => {
+      rest = '';
+      cut = chunk.at(-1) !== 10;
+    },
     end: (emit: (line: string) => void) => {
       const last = rest + decoder.end();
       if (last !== '' && !cut) emit(last);

@@ -386,6 +386,7 @@ static void stats_count_what_runs(void)
 	struct message reply = driver_ask(&driver, FIELDS("op=stats", "id=s"));
 	check(atoll(field(&reply, "memory")) > 0 && atoi(field(&reply, "pids")) == 2, "%s %s",
 	      field(&reply, "memory"), field(&reply, "pids"));
+	check(atoi(field(&reply, "processes")) == 2, "%s processes", field(&reply, "processes"));
 	message_free(&reply);
 	reply = driver_ask(&driver, FIELDS("op=stats"));
 	check(atoi(field(&reply, "sandboxes")) == 1, "%s", field(&reply, "sandboxes"));
