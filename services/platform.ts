@@ -176,12 +176,22 @@ async function makeRunDir(preferred: string): Promise<string> {
   return preferred;
 }
 
+const READY_MS = 2_000;
+
 async function readiness(connection: RedisConnection, worker: Worker) {
-  const redis = await connection.redis.ping().then(
-    () => true,
-    () => false,
-  );
-  const engine = await worker.healthy();
+  const late = () => new Promise<false>((resolve) => setTimeout(() => resolve(false), READY_MS).unref());
+  const answers = (asked: Promise<unknown>) =>
+    Promise.race([
+      asked.then(
+        () => true,
+        () => false,
+      ),
+      late(),
+    ]);
+  const [redis, engine] = await Promise.all([
+    answers(connection.redis.ping()),
+    Promise.race([worker.healthy(), late()]),
+  ]);
   const checks = [
     { name: 'redis', ok: redis, ...(redis ? {} : { message: `Redis at ${connection.where} does not answer.` }) },
     {

@@ -13,9 +13,9 @@ import type { BaseImage, BaseImages } from './base-images/index.ts';
 import { type BuildLeases, openBuildLeases } from './build/build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './build/build-sandbox.ts';
 import { configFromSource } from './build/config.ts';
-import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder, dependencyTag } from './build/dependencies.ts';
+import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder } from './build/dependencies.ts';
 import { bundleTypescript, typescriptEntry } from './build/typescript.ts';
-import { LABEL_BASE_LAYERS } from './instance-plan.ts';
+import { type Built, publishVersion, VERSION_TAG_PREFIX } from './publish-version.ts';
 
 export interface DeployerDeps {
   functions: FunctionStore;
@@ -29,22 +29,16 @@ export interface DeployerDeps {
   onPublished: (version: FunctionVersion) => void;
 }
 
-/** Tag of a version's image; the store can be rebuilt from these. */
-export const versionTag = (name: string, digest: string): string => `functions/${name}@${digest.slice(7, 19)}`;
-export const VERSION_TAG_PREFIX = 'functions/';
-
 export function createDeployer(deps: DeployerDeps): Deployer {
-  const last = new Map<string, Promise<unknown>>();
+  const inTurn = createTurns();
   return {
     async deploy(request, onEvent) {
-      // One deploy of a function at a time: the last one to start is the one that serves.
-      const before = last.get(request.name) ?? Promise.resolve();
-      const mine = before.catch(() => {}).then(() => deploy(request, deps, onEvent));
-      last.set(request.name, mine);
+      // The upload is read at once: its sender must not wait for another build.
+      const source = await readSource(request.source, { tmpDir: deps.tmpDir, keepNodeModules: true }, request.signal);
       try {
-        return await mine;
+        return await inTurn(request.name, () => deploy(request, source, deps, onEvent));
       } finally {
-        if (last.get(request.name) === mine) last.delete(request.name);
+        await source.close();
       }
     },
     async remove(name) {
@@ -56,6 +50,21 @@ export function createDeployer(deps: DeployerDeps): Deployer {
       await dropUnusedDependencies(deps.images);
       await deps.images.collectGarbage();
     },
+  };
+}
+
+/** One deploy of a function at a time: the last one that came is the one that serves. */
+function createTurns() {
+  const last = new Map<string, Promise<unknown>>();
+  return async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const before = last.get(name) ?? Promise.resolve();
+    const mine = before.catch(() => {}).then(work);
+    last.set(name, mine);
+    try {
+      return await mine;
+    } finally {
+      if (last.get(name) === mine) last.delete(name);
+    }
   };
 }
 
@@ -75,19 +84,20 @@ async function dropUnusedDependencies(store: ImageStore): Promise<void> {
 
 async function deploy(
   request: DeployRequest,
+  source: SourceTree,
   deps: DeployerDeps,
   onEvent: (event: BuildEvent) => void,
 ): Promise<FunctionVersion> {
-  const source = await readSource(request.source, { tmpDir: deps.tmpDir, keepNodeModules: true }, request.signal);
   const leases = openBuildLeases(deps.images);
   try {
+    request.signal.throwIfAborted();
     const config = await configFromSource(request, source, deps.bases);
     const base = deps.bases.get(config.base);
     if (base === undefined) throw unknownBase(config, deps.bases);
     leases.hold(base.image.digest);
     const built = await build(source, config, base, deps, request.signal, onEvent, leases);
     request.signal.throwIfAborted();
-    const version = await publish(request.name, config, base, built, deps);
+    const version = await publishVersion(request.name, config, base, built, deps);
     onEvent({ type: 'deployed', version });
     deps.onPublished(version);
     return version;
@@ -96,7 +106,6 @@ async function deploy(
     throw error;
   } finally {
     leases.release();
-    await source.close();
   }
 }
 
@@ -107,13 +116,6 @@ function unknownBase(config: FunctionConfig, bases: BaseImages): WaferError {
     `/base: there is no base image "${config.base}"; there are ${names.join(', ')}.`,
     { details: { path: '/base' } },
   );
-}
-
-interface Built {
-  layers: LayerInfo[];
-  codeBytes: number;
-  addedBytes: number;
-  dependencyKey: string | null;
 }
 
 async function build(
@@ -174,45 +176,4 @@ async function inStep<T extends object | null>(
     ms: performance.now() - startedAt,
   });
   return result;
-}
-
-async function publish(
-  name: string,
-  config: FunctionConfig,
-  base: BaseImage,
-  built: Built,
-  deps: DeployerDeps,
-): Promise<FunctionVersion> {
-  const { images, functions } = deps;
-  const layers = [...base.image.layers, ...built.layers].map((layer) => layer.diffId);
-  const labels = {
-    [LABEL_BASE_LAYERS]: String(base.image.layers.length),
-    'dev.wafer.base': base.name,
-    'dev.wafer.function': name,
-    'dev.wafer.config': JSON.stringify(config),
-  };
-  const image = await images.putImage({
-    layers,
-    config: { Labels: labels, WorkingDir: '/function', Env: base.image.config.config.Env ?? [] },
-  });
-  const lease = images.lease([image.digest]);
-  try {
-    await images.tag(image.digest, versionTag(name, image.digest));
-    if (built.dependencyKey !== null) {
-      const own = [...base.image.layers, built.layers[0]].flatMap((layer) =>
-        layer === undefined ? [] : [layer.diffId],
-      );
-      await images.putImage({ layers: own, config: {}, tag: dependencyTag(built.dependencyKey) });
-    }
-    return await functions.publish({
-      functionName: name,
-      image: image.digest,
-      base: base.name,
-      config,
-      codeBytes: built.codeBytes,
-      addedBytes: built.addedBytes,
-    });
-  } finally {
-    lease.release();
-  }
 }

@@ -1,0 +1,92 @@
+/** The last step of a deploy: layers -> image -> version. Seen by others whole or not at all. */
+import type { FunctionConfig } from '../core/functions/schema.ts';
+import type { FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import type { Image, ImageStore, LayerInfo } from '../core/images/types.ts';
+import type { BaseImage } from './base-images/index.ts';
+import { dependencyTag } from './build/dependencies.ts';
+import { LABEL_BASE_LAYERS } from './instance-plan.ts';
+
+export const VERSION_TAG_PREFIX = 'functions/';
+/** Tag of a version's image; the same content has the same one. */
+const versionTag = (name: string, digest: string): string => `${VERSION_TAG_PREFIX}${name}@${digest.slice(7, 19)}`;
+
+export interface Built {
+  /** Over the base, bottom first: dependencies (if any), code. */
+  layers: LayerInfo[];
+  codeBytes: number;
+  addedBytes: number;
+  dependencyKey: string | null;
+}
+
+interface Stores {
+  images: ImageStore;
+  functions: FunctionStore;
+}
+
+/** A failure takes the tags back that were not there before; garbage collection does the rest. */
+export async function publishVersion(
+  name: string,
+  config: FunctionConfig,
+  base: BaseImage,
+  built: Built,
+  { images, functions }: Stores,
+): Promise<FunctionVersion> {
+  const image = await putVersionImage(name, config, base, built, images);
+  const lease = images.lease([image.digest]);
+  const added: string[] = [];
+  try {
+    await tagNew(images, image.digest, versionTag(name, image.digest), added);
+    if (built.dependencyKey !== null) await tagDependencies(built.dependencyKey, base, built, images, added);
+    return await functions.publish({
+      functionName: name,
+      image: image.digest,
+      base: base.name,
+      config,
+      codeBytes: built.codeBytes,
+      addedBytes: built.addedBytes,
+    });
+  } catch (error) {
+    for (const tag of added) await images.untag(tag);
+    images.forget([image.digest]);
+    throw error;
+  } finally {
+    lease.release();
+  }
+}
+
+function putVersionImage(
+  name: string,
+  config: FunctionConfig,
+  base: BaseImage,
+  built: Built,
+  images: ImageStore,
+): Promise<Image> {
+  const labels = {
+    [LABEL_BASE_LAYERS]: String(base.image.layers.length),
+    'dev.wafer.base': base.name,
+    'dev.wafer.function': name,
+    'dev.wafer.config': JSON.stringify(config),
+  };
+  return images.putImage({
+    layers: [...base.image.layers, ...built.layers].map((layer) => layer.diffId),
+    config: { Labels: labels, WorkingDir: '/function', Env: base.image.config.config.Env ?? [] },
+  });
+}
+
+/** Keeps the dependency layer for other functions with the same lock file. */
+async function tagDependencies(
+  key: string,
+  base: BaseImage,
+  built: Built,
+  images: ImageStore,
+  added: string[],
+): Promise<void> {
+  const layers = [...base.image.layers, ...built.layers.slice(0, 1)].map((layer) => layer.diffId);
+  const image = await images.putImage({ layers, config: {} });
+  await tagNew(images, image.digest, dependencyTag(key), added);
+}
+
+async function tagNew(images: ImageStore, digest: string, tag: string, added: string[]): Promise<void> {
+  if ((await images.find(tag)) === null) added.push(tag);
+  await images.tag(digest, tag);
+}
