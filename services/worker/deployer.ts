@@ -10,11 +10,11 @@ import type { BuildEvent, Deployer, DeployRequest, FunctionStore, FunctionVersio
 import type { ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
 import type { BaseImage, BaseImages } from './base-images/index.ts';
-import { type BuildLeases, openBuildLeases } from './build/build-leases.ts';
-import type { BuildOutput, BuildSandboxes } from './build/build-sandbox.ts';
-import { configFromSource } from './build/config.ts';
-import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder } from './build/dependencies.ts';
-import { bundleTypescript, typescriptEntry } from './build/typescript.ts';
+import { type BuildLeases, openBuildLeases } from './builder/build-leases.ts';
+import type { BuildOutput, BuildSandboxes } from './builder/build-sandbox.ts';
+import { configFromSource } from './builder/config.ts';
+import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder } from './builder/dependencies.ts';
+import { bundleTypescript, typescriptEntry } from './builder/typescript.ts';
 import { type Built, publishVersion, VERSION_TAG_PREFIX } from './publish-version.ts';
 
 export interface DeployerDeps {

@@ -19,7 +19,7 @@ import { type EndReason, explainExit } from './explain-exit.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import { runtimeEnv } from './instance-plan.ts';
 import { createMeteredLog, type MeteredLog } from './metered-log.ts';
-import { logOutput } from './output-lines.ts';
+import { logOutput, type OutputLines } from './output-lines.ts';
 import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
 
 const INIT_MS = 30_000;
@@ -40,6 +40,7 @@ export class Instance {
   readonly #runtime: RuntimeConnection;
   readonly #invocations = new Set<string>();
   readonly #log: MeteredLog;
+  readonly #lines: OutputLines;
   readonly #strays: StrayWatch | undefined;
   #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
   #inFlight = 0;
@@ -76,6 +77,7 @@ export class Instance {
       onClose: (reason, message) => this.#onClose(reason, message),
     });
     const lines = logOutput(origin, log, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
+    this.#lines = lines;
     sandbox.onOutput(lines.write);
     // What an `http` function's command starts is its own affair: its server may be many processes.
     this.#strays = version.config.runtime === 'http' ? undefined : this.#watchStrays();
@@ -158,7 +160,10 @@ export class Instance {
     this.#inFlight--;
     this.#lastUsedAt = Date.now();
     this.#log.flush();
-    if (this.#inFlight === 0) this.#strays?.idle();
+    if (this.#inFlight === 0) {
+      this.#lines.flush();
+      this.#strays?.idle();
+    }
     if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#endReason ?? 'retired');
   }
 

@@ -4,7 +4,7 @@ import type { LogSink } from '../core/invocations/types.ts';
 
 export interface OutputLines {
   write(stream: 'stdout' | 'stderr', chunk: Buffer): void;
-  /** Emits what has no newline yet. */
+  /** Emits what has no newline yet, so that nothing of one call is joined to a line of the next. */
   flush(): void;
 }
 
@@ -48,15 +48,17 @@ export function lineSplitter(maxBytes: number) {
   /** What came after the last newline, and whether it belongs to a line that was cut before. */
   let rest = '';
   let cut = false;
+  /** The mark fits in, or the store would cut again and count the mark. */
+  const shorten = (text: string) => `${text.slice(0, maxBytes - Buffer.byteLength('…'))}…`;
   const take = (text: string, emit: (line: string) => void) => {
     const parts = (rest + text).split('\n');
     rest = parts.pop() ?? '';
     for (const part of parts) {
-      if (!cut) emit(part.length > maxBytes ? `${part.slice(0, maxBytes)}…` : part);
+      if (!cut) emit(part.length > maxBytes ? shorten(part) : part);
       cut = false;
     }
     if (rest.length <= maxBytes) return;
-    if (!cut) emit(`${rest.slice(0, maxBytes)}…`);
+    if (!cut) emit(shorten(rest));
     cut = true; // the line goes on; nothing more of it is kept
     rest = '';
   };
@@ -71,6 +73,7 @@ export function lineSplitter(maxBytes: number) {
       const last = rest + decoder.end();
       if (last !== '' && !cut) emit(last);
       rest = '';
+      cut = false;
     },
   };
 }

@@ -3,7 +3,7 @@ import type { FunctionConfig } from '../core/functions/schema.ts';
 import type { FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { Image, ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { BaseImage } from './base-images/index.ts';
-import { dependencyTag } from './build/dependencies.ts';
+import { dependencyTag } from './builder/dependencies.ts';
 import { LABEL_BASE_LAYERS } from './instance-plan.ts';
 
 export const VERSION_TAG_PREFIX = 'functions/';

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { EgressPolicy } from '../../../runtime/sandbox/index.ts';
 import { WaferError } from '../../core/errors.ts';
 import type { ImageStore, LayerInfo } from '../../core/images/types.ts';
-import type { BuildSandboxes } from '../build/build-sandbox.ts';
+import type { BuildSandboxes } from '../builder/build-sandbox.ts';
 import type { Definition, LayerSource, NpmFiles } from './definition.ts';
 
 export interface LayerSourceDeps {

@@ -1,6 +1,7 @@
 /** Bundles a TypeScript handler with esbuild, inside a build sandbox: the source is not trusted with the host's files. */
-import { buffer } from 'node:stream/consumers';
+
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import tar from 'tar-stream';
 import { WaferError } from '../../core/errors.ts';
 import type { SourceTree } from '../../core/functions/source/index.ts';
@@ -42,11 +43,30 @@ export async function bundleTypescript(
   const sources = await images.addLayer(source.toTar('function/'), { createdBy: step });
   const leases = openBuildLeases(images);
   leases.made(sources);
-  const flags = ['--bundle', '--platform=node', '--format=esm', '--packages=external', '--target=node20', '--sourcemap=inline', '--log-level=info', '--color=false'];
-  const layers = [...base.layers, ...base.toolLayers, ...(dependencies === null ? [] : [dependencies]), sources.diffId.slice('sha256:'.length)];
+  const flags = [
+    '--bundle',
+    '--platform=node',
+    '--format=esm',
+    '--packages=external',
+    '--target=node20',
+    '--sourcemap=inline',
+    '--log-level=info',
+    '--color=false',
+  ];
+  const layers = [
+    ...base.layers,
+    ...base.toolLayers,
+    ...(dependencies === null ? [] : [dependencies]),
+    sources.diffId.slice('sha256:'.length),
+  ];
   try {
     const argv = ['esbuild', entry, ...flags, `--outfile=/out/${path}`];
-    const content = await sandboxes.run({ step, layers, argv, cwd: '/function', env: base.env, signal }, ['out'], onOutput, (stream) => readOnly(stream, `out/${path}`));
+    const content = await sandboxes.run(
+      { step, layers, argv, cwd: '/function', env: base.env, signal },
+      ['out'],
+      onOutput,
+      (stream) => readOnly(stream, `out/${path}`),
+    );
     if (content === null) throw new WaferError('build_failed', `esbuild made no ${path}.`, { details: { step } });
     return { path, content };
   } finally {

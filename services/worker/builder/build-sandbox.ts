@@ -8,8 +8,8 @@ import type { Readable } from 'node:stream';
 import type { EgressPolicy, SandboxHost } from '../../../runtime/sandbox/index.ts';
 import { SandboxError } from '../../../runtime/sandbox/index.ts';
 import { WaferError } from '../../core/errors.ts';
-import { newBuildId } from './ids.ts';
 import { lineSplitter } from '../output-lines.ts';
+import { newBuildId } from './ids.ts';
 
 export interface BuildCommand {
   /** Shown to the user: `install dependencies`. */
@@ -106,8 +106,16 @@ async function runCommand(
     last.flush();
     command.signal?.throwIfAborted();
     if (exit.status === 0 && exit.reason === 'exited') return;
-    const why = cut.timedOut() ? 'took too long' : exit.reason === 'oom' ? 'ran out of memory' : exit.signal !== null ? `was ended by signal ${exit.signal}` : `exited with status ${exit.status}`;
-    throw new WaferError('build_failed', `The step "${command.step}" ${why}.`, { details: { step: command.step, status: exit.status, output: last.lines() } });
+    const why = cut.timedOut()
+      ? 'took too long'
+      : exit.reason === 'oom'
+        ? 'ran out of memory'
+        : exit.signal !== null
+          ? `was ended by signal ${exit.signal}`
+          : `exited with status ${exit.status}`;
+    throw new WaferError('build_failed', `The step "${command.step}" ${why}.`, {
+      details: { step: command.step, status: exit.status, output: last.lines() },
+    });
   } finally {
     cut.clear();
     await sandbox.destroy();
@@ -141,7 +149,9 @@ function keepLast(onOutput: BuildOutput) {
   };
   return {
     write: (stream: 'stdout' | 'stderr', chunk: Buffer) => streams[stream].push(chunk, emit(stream)),
-    flush: () => (['stdout', 'stderr'] as const).forEach((stream) => streams[stream].end(emit(stream))),
+    flush() {
+      for (const stream of ['stdout', 'stderr'] as const) streams[stream].end(emit(stream));
+    },
     lines: () => kept.join('\n'),
   };
 }

@@ -16,7 +16,13 @@ export interface DependencyBuilder {
   /** Whether the source has any, so that a build without them does not speak of them. */
   needed(source: SourceTree, config: FunctionConfig): Promise<boolean>;
   /** Null when the source has no dependencies. `cached` when another deploy made the layer. */
-  layer(source: SourceTree, config: FunctionConfig, base: BaseImage, onOutput: BuildOutput, signal: AbortSignal): Promise<{ layer: LayerInfo; key: string; cached: boolean } | null>;
+  layer(
+    source: SourceTree,
+    config: FunctionConfig,
+    base: BaseImage,
+    onOutput: BuildOutput,
+    signal: AbortSignal,
+  ): Promise<{ layer: LayerInfo; key: string; cached: boolean } | null>;
 }
 
 /** Tag of an image that holds the layer of a key, so that it outlives restarts and garbage collection. */
@@ -65,7 +71,8 @@ export function createDependencyBuilder({ images, sandboxes, registries }: Depen
 
 async function makePlan(source: SourceTree, config: FunctionConfig, registries: Registries): Promise<Plan | null> {
   const has = (path: string) => source.entries.some((entry) => entry.path === path && entry.kind === 'file');
-  if (has('requirements.txt') && (config.runtime === 'python' || (config.runtime === 'http' && !has('package.json')))) return pythonPlan(registries);
+  if (has('requirements.txt') && (config.runtime === 'python' || (config.runtime === 'http' && !has('package.json'))))
+    return pythonPlan(registries);
   if (has('package.json') && config.runtime !== 'python' && (await hasNpmDependencies(source))) {
     const lock = ['package-lock.json', 'npm-shrinkwrap.json'].find(has);
     return nodePlan(lock, registries);
@@ -76,7 +83,8 @@ async function makePlan(source: SourceTree, config: FunctionConfig, registries: 
 const pythonPlan = (registries: Registries): Plan => ({
   inputs: ['requirements.txt'],
   step: 'pip install',
-  command: 'mkdir -p /function/.deps && cd /function && python3 -m pip install --no-warn-script-location --target /function/.deps -r requirements.txt',
+  command:
+    'mkdir -p /function/.deps && cd /function && python3 -m pip install --no-warn-script-location --target /function/.deps -r requirements.txt',
   only: ['function/.deps'],
   access: registries.pip,
 });
@@ -95,7 +103,10 @@ async function hasNpmDependencies(source: SourceTree): Promise<boolean> {
     const { dependencies, optionalDependencies } = JSON.parse(text) as Record<string, object | undefined>;
     return Object.keys({ ...dependencies, ...optionalDependencies }).length > 0;
   } catch (error) {
-    throw new WaferError('build_failed', `package.json is not valid JSON: ${(error as Error).message}`, { details: { step: 'dependencies' }, cause: error });
+    throw new WaferError('build_failed', `package.json is not valid JSON: ${(error as Error).message}`, {
+      details: { step: 'dependencies' },
+      cause: error,
+    });
   }
 }
 

@@ -44,7 +44,12 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 async function readCa(env: Env): Promise<Buffer | null> {
-  const paths = [env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE'], env['PIP_CERT'], '/etc/ssl/certs/ca-certificates.crt'];
+  const paths = [
+    env['NODE_EXTRA_CA_CERTS'],
+    env['SSL_CERT_FILE'],
+    env['PIP_CERT'],
+    '/etc/ssl/certs/ca-certificates.crt',
+  ];
   for (const path of paths) {
     const content = path ? await readFile(path).catch(() => null) : null;
     if (content !== null && content.length > 0) return content;
@@ -52,22 +57,43 @@ async function readCa(env: Env): Promise<Buffer | null> {
   return null;
 }
 
-/** `npm config ls` redacts credentials itself; only these keys are used. */
+/** `npm config ls` redacts credentials itself, and leaves out a registry whose address holds some. */
 async function npmSettings(env: Env): Promise<Record<string, unknown>> {
-  const { stdout } = await promisify(execFile)('npm', ['config', 'ls', '-l', '--json'], { env: { ...env, npm_config_loglevel: 'silent' }, maxBuffer: 4 << 20 });
-  return JSON.parse(stdout) as Record<string, unknown>;
+  const options = { env: { ...env, npm_config_loglevel: 'silent' }, maxBuffer: 4 << 20 };
+  const { stdout } = await promisify(execFile)('npm', ['config', 'ls', '-l', '--json'], options);
+  const settings = JSON.parse(stdout) as Record<string, unknown>;
+  return { ...(await registriesOfFiles(env, settings)), ...settings };
+}
+
+/** Registry lines of the files that npm reads, later ones winning. */
+async function registriesOfFiles(env: Env, settings: Record<string, unknown>): Promise<Record<string, string>> {
+  const files = [settings['globalconfig'], settings['userconfig']].filter((path) => typeof path === 'string');
+  const texts = await Promise.all(files.map((path) => readFile(path, 'utf8').catch(() => '')));
+  const lines = [...texts.join('\n').matchAll(/^\s*((?:@[^:\s]+:)?registry)\s*=\s*"?([^"\s]+)"?\s*$/gm)];
+  const found = Object.fromEntries(lines.map(([, key = '', value = '']) => [key, value]));
+  return { ...found, ...(env['npm_config_registry'] ? { registry: env['npm_config_registry'] } : {}) };
 }
 
 function npmAccess(settings: Record<string, unknown>, ca: Buffer | null): RegistryAccess {
-  const registries = Object.entries(settings).filter(([key, value]) => (key === 'registry' || key.endsWith(':registry')) && typeof value === 'string');
+  const registries = Object.entries(settings).filter(
+    ([key, value]) => (key === 'registry' || key.endsWith(':registry')) && typeof value === 'string',
+  );
   const rules: EgressRule[] = [];
   const lines = registries.map(([key, value]) => `${key}=${insideUrl(String(value), rules)}`);
   if (settings['strict-ssl'] === false) lines.push('strict-ssl=false');
   if (ca !== null) lines.push(`cafile=${CA_PATH}`);
   lines.push('fund=false', 'audit=false', 'update-notifier=false', 'progress=false', 'replace-registry-host=always');
-  const env: Record<string, string> = { npm_config_userconfig: '/run/wafer/npmrc', npm_config_cache: '/tmp/npm', NODE_ENV: 'production' };
+  const env: Record<string, string> = {
+    npm_config_userconfig: '/run/wafer/npmrc',
+    npm_config_cache: '/tmp/npm',
+    NODE_ENV: 'production',
+  };
   if (ca !== null) env['NODE_EXTRA_CA_CERTS'] = CA_PATH;
-  return { egress: { mode: 'list', allow: rules }, env, files: { '/run/wafer/npmrc': `${lines.join('\n')}\n`, ...caFile(ca) } };
+  return {
+    egress: { mode: 'list', allow: rules },
+    env,
+    files: { '/run/wafer/npmrc': `${lines.join('\n')}\n`, ...caFile(ca) },
+  };
 }
 
 interface PipSettings {
@@ -77,7 +103,12 @@ interface PipSettings {
 }
 
 async function pipSettings(env: Env): Promise<PipSettings> {
-  const files = [env['PIP_CONFIG_FILE'], '/etc/pip.conf', join(homedir(), '.pip/pip.conf'), join(homedir(), '.config/pip/pip.conf')];
+  const files = [
+    env['PIP_CONFIG_FILE'],
+    '/etc/pip.conf',
+    join(homedir(), '.pip/pip.conf'),
+    join(homedir(), '.config/pip/pip.conf'),
+  ];
   const found = await Promise.all(files.map((path) => (path ? readFile(path, 'utf8').catch(() => '') : '')));
   const ini = Object.assign({}, ...found.map(parsePipConf)) as Record<string, string>;
   const words = (text: string | undefined) => (text ?? '').split(/\s+/).filter((word) => word !== '');
@@ -98,8 +129,10 @@ export function parsePipConf(text: string): Record<string, string> {
     const pair = /^([A-Za-z_-]+)\s*[=:]\s*(.*)$/.exec(line);
     if (header) section = header[1] ?? '';
     else if (section !== 'global' && section !== 'install') continue;
-    else if (pair) values[(key = (pair[1] ?? '').replaceAll('_', '-'))] = pair[2] ?? '';
-    else if (/^\s+\S/.test(line) && key !== '') values[key] = `${values[key]} ${line.trim()}`;
+    else if (pair) {
+      key = (pair[1] ?? '').replaceAll('_', '-');
+      values[key] = pair[2] ?? '';
+    } else if (/^\s+\S/.test(line) && key !== '') values[key] = `${values[key]} ${line.trim()}`;
   }
   return values;
 }
@@ -112,13 +145,20 @@ function pipAccess(settings: PipSettings, ca: Buffer | null): RegistryAccess {
     if (inside.startsWith('http:')) trusted.push(new URL(inside).host); // the operator chose plain HTTP on the host
     return inside;
   };
-  const env: Record<string, string> = { PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_NO_CACHE_DIR: '1', PIP_ROOT_USER_ACTION: 'ignore', PIP_PROGRESS_BAR: 'off' };
+  const env: Record<string, string> = {
+    PIP_NO_INPUT: '1',
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_NO_CACHE_DIR: '1',
+    PIP_ROOT_USER_ACTION: 'ignore',
+    PIP_PROGRESS_BAR: 'off',
+  };
   if (settings.index !== undefined) env['PIP_INDEX_URL'] = rewrite(settings.index);
   if (settings.extra.length > 0) env['PIP_EXTRA_INDEX_URL'] = settings.extra.map(rewrite).join(' ');
   if (trusted.length > 0) env['PIP_TRUSTED_HOST'] = trusted.join(' ');
   if (ca !== null) env['PIP_CERT'] = CA_PATH;
   // With no index named, pip's default one and the hosts of its files are public addresses.
-  const egress: EgressPolicy = settings.index === undefined ? { mode: 'public', also: rules } : { mode: 'list', allow: rules };
+  const egress: EgressPolicy =
+    settings.index === undefined ? { mode: 'public', also: rules } : { mode: 'list', allow: rules };
   return { egress, env, files: caFile(ca) };
 }
 
