@@ -4,11 +4,13 @@ import { defineConfig } from 'vitest/config';
  * unit: no server, no kernel feature. integration: real Redis and files. sandbox: the real
  * engine. e2e: the whole platform. Later groups start when the earlier ones have ended;
  * the last two share one data directory (base images), so their files run one by one.
+ * Time-outs only end what hangs: wide enough for a machine that is 20 times slower. The first
+ * start of the platform makes the base images.
  */
 const project = (groupOrder: number, name: string, include: string[], extra: object = {}) => ({
-  test: { name, include, testTimeout: 60_000, hookTimeout: 600_000, sequence: { groupOrder }, ...extra },
+  test: { name, include, testTimeout: 120_000, hookTimeout: 3_600_000, sequence: { groupOrder }, ...extra },
 });
-const alone = { fileParallelism: false, maxWorkers: 1, testTimeout: 120_000 };
+const alone = { fileParallelism: false, maxWorkers: 1, testTimeout: 600_000 };
 
 export default defineConfig({
   test: {

@@ -30,9 +30,11 @@ interface Waiter {
 
 export async function startEngine(options: EngineOptions): Promise<EngineClient> {
   // A clean environment: nothing of the platform's may be inherited by what the engine starts.
+  // A session of its own: Ctrl-C at the terminal is for us, and calls that run may still finish.
   const child = spawn(options.path, options.args, {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    detached: true,
   });
   const stderr = tail(child);
   const socket = child.stdio[3] as Duplex;

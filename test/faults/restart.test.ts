@@ -47,6 +47,21 @@ describe('wafer up', () => {
     await wafer.remove('survivor');
   });
 
+  it('lets a call that runs finish when Ctrl-C is pressed at its terminal, and ends every process', async () => {
+    wafer = await startTestPlatform({}, { ownGroup: true });
+    await wafer.deploy('interrupted', CODE);
+    const pids = new Set((await processTree(wafer.pid)).map((one) => one.pid));
+    const held = wafer.invoke('interrupted', { hold: 3000 });
+    await until('the call runs', async () => {
+      const listed = await (wafer as TestPlatform).fetch('/v1/instances');
+      return JSON.stringify(await listed.json()).includes('busy');
+    });
+    await wafer.interrupt();
+    expect((await held).status).toBe(200);
+    expect(wafer.output()).not.toContain('engine ended');
+    expect((await hostProcesses()).filter((one) => pids.has(one.pid))).toEqual([]);
+  });
+
   it('starts a new engine when the engine dies, and calls work again', async () => {
     wafer = await startTestPlatform();
     await wafer.deploy('engineless', CODE);

@@ -30,6 +30,8 @@ export interface TestPlatform {
   invoke(name: string, event?: unknown, query?: string): Promise<Reply>;
   wafer(args: string[], options?: { input?: string; env?: Record<string, string> }): Promise<CliResult>;
   remove(name: string): Promise<void>;
+  /** Ctrl-C at a terminal: SIGINT to the whole process group (`ownGroup`), and wait. */
+  interrupt(): Promise<void>;
   /** SIGTERM and wait. */
   stop(): Promise<void>;
   /** SIGKILL and wait: a crash. */
@@ -49,9 +51,13 @@ export interface CliResult {
   stderr: string;
 }
 
-const START_MS = 600_000;
+/** A start that says nothing for this long hangs; making base images takes minutes, more on a slow machine, and is told. */
+const SILENCE_MS = 600_000;
 
-export async function startTestPlatform(env: Record<string, string> = {}): Promise<TestPlatform> {
+export async function startTestPlatform(
+  env: Record<string, string> = {},
+  { ownGroup = false } = {},
+): Promise<TestPlatform> {
   const { WAFER_KEY: _key, WAFER_URL: _url, ...inherited } = process.env;
   const childEnv = {
     ...inherited,
@@ -61,14 +67,18 @@ export async function startTestPlatform(env: Record<string, string> = {}): Promi
     NO_COLOR: '1',
     ...env,
   };
-  const child = spawn(process.execPath, [CLI, 'up'], { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [CLI, 'up'], {
+    env: childEnv,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: ownGroup,
+  });
   const output = collect(child);
   const url = await untilUrl(child, output);
   const key = (await readFile(join(childEnv.WAFER_DATA, 'admin.key'), 'utf8')).trim();
-  const end = async (signal: NodeJS.Signals) => {
+  const end = async (signal: NodeJS.Signals, target = child.pid ?? 0) => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const closed = once(child, 'close');
-    child.kill(signal);
+    process.kill(target, signal);
     await closed;
   };
   const call = (path: string, init: RequestInit = {}) =>
@@ -100,6 +110,7 @@ export async function startTestPlatform(env: Record<string, string> = {}): Promi
     async remove(name) {
       await call(`/v1/functions/${name}`, { method: 'DELETE' });
     },
+    interrupt: () => end('SIGINT', -(child.pid ?? 0)),
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
@@ -141,14 +152,27 @@ function collect(child: ChildProcess): () => string {
 }
 
 function untilUrl(child: ChildProcess, output: () => string): Promise<string> {
-  return new Promise((done, fail) => {
-    const look = () => {
-      const url = /serves (http:\/\/[\d.:[\]a-z]+)/.exec(output())?.[1];
-      if (url !== undefined) done(url);
+  return new Promise<string>((done, fail) => {
+    const hangs = () => {
+      child.kill('SIGKILL');
+      fail(new Error(`wafer up said nothing for ${SILENCE_MS} ms:\n${output()}`));
     };
-    child.stdout?.on('data', look);
-    child.once('close', (code, signal) => fail(new Error(`wafer up ended (${signal ?? code}):\n${output()}`)));
-    setTimeout(() => fail(new Error(`wafer up did not start:\n${output()}`)), START_MS).unref();
+    let silent = setTimeout(hangs, SILENCE_MS);
+    const look = () => {
+      clearTimeout(silent);
+      const url = /serves (http:\/\/[\d.:[\]a-z]+)/.exec(output())?.[1];
+      if (url === undefined) {
+        silent = setTimeout(hangs, SILENCE_MS);
+        return;
+      }
+      for (const stream of [child.stdout, child.stderr]) stream?.off('data', look);
+      done(url);
+    };
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', look);
+    child.once('close', (code, signal) => {
+      clearTimeout(silent);
+      fail(new Error(`wafer up ended (${signal ?? code}):\n${output()}`));
+    });
   });
 }
 
