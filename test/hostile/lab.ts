@@ -23,11 +23,15 @@ export interface Lab {
   run(args: string[], spec?: Partial<SandboxSpec>): Promise<SandboxExit & { out: string }>;
   /** The `name answer` lines that the probe printed; every answer of a name that comes again. */
   answers(args: string[], spec?: Partial<SandboxSpec>): Promise<Record<string, string[]>>;
+  /** A layer of these files. Removed by `close`. */
+  unpack(files: Record<string, LayerFile>): Promise<string>;
   /** Whether the next ordinary program runs, and the host has what it had when the lab opened. */
   checkRest(): Promise<{ next: string; host: HostCount }>;
   readonly before: HostCount;
   close(): Promise<void>;
 }
+
+export type LayerFile = { content: string | Buffer; mode: number } | { linkname: string };
 
 export interface HostCount {
   /** Of the engine and below it. */
@@ -43,7 +47,8 @@ export interface HostCount {
 /** @param sources files in `probes`, without their ending */
 export async function openLab(...sources: string[]): Promise<Lab> {
   const test = await openTestHost();
-  const layer = await unpackProbes(test, sources);
+  const layer = await unpackFiles(test, await buildProbes(sources));
+  const layers = [layer];
   const live = new Set<Sandbox>();
   const uids = new Set<number>();
   let next = 0;
@@ -76,13 +81,18 @@ export async function openLab(...sources: string[]): Promise<Lab> {
     async answers(args, spec) {
       return parseAnswers((await lab.run(args, spec)).out);
     },
+    async unpack(files) {
+      const made = await unpackFiles(test, files);
+      layers.push(made);
+      return made;
+    },
     async checkRest() {
       const { out } = await lab.run([], { argv: ['echo', 'fine'] });
       return { next: out, host: await settledCount(test, uids) };
     },
     async close() {
       await Promise.all([...live].map((one) => one.destroy()));
-      await test.host.removeLayer(layer);
+      for (const name of layers) await test.host.removeLayer(name);
       await test.close();
     },
   };
@@ -97,16 +107,24 @@ export function parseAnswers(out: string): Record<string, string[]> {
   return answers;
 }
 
-async function unpackProbes(test: TestHost, sources: string[]): Promise<string> {
-  const hash = createHash('sha256');
-  const pack = tar.pack();
-  pack.entry({ name: 'function', type: 'directory' });
+async function buildProbes(sources: string[]): Promise<Record<string, LayerFile>> {
+  const files: Record<string, LayerFile> = {};
   for (const source of sources) {
     const content = await build(source);
-    hash.update(content);
-    pack.entry({ name: `function/${source}`, mode: 0o755 }, content);
+    files[`function/${source}`] = { content, mode: 0o755 };
     // What a hostile image may try: unpacking takes the bits away.
-    pack.entry({ name: `function/${source}-setuid`, mode: 0o6755 }, content);
+    files[`function/${source}-setuid`] = { content, mode: 0o6755 };
+  }
+  return files;
+}
+
+async function unpackFiles(test: TestHost, files: Record<string, LayerFile>): Promise<string> {
+  const hash = createHash('sha256');
+  const pack = tar.pack();
+  for (const [name, file] of Object.entries(files)) {
+    hash.update(JSON.stringify([name, file]));
+    if ('linkname' in file) pack.entry({ name, type: 'symlink', linkname: file.linkname });
+    else pack.entry({ name, mode: file.mode }, file.content);
   }
   pack.finalize();
   const layer = hash.digest('hex');
