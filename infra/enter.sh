@@ -122,7 +122,7 @@ enter_as_user() {
   user=$(id -un)
   if [ "$(cgroup_mode)" != v2 ] || is_ours "$user"; then return; fi
   if [ -n "${WAFER_ENTERED:-}" ]; then
-    without_cgroup "systemd's scope $(own_cgroup) has no memory or pids controller; fix: printf '[Service]\\nDelegate=cpu memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf, then restart"
+    without_cgroup "systemd's scope $(own_cgroup) has no memory or pids controller; fix: sudo mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf, then restart the machine"
     return
   fi
   if ! has_systemd; then without_cgroup "this host has no systemd; start Wafer as root once, it switches to a user of its own"; return; fi
