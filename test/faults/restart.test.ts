@@ -1,7 +1,11 @@
 /** What a crash of the platform or of a part of it leaves behind: nothing lost, nothing orphaned. */
-import { readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { CLI, hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
 
 const CODE = {
   'index.mjs':
@@ -61,6 +65,28 @@ describe('wafer up', () => {
     expect(wafer.output()).not.toContain('engine ended');
     expect((await hostProcesses()).filter((one) => pids.has(one.pid))).toEqual([]);
   });
+
+  it.each(['SIGTERM', 'SIGKILL'] as const)(
+    'ended by %s while it makes a base image leaves no process and no scratch',
+    async (signal) => {
+      const data = await mkdtemp(join(tmpdir(), 'wafer-faults-'));
+      const env = { ...process.env, NO_COLOR: '1', WAFER_DATA: data, WAFER_PORT: '0', WAFER_LOG_LEVEL: 'silent' };
+      const child = spawn(process.execPath, [CLI, 'up'], { env, stdio: 'ignore' });
+      const closed = once(child, 'close');
+      const below = () => processTree(child.pid ?? 0);
+      await until('mmdebstrap runs', async () => (await below()).some(({ command }) => command === 'perl'));
+      const pids = new Set((await below()).map((one) => one.pid));
+      child.kill(signal);
+      await closed;
+      const left = async () => (await hostProcesses()).filter((one) => pids.has(one.pid));
+      await until('every process is gone', async () => (await left()).length === 0);
+      const scratch = (await readdir('/var/tmp')).filter((name) =>
+        pids.has(Number(/^wafer-debian12-.*\.(\d+)$/.exec(name)?.[1])),
+      );
+      expect(scratch).toEqual([]);
+      await rm(data, { recursive: true, force: true });
+    },
+  );
 
   it('starts a new engine when the engine dies, and calls work again', async () => {
     wafer = await startTestPlatform();

@@ -180,7 +180,7 @@ function untilUrl(child: ChildProcess, output: () => string): Promise<string> {
 export async function until<T>(
   what: string,
   check: () => Promise<T | false | null | undefined> | T | false | null | undefined,
-  ms = 30_000,
+  ms = 240_000,
 ): Promise<T> {
   const end = Date.now() + ms;
   for (;;) {

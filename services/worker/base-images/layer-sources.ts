@@ -52,7 +52,10 @@ function npmArgs(source: NpmFiles): string[] {
   ];
 }
 
-/** Runs a script of ours as this user; stdout is the tar, `@PERCENT TEXT` lines on stderr are progress. */
+/**
+ * Runs a script of ours as this user; stdout is the tar, `@PERCENT TEXT` lines on stderr are progress.
+ * It is asked to end when we end, however that happens; its own children are its business.
+ */
 async function runScript(
   script: string,
   args: string[],
@@ -60,7 +63,9 @@ async function runScript(
   { images, log }: LayerSourceDeps,
   onProgress: LayerProgress,
 ): Promise<LayerInfo> {
-  const child = spawn('bash', [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'bash', script, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const kept: string[] = [];
   eachLine(child.stderr, (line) => {
     const progress = /^@(\d+) (.*)$/.exec(line);
