@@ -19,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "relay.h"
+#include "jobs.h"
+#include "relay_conn.h"
 
 enum { PATIENCE_MS = 20000, BIG = 8 << 20 };
 
