@@ -63,7 +63,7 @@ describe('wafer up', () => {
     await wafer.interrupt();
     expect((await held).status).toBe(200);
     expect(wafer.output()).not.toContain('engine ended');
-    expect((await hostProcesses()).filter((one) => pids.has(one.pid))).toEqual([]);
+    await until('every process is gone', async () => !(await hostProcesses()).some((one) => pids.has(one.pid)));
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
