@@ -88,6 +88,8 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     idleMs: config.idleMs,
     maxWaiting: MAX_WAITING,
     start: (version) => startInstance(version, { host, logs: deps.logs, plan: (one) => planInstance(one, images) }),
+    onStartFailed: ({ functionName, number }, err) =>
+      log.warn({ function: functionName, version: number, err }, 'an instance that is to be kept warm did not start'),
   });
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
