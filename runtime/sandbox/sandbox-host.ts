@@ -163,6 +163,8 @@ function pack(
 ): Readable {
   const data = sockets.expect();
   const out = new PassThrough();
+  // It may fail before its reader has begun: that must not end the process.
+  out.on('error', () => {});
   const pairs: Pair[] = [
     ['upper', upper],
     ['data', data.token],

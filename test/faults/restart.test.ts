@@ -96,7 +96,13 @@ describe('wafer up', () => {
       (one) => one.command.startsWith('wafer-engine') && one.ppid === wafer?.pid,
     );
     expect(engine).toBeDefined();
+    const held = wafer.invoke('engineless', { hold: 60_000 });
+    await until('the call runs', async () => {
+      const listed = await (wafer as TestPlatform).fetch('/v1/instances');
+      return JSON.stringify(await listed.json()).includes('busy');
+    });
     process.kill(engine?.pid ?? 0, 'SIGKILL');
+    expect((await held).body).toMatchObject({ code: 'function_killed', detail: expect.stringMatching(/engine ended/) });
     await until('a call works', async () => (await (wafer as TestPlatform).invoke('engineless', {})).status === 200);
     await wafer.remove('engineless');
   });

@@ -55,6 +55,15 @@ describe('SandboxHost', () => {
     });
   });
 
+  it('keeps no connection of a program that could not be started', async () => {
+    const count = async () => (await readdir('/proc/self/fd')).length;
+    const fail = () => expect(start(['no-such-program'], { control: true })).rejects.toThrow(/no-such-program/);
+    await fail();
+    const before = await count();
+    for (let round = 0; round < 10; round++) await fail();
+    await until('every connection is closed', async () => (await count()) <= before);
+  });
+
   it('keeps every byte of a large output', async () => {
     const { out } = await run(['sh', '-c', 'seq 1 200000; echo end']);
     expect(out.length).toBeGreaterThan(1_200_000);
