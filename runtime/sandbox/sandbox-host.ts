@@ -178,7 +178,7 @@ function pack(
   });
   // End of stream only after the engine's ok: a cut tar must not look whole.
   data.socket
-    .then((socket) => pipeline(socket, out, { end: false }))
+    .then((socket) => pipeline(socket, out, { end: false }).finally(() => socket.destroy())) // half-open otherwise
     .then(() => reply)
     .then(
       () => out.end(),

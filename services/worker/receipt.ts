@@ -9,7 +9,8 @@ export function makeReceipt(
   waitedMs: number,
   handlerMs: number,
 ): Receipt {
-  const phases = { ...splitWait(start, waitedMs), attach: 0, handler: handlerMs };
+  const { queue, sandbox, boot, init } = splitWait(start, waitedMs);
+  const phases = { queue, sandbox, attach: 0, boot, init, handler: handlerMs };
   return { start: start === null ? 'warm' : 'cold', phases, instanceId };
 }
 

@@ -163,6 +163,20 @@ describe('SandboxHost', () => {
     expect((await test.host.list()).work).not.toContain(upper);
   });
 
+  it('keeps no connection of what it packed', async () => {
+    const upper = 'build-test-pack-fds';
+    const build = { profile: 'build' as const, upper, tmpBytes: 1 << 20 };
+    expect((await run(['sh', '-c', 'echo made > /made'], build)).status).toBe(0);
+    const count = async () => (await readdir('/proc/self/fd')).length;
+    const pack = async () => text(await test.host.pack(upper));
+    await pack();
+    const before = await count();
+    for (let round = 0; round < 10; round++) await pack();
+    await until('every connection is closed', async () => (await count()) <= before);
+    await test.host.removeWork(upper);
+    await expect(pack()).rejects.toThrow(/build-test-pack-fds|pack/);
+  });
+
   it('unpacks a layer whole, says when it was there already, and leaves nothing of a bad one', async () => {
     const name = 'f'.repeat(64);
     const good = () => {
