@@ -8,7 +8,7 @@ import { type Descriptor, type Digest, type Image, type ImageConfig, type LayerI
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._:@+/-]{0,254}$/;
 /** Overlayfs takes 500 lower layers; far fewer are ever honest. */
-const MAX_LAYERS = 128;
+export const MAX_LAYERS = 128;
 
 export interface NewImage {
   layers: Digest[];
