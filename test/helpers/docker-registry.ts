@@ -59,6 +59,8 @@ async function untilAnswers(url: string, child: ChildProcess, output: () => stri
 }
 
 export async function skopeo(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)('skopeo', ['--insecure-policy', ...args], { maxBuffer: 16 * 1024 * 1024 });
+  const { stdout } = await promisify(execFile)('skopeo', ['--insecure-policy', ...args], {
+    maxBuffer: 16 * 1024 * 1024,
+  });
   return stdout;
 }

@@ -12,6 +12,7 @@ import { pullImage } from '../../../services/core/images/registry/pull.ts';
 import { pushImage } from '../../../services/core/images/registry/push.ts';
 import { type ImageStore, MEDIA } from '../../../services/core/images/types.ts';
 import { type DockerRegistry, skopeo, startDockerRegistry } from '../../helpers/docker-registry.ts';
+import { makeTar, streamOf } from '../../helpers/make-tar.ts';
 import { makeImage, writeLayout } from '../../helpers/oci-layout.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
 
@@ -64,7 +65,10 @@ describe('pull', () => {
     const store = await newStore();
     const events: TransferEvent[] = [];
     const pulled = await pull(store, 'team/a:v1', events);
-    expect(pulled).toMatchObject({ isNew: true, image: { digest: image.digest, tags: [`${registry.host}/team/a:v1`] } });
+    expect(pulled).toMatchObject({
+      isNew: true,
+      image: { digest: image.digest, tags: [`${registry.host}/team/a:v1`] },
+    });
     expect((await inspect('team/a:v1')).Digest).toBe(image.digest);
     for (const [digest, bytes] of image.blobs) {
       expect(readFileSync(join(store.dir, 'blobs/sha256', digest.slice(7))).equals(bytes)).toBe(true);
@@ -98,7 +102,11 @@ describe('pull', () => {
     const manifest = JSON.parse((await store.document(image.digest)).toString());
     expect(manifest.mediaType).toBe(MEDIA.dockerManifest);
     expect((await inspect('team/docker:v1')).Digest).toBe(image.digest);
-    const reopened = await openImageStore({ dir: store.dir, unpacker: createTarUnpacker(join(store.dir, 'layers')), log });
+    const reopened = await openImageStore({
+      dir: store.dir,
+      unpacker: createTarUnpacker(join(store.dir, 'layers')),
+      log,
+    });
     expect((await reopened.list()).map(({ digest }) => digest)).toEqual([image.digest]);
     await reopened.collectGarbage();
     expect((await reopened.get(image.digest)).layers).toHaveLength(3);
@@ -117,13 +125,18 @@ describe('push', () => {
     const events = await push(store, pulled.digest, 'elsewhere/whole:v2');
     expect((await inspect('elsewhere/whole:v2')).Digest).toBe(image.digest);
     expect(events.some(({ state }) => state === 'mounted')).toBe(true);
-    const own = await store.addLayer((await import('../../helpers/make-tar.ts')).streamOf(LAYERS[1]!['app.bin'].length > 0 ? (await import('../../helpers/make-tar.ts')).makeTar({ own: randomBytes(1_000_000) }) : Buffer.alloc(0)), { createdBy: 'own' });
+    const own = await store.addLayer(streamOf(makeTar({ own: randomBytes(1_000_000) })), { createdBy: 'own' });
     await store.putImage({ layers: [own.diffId], config: { Cmd: ['/own'] }, tag: 'own' });
     const sent = await push(store, 'own', 'elsewhere/pieces:v1', { chunkBytes: 100_000 });
     expect(sent.filter(({ state }) => state === 'sending').length).toBeGreaterThan(0);
     const { digest } = await store.get('own');
     expect((await inspect('elsewhere/pieces:v1')).Digest).toBe(digest);
-    await skopeo('copy', '--src-tls-verify=false', `docker://${registry.host}/elsewhere/pieces:v1`, `oci:${join(dir, 'back')}:v1`);
+    await skopeo(
+      'copy',
+      '--src-tls-verify=false',
+      `docker://${registry.host}/elsewhere/pieces:v1`,
+      `oci:${join(dir, 'back')}:v1`,
+    );
     expect(readdirSync(join(dir, 'back/blobs/sha256'))).toContain(digest.slice(7));
     expect((await push(store, 'own', 'elsewhere/pieces:v1')).map(({ state }) => state)).toEqual(['exists']);
   });

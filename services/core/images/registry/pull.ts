@@ -12,6 +12,7 @@ export interface PullOptions {
 
 export interface Pulled {
   image: Image;
+  tag: string;
   /** False when it was there already: then only the tag is new. */
   isNew: boolean;
 }
@@ -49,7 +50,7 @@ export async function pullImage(
     if (known !== null) {
       await store.tag(manifest.digest, tag);
       for (const { blob } of known.layers) report(blob, 'exists');
-      return { image: await store.get(tag), isNew: false };
+      return { image: await store.get(tag), tag, isNew: false };
     }
     const config = await readDocument(session, { repository, blob: manifest.config, signal });
     const image = await store.importImage({
@@ -65,6 +66,6 @@ export async function pullImage(
           reported(sink, (bytes) => report(blob, 'fetching', bytes)),
         ),
     });
-    return { image, isNew: true };
+    return { image, tag, isNew: true };
   });
 }

@@ -2,7 +2,7 @@ import { WaferError } from '../../errors.ts';
 import { type Manifest, parseManifest } from '../documents.ts';
 import { eachLimited } from '../parallel.ts';
 import { createReporter, type OnTransfer } from '../progress.ts';
-import { type Reference, tryParseReference } from '../reference.ts';
+import { formatReference, type Reference, tryParseReference } from '../reference.ts';
 import type { Descriptor, Digest, Image, ImageStore } from '../types.ts';
 import type { RegistryClient } from './client.ts';
 import type { RegistrySession } from './session.ts';
@@ -65,7 +65,7 @@ export async function pushImage(
   image: Image,
   reference: Reference,
   options: PushOptions,
-): Promise<{ digest: Digest }> {
+): Promise<{ digest: Digest; name: string }> {
   const { registry, repository, tag, digest } = reference;
   if (digest !== null && digest !== image.digest) {
     throw new WaferError(
@@ -100,7 +100,7 @@ export async function pushImage(
         );
       }
     });
-    return { digest: image.digest };
+    return { digest: image.digest, name: formatReference(reference) };
   } finally {
     lease.release();
   }
