@@ -132,6 +132,7 @@ export function dataPaths(dataDir: string) {
     cache: join(dataDir, 'cache'),
     adminKey: join(dataDir, 'admin.key'),
     registries: join(dataDir, 'registries.json'),
+    loads: join(dataDir, 'cache', 'loads'),
     lock: join(dataDir, 'run', 'wafer.lock'),
   };
 }

@@ -93,7 +93,7 @@ const isStrings = (value: unknown): value is string[] =>
  * A docker-archive has no manifest of its own and plain tars: the layers are added first, which
  * compresses them or finds them in the store, and a manifest is made of them. The config stays as it is.
  */
-async function dockerPart(store: ImageStore, spool: Spool, value: unknown): Promise<Part> {
+async function dockerPart(store: ImageStore, spool: Spool, value: unknown, made: Digest[]): Promise<Part> {
   const { Config: name, Layers: files, RepoTags: names } = isRecord(value) ? value : {};
   if (typeof name !== 'string' || !isStrings(files)) throw refuseArchive('its manifest.json is not a list of images');
   const config = await spool.document(name);
@@ -108,6 +108,7 @@ async function dockerPart(store: ImageStore, spool: Spool, value: unknown): Prom
     const file = spool.file(path);
     if (file === null) throw refuseArchive(`${JSON.stringify(path.slice(0, 100))} is missing`);
     const expectedDiffId = diffIds[at] ?? '';
+    if ((await store.layer(expectedDiffId)) === null) made.push(expectedDiffId);
     layers.push((await store.addLayer(file.open(), { createdBy: 'load', expectedDiffId })).blob);
   }
   const described = { mediaType: MEDIA.config, digest: digestOf(config), size: config.length };
@@ -120,19 +121,19 @@ async function dockerPart(store: ImageStore, spool: Spool, value: unknown): Prom
   };
 }
 
-async function dockerParts(store: ImageStore, spool: Spool): Promise<Part[]> {
+async function dockerParts(store: ImageStore, spool: Spool, made: Digest[]): Promise<Part[]> {
   const list = parseJson(await spool.document('manifest.json'));
   if (!Array.isArray(list) || list.length === 0 || list.length > MAX_IMAGES) {
     throw refuseArchive('its manifest.json is not a list of images');
   }
   const parts: Part[] = [];
-  for (const value of list) parts.push(await dockerPart(store, spool, value));
+  for (const value of list) parts.push(await dockerPart(store, spool, value, made));
   return parts;
 }
 
-async function partsOf(store: ImageStore, spool: Spool): Promise<Part[]> {
+async function partsOf(store: ImageStore, spool: Spool, made: Digest[]): Promise<Part[]> {
   if (spool.file('index.json') !== null && spool.file('oci-layout') !== null) return ociParts(spool);
-  if (spool.file('manifest.json') !== null) return dockerParts(store, spool);
+  if (spool.file('manifest.json') !== null) return dockerParts(store, spool, made);
   throw refuseArchive('it is neither an oci-archive (index.json) nor a docker-archive (manifest.json)');
 }
 
@@ -161,10 +162,14 @@ async function importPart(store: ImageStore, spool: Spool, part: Part, options: 
 export async function loadArchive(store: ImageStore, source: Readable, options: LoadOptions): Promise<Image[]> {
   const limits = { ...ARCHIVE_LIMITS, ...options.limits };
   const spool = await spoolArchive(source, options.tmpDir, limits, options.signal);
+  const made: Digest[] = [];
   try {
     const images: Image[] = [];
-    for (const part of await partsOf(store, spool)) images.push(await importPart(store, spool, part, options));
+    for (const part of await partsOf(store, spool, made)) images.push(await importPart(store, spool, part, options));
     return images;
+  } catch (error) {
+    store.forget(made);
+    throw error;
   } finally {
     await spool.close();
   }
