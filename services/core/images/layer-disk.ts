@@ -42,6 +42,11 @@ function unpackFailure(error: unknown, diffId: Digest): unknown {
   return new WaferError('engine_failed', `Layer ${diffId} could not be unpacked: ${message}`, { cause: error });
 }
 
+/** Its digest was wrong, or it could not be decompressed; as opposed to a reader that went away. */
+const isOfStream = (error: unknown): boolean =>
+  error instanceof WaferError ||
+  (error instanceof Error && 'code' in error && /^Z_|^ERR_ZSTD|^ZSTD/.test(String(error.code)));
+
 async function readRecord(path: string, diffId: Digest): Promise<LayerInfo | null> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return null;
@@ -90,10 +95,20 @@ export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, u
     unpack: async (diffId, blob) => unpackTar(diffId, await openTar(blob)),
     async unpackVerified(diffId, blob) {
       const { stream, result } = verifiedTar(diffId);
-      await unpackTar(
-        diffId,
-        pipe(await openTar(blob), stream, () => undefined),
-      );
+      let broken: unknown;
+      stream.once('error', (error) => {
+        broken = error;
+      });
+      const source = await openTar(blob);
+      try {
+        await unpackTar(
+          diffId,
+          pipe(source, stream, () => undefined),
+        );
+      } catch (error) {
+        // Who unpacks saw only that the tar was cut off; the stream knows why.
+        throw isOfStream(broken) ? broken : error;
+      }
       return result();
     },
     async remove(hex) {

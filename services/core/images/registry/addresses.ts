@@ -7,33 +7,41 @@ import { lookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { WaferError } from '../../errors.ts';
 
-const NOT_PUBLIC: [string, number, 'ipv4' | 'ipv6'][] = [
-  ['0.0.0.0', 8, 'ipv4'],
-  ['10.0.0.0', 8, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'],
-  ['127.0.0.0', 8, 'ipv4'],
-  ['169.254.0.0', 16, 'ipv4'],
-  ['172.16.0.0', 12, 'ipv4'],
-  ['192.0.0.0', 24, 'ipv4'],
-  ['192.168.0.0', 16, 'ipv4'],
-  ['198.18.0.0', 15, 'ipv4'],
-  ['224.0.0.0', 3, 'ipv4'],
+const NOT_PUBLIC = {
+  ipv4: [
+    '0.0.0.0/8',
+    '10.0.0.0/8',
+    '100.64.0.0/10',
+    '127.0.0.0/8',
+    '169.254.0.0/16',
+    '172.16.0.0/12',
+    '192.0.0.0/24',
+    '192.168.0.0/16',
+    '198.18.0.0/15',
+    '224.0.0.0/3',
+  ],
   // Everything that is not 2000::/3, and inside it what leads back: Teredo, documentation, 6to4.
-  ['::', 3, 'ipv6'],
-  ['4000::', 2, 'ipv6'],
-  ['8000::', 1, 'ipv6'],
-  ['2001::', 23, 'ipv6'],
-  ['2001:db8::', 32, 'ipv6'],
-  ['2002::', 16, 'ipv6'],
-  ['3fff::', 20, 'ipv6'],
-];
+  ipv6: ['::/3', '4000::/2', '8000::/1', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'],
+} as const;
 
-const blocked = new BlockList();
-for (const [address, bits, family] of NOT_PUBLIC) blocked.addSubnet(address, bits, family);
+type Family = keyof typeof NOT_PUBLIC;
+
+/** Two lists: one alone would find every IPv4 address in `::/3`, where the mapped ones are. */
+function blockList(family: Family): BlockList {
+  const list = new BlockList();
+  for (const network of NOT_PUBLIC[family]) {
+    const [address = '', bits] = network.split('/');
+    list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}
+
+const blocked = { ipv4: blockList('ipv4'), ipv6: blockList('ipv6') };
 
 export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && !blocked.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  const version = isIP(address);
+  const family: Family = version === 6 ? 'ipv6' : 'ipv4';
+  return version !== 0 && !blocked[family].check(address, family);
 }
 
 function refuse(host: string, address: string): WaferError {
