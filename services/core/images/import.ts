@@ -124,7 +124,8 @@ function unpackRefusal(error: unknown): unknown {
   const cause = error instanceof WaferError && error.code === 'engine_failed' ? error.cause : error;
   if (!(cause instanceof Error) || !('code' in cause)) return error;
   const code = String(cause.code);
-  const isArchive = code === 'unpack_failed' && !cause.message.startsWith('unpack:');
+  // "cannot ...": the engine asked the kernel for something and did not get it; all else is about the archive.
+  const isArchive = code === 'unpack_failed' && !/^\w+: (cannot|out of memory)/.test(cause.message);
   if (!isArchive && !/^Z_|^ERR_ZSTD|^ZSTD/.test(code)) return error;
   return new WaferError('invalid_image', `A layer can not be unpacked: ${cause.message}.`, { cause });
 }

@@ -45,6 +45,8 @@ async function* ociArchive({ store, image, manifest, manifestBytes, names }: Sav
   const manifests =
     names.length === 0 ? [entry] : names.map((name) => ({ ...entry, annotations: { [REF_NAME]: name } }));
   yield* document('oci-layout', { imageLayoutVersion: '1.0.0' });
+  // Some readers give folders that the archive does not name to root, which an ordinary user can not.
+  for (const path of ['blobs', 'blobs/sha256']) yield tarHeader({ kind: 'dir', path, mode: 0o755, size: 0 });
   yield* document('index.json', { schemaVersion: 2, mediaType: MEDIA.index, manifests });
   yield* document(`blobs/sha256/${hexOf(image.digest)}`, manifestBytes);
   for (const { digest, size } of unique([manifest.config, ...manifest.layers])) {

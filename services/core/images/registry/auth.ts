@@ -1,6 +1,7 @@
 /** Credentials of one session: none, Basic, or a token of the registry's token server. */
 import { WaferError } from '../../errors.ts';
 import { isRecord, parseJson } from '../documents.ts';
+import { createMutex } from '../mutex.ts';
 import { type Challenge, parseChallenge } from './challenge.ts';
 import type { Credential } from './credentials.ts';
 import { failureOf, transientOf } from './failure.ts';
@@ -12,8 +13,8 @@ import { withRetries } from './retry.ts';
 export interface Authorizer {
   /** For a request to the registry's own origin. */
   header(): Record<string, string>;
-  /** Answers a 401. False when there is nothing (more) to answer it with. */
-  answer(reply: Reply, signal: AbortSignal): Promise<boolean>;
+  /** Answers a 401 to a request that had `used`. False when there is nothing (more) to answer it with. */
+  answer(reply: Reply, used: Record<string, string>, signal: AbortSignal): Promise<boolean>;
 }
 
 export interface AuthDeps {
@@ -48,7 +49,7 @@ function tokenOf(body: Buffer, url: URL): string {
 export function createAuthorizer(registry: string, scopes: readonly string[], deps: AuthDeps): Authorizer {
   const { http, hosts, limits, credential } = deps;
   let header: Record<string, string> = {};
-  let asked = false;
+  const oneAtATime = createMutex();
 
   const fetchToken = (challenge: Extract<Challenge, { scheme: 'bearer' }>, signal: AbortSignal): Promise<string> => {
     const realm = hosts.follow(challenge.realm, hosts.origin(registry), registry);
@@ -66,19 +67,22 @@ export function createAuthorizer(registry: string, scopes: readonly string[], de
     });
   };
 
+  const answer = async (reply: Reply, used: Record<string, string>, signal: AbortSignal): Promise<boolean> => {
+    // Another request was answered meanwhile: what it got is for all.
+    if (used !== header) return true;
+    const challenge = parseChallenge(reply.header('www-authenticate'));
+    if (challenge === null) return false;
+    if (challenge.scheme === 'bearer') {
+      header = { authorization: `Bearer ${await fetchToken(challenge, signal)}` };
+      return true;
+    }
+    if (credential === null || used['authorization'] === basic(credential)) return false;
+    header = { authorization: basic(credential) };
+    return true;
+  };
+
   return {
     header: () => header,
-    async answer(reply, signal) {
-      const challenge = parseChallenge(reply.header('www-authenticate'));
-      if (challenge === null) return false;
-      if (challenge.scheme === 'bearer') {
-        header = { authorization: `Bearer ${await fetchToken(challenge, signal)}` };
-        return true;
-      }
-      if (credential === null || asked) return false;
-      asked = true;
-      header = { authorization: basic(credential) };
-      return true;
-    },
+    answer: (reply, used, signal) => oneAtATime(() => answer(reply, used, signal)),
   };
 }

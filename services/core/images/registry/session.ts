@@ -36,6 +36,28 @@ export interface RegistrySession {
 
 const REDIRECTS = [301, 302, 303, 307, 308];
 
+/** The reply, if it is one that was expected. */
+async function accepted(
+  reply: Reply,
+  request: RegistryRequest,
+  registry: string,
+  limits: RegistryLimits,
+): Promise<Reply> {
+  const encoding = reply.header('content-encoding');
+  if (encoding !== undefined && encoding !== 'identity') {
+    reply.body.destroy();
+    throw new WaferError(
+      'registry_failed',
+      `${registry} encodes ${request.what} a second time, which nobody asked for.`,
+    );
+  }
+  if (request.expect.includes(reply.status)) return reply;
+  const transient = transientOf(reply);
+  if (transient === null) throw await failureOf(reply, registry, request.what, limits.smallBytes);
+  reply.body.destroy();
+  throw transient;
+}
+
 export function createSession(registry: string, scopes: readonly string[], deps: AuthDeps): RegistrySession {
   const { http, hosts, limits } = deps;
   const authorizer = createAuthorizer(registry, scopes, deps);
@@ -56,8 +78,10 @@ export function createSession(registry: string, scopes: readonly string[], deps:
 
   /** One answer to one 401; the next 401 is the answer. */
   const sendAuthorized = async (target: Target, request: RegistryRequest): Promise<Reply> => {
+    const used = authorizer.header();
     const reply = await sendTo(target, request);
-    if (reply.status !== 401 || !target.isOrigin || !(await authorizer.answer(reply, request.signal))) return reply;
+    if (reply.status !== 401 || !target.isOrigin) return reply;
+    if (!(await authorizer.answer(reply, used, request.signal))) return reply;
     reply.body.destroy();
     return sendTo(target, request);
   };
@@ -76,22 +100,8 @@ export function createSession(registry: string, scopes: readonly string[], deps:
     }
   };
 
-  const attempt = async (request: RegistryRequest): Promise<Reply> => {
-    const reply = await sendFollowing(request);
-    const encoding = reply.header('content-encoding');
-    if (encoding !== undefined && encoding !== 'identity') {
-      reply.body.destroy();
-      throw new WaferError(
-        'registry_failed',
-        `${registry} encodes ${request.what} a second time, which nobody asked for.`,
-      );
-    }
-    if (request.expect.includes(reply.status)) return reply;
-    const transient = transientOf(reply);
-    if (transient === null) throw await failureOf(reply, registry, request.what, limits.smallBytes);
-    reply.body.destroy();
-    throw transient;
-  };
+  const attempt = async (request: RegistryRequest): Promise<Reply> =>
+    accepted(await sendFollowing(request), request, registry, limits);
 
   return {
     registry,
