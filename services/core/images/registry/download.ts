@@ -75,12 +75,20 @@ async function openAt(session: RegistrySession, download: Download, sink: BlobSi
 export async function downloadBlob(session: RegistrySession, download: Download, sink: BlobSink): Promise<void> {
   const { limits } = session;
   const what = whatOf(download);
-  await withRetries(`Reading ${what}`, limits, download.signal, async () => {
+  let best = 0;
+  /** Bytes that were never there before: a blob has only so many, so this ends. */
+  const progressed = () => {
+    const isFurther = sink.size >= best + limits.progressBytes;
+    best = Math.max(best, sink.size);
+    return isFurther;
+  };
+  const work = async () => {
     const reply = await openAt(session, download, sink);
     await readInto(reply, sink, what, limits);
     if (sink.size < download.blob.size)
       throw new TransientError(`${what} ended at byte ${sink.size} of ${download.blob.size}`);
-  });
+  };
+  await withRetries(`Reading ${what}`, limits, download.signal, work, progressed);
 }
 
 /** A config: small, held in memory, checked. */

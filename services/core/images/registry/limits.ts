@@ -9,6 +9,8 @@ export const REGISTRY_LIMITS = {
   redirects: 5,
   /** Tries of one request, and of one blob; a blob goes on where it broke off. */
   attempts: 5,
+  /** A try that brings at least so much of a blob that was not there before does not count. */
+  progressBytes: 1024 * 1024,
   backoffMs: 500,
   /** A registry may ask for more time than this; it does not get it. */
   maxBackoffMs: 10_000,

@@ -17,19 +17,21 @@ export async function backOff(
 export const gaveUp = (what: string, tried: number, cause: TransientError): WaferError =>
   new WaferError('registry_failed', `${what} failed ${tried} times; the last time: ${cause.message}.`, { cause });
 
-/** Runs it again after failures that may pass. @throws WaferError `registry_failed` in the end */
+/** Runs it again after failures that may pass; a try that `progressed` does not count. @throws WaferError `registry_failed` in the end */
 export async function withRetries<T>(
   what: string,
   limits: RegistryLimits,
   signal: AbortSignal,
-  work: (tried: number) => Promise<T>,
+  work: () => Promise<T>,
+  progressed: () => boolean = () => false,
 ): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
-      return await work(tried);
+      return await work();
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof TransientError)) throw error;
+      if (progressed()) tried = 1;
       if (tried >= limits.attempts) throw gaveUp(what, tried, error);
       await backOff(error, tried, limits, signal);
     }
