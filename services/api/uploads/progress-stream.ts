@@ -1,12 +1,18 @@
 /** Work that takes a while, as NDJSON while it goes on, or as one answer at its end. */
 import { PassThrough } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { toProblem } from '../../core/errors.ts';
+import { toProblem, WaferError } from '../../core/errors.ts';
 import type { OnTransfer } from '../../core/images/progress.ts';
 import { callerSignal } from '../http/caller.ts';
 import { toWaferError } from '../http/problem.ts';
 
 export const NDJSON = 'application/x-ndjson';
+
+/** Nobody is there to read it; it is no failure of ours. */
+function rethrow(error: unknown, signal: AbortSignal): never {
+  if (!signal.aborted) throw error;
+  throw new WaferError('cancelled', 'The caller went away before the end.', { cause: error });
+}
 
 /** Bytes that may wait for a slow reader; above it progress is left out, never the end. */
 const MAX_WAITING = 256 * 1024;
@@ -21,7 +27,7 @@ export type Work = (onEvent: OnTransfer, signal: AbortSignal) => Promise<object>
 export async function answerWithProgress(work: Work, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const signal = callerSignal(reply);
   const wantsLines = (request.headers.accept ?? '').toLowerCase().includes(NDJSON);
-  if (!wantsLines) return work(() => {}, signal);
+  if (!wantsLines) return work(() => {}, signal).catch((error: unknown) => rethrow(error, signal));
   const output = new PassThrough({ highWaterMark: MAX_WAITING });
   let begun: () => void = () => {};
   const first = new Promise<void>((resolve) => {

@@ -1,5 +1,6 @@
 /** Finding images by what people type, and naming them. */
 import { WaferError } from '../errors.ts';
+import { isDigest } from './digest.ts';
 import { imageNotFound } from './images.ts';
 import { formatReference, parseReference, tryParseReference } from './reference.ts';
 import type { Image, ImageStore } from './types.ts';
@@ -17,17 +18,19 @@ function withDefault(text: string, defaultRegistry: string | null): string | nul
   }
 }
 
+export interface Found {
+  image: Image;
+  /** The name that was meant; null when it was found by digest. */
+  tag: string | null;
+}
+
 /** By tag, digest, the beginning of a digest, a name without `:latest`, or a name of the default registry. @throws WaferError `image_not_found | conflict` */
-export async function findByName(store: ImageStore, text: string, defaultRegistry: string | null): Promise<Image> {
+export async function findByName(store: ImageStore, text: string, defaultRegistry: string | null): Promise<Found> {
   const named = tryParseReference(text);
-  const candidates = [
-    text,
-    named === null ? `${text}:latest` : formatReference(named),
-    withDefault(text, defaultRegistry),
-  ];
-  for (const candidate of candidates) {
+  const whole = named === null ? `${text}:latest` : formatReference(named);
+  for (const candidate of [text, whole, withDefault(text, defaultRegistry)]) {
     const image = candidate === null ? null : await store.find(candidate);
-    if (image !== null) return image;
+    if (image !== null) return { image, tag: isDigest(candidate) ? null : candidate };
   }
   const hex = SHORT_DIGEST.exec(text)?.[1];
   if (hex === undefined) throw imageNotFound(text);
@@ -35,7 +38,7 @@ export async function findByName(store: ImageStore, text: string, defaultRegistr
   if (found.length > 1)
     throw new WaferError('conflict', `${text} is the beginning of ${found.length} digests; write more of it.`);
   if (found[0] === undefined) throw imageNotFound(text);
-  return found[0];
+  return { image: found[0], tag: null };
 }
 
 /** The whole form of a new name. @throws WaferError `invalid_name` */

@@ -79,7 +79,8 @@ export function createImageService(deps: ImageServiceDeps): ImageService {
 
 function tools({ store, defaultRegistry, isReserved }: ImageServiceDeps) {
   return {
-    find: (name: string) => findByName(store, name, defaultRegistry),
+    lookUp: (name: string) => findByName(store, name, defaultRegistry),
+    find: async (name: string) => (await findByName(store, name, defaultRegistry)).image,
     async detail(image: Image): Promise<ImageDetail> {
       const manifest = parseManifest(await store.document(image.digest));
       return describeImage(image, manifest?.mediaType ?? '');
@@ -104,7 +105,7 @@ type LocalParts = Pick<ImageService, 'inspect' | 'tag' | 'remove' | 'prune' | 'u
 
 function localParts(deps: ImageServiceDeps): LocalParts {
   const { store, isReserved } = deps;
-  const { find, detail, newName } = tools(deps);
+  const { find, lookUp, detail, newName } = tools(deps);
   const untag = async (tags: readonly string[]) => {
     for (const tag of tags) await store.untag(tag);
     return [...tags];
@@ -117,9 +118,8 @@ function localParts(deps: ImageServiceDeps): LocalParts {
       return detail(await find(tag));
     },
     async remove(name) {
-      const image = await find(name);
-      const byTag = image.tags.find((tag) => tag === name || tag === `${name}:latest`);
-      const tags = byTag === undefined ? image.tags : [byTag];
+      const { image, tag } = await lookUp(name);
+      const tags = tag === null ? image.tags : [tag];
       const owned = tags.find(isReserved);
       if (owned !== undefined) throw ownedByPlatform(owned);
       const untagged = await untag(tags);
@@ -146,7 +146,7 @@ type TransferParts = Pick<ImageService, 'pull' | 'push' | 'load' | 'save'>;
 
 function transferParts(deps: ImageServiceDeps): TransferParts {
   const { store, client, defaultRegistry, isReserved, tmpDir, archiveLimits: limits = {} } = deps;
-  const { find, detail, cleaningUp } = tools(deps);
+  const { lookUp, detail, cleaningUp } = tools(deps);
   const acceptableName = (text: string): string | null => {
     try {
       const name = nameForTag(text);
@@ -163,8 +163,8 @@ function transferParts(deps: ImageServiceDeps): TransferParts {
       return { digest: image.digest, name: tag, isNew };
     },
     async push(name, as, transfer) {
-      const image = await find(name);
-      const reference = parseReference(as ?? nameToPush(image, name), defaultRegistry);
+      const { image, tag } = await lookUp(name);
+      const reference = parseReference(as ?? tag ?? onlyName(image, name), defaultRegistry);
       const { digest, name: pushed } = await pushImage(store, client, image, reference, transfer);
       return { digest, name: pushed };
     },
@@ -174,19 +174,18 @@ function transferParts(deps: ImageServiceDeps): TransferParts {
       return Promise.all(images.map((image) => store.get(image.digest).then(detail)));
     },
     async save(name, format) {
-      const image = await find(name);
-      const stream = await saveArchive(store, image, format, image.tags.includes(name) ? [name] : image.tags);
+      const { image, tag } = await lookUp(name);
+      const stream = await saveArchive(store, image, format, tag === null ? image.tags : [tag]);
       return { stream, digest: image.digest };
     },
   };
 }
 
-/** What was typed, if it is a name; else the only name that the image has. */
-function nameToPush(image: Image, typed: string): string {
-  if (!/^(?:sha256:)?[0-9a-f]{6,64}$/.test(typed)) return typed;
+/** Of an image that was found by its digest. */
+function onlyName(image: Image, typed: string): string {
   const [only, ...others] = image.tags;
   if (only !== undefined && others.length === 0) return only;
-  throw new WaferError('invalid_request', `The image ${typed} has ${image.tags.length} names.`, {
+  throw new WaferError('invalid_request', `The image ${typed.slice(0, 100)} has ${image.tags.length} names.`, {
     hint: 'Say under which one to push it.',
   });
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createImageService, type ImageService, openImageStore } from '../../../services/core/images/index.ts';
@@ -341,9 +342,17 @@ describe('layers', () => {
   });
 
   it('I9: zstd needs a Node that has it, and says so', async () => {
-    const hasZstd = 'createZstdDecompress' in (await import('node:zlib'));
+    const hasZstd = 'createZstdDecompress' in zlib;
     serve(image({ layerType: MEDIA.layerZstd }));
     await expectRefused('invalid_image', hasZstd ? /unpacked|decompressed/ : /zstd, which Node v/);
+  });
+
+  it.runIf('zstdCompressSync' in zlib)('zstd layers are unpacked where Node has zstd', async () => {
+    const { zstdCompressSync } = zlib as unknown as { zstdCompressSync(bytes: Buffer): Buffer };
+    const made = image({ layerType: MEDIA.layerZstd, pack: zstdCompressSync });
+    serve(made);
+    expect((await pull()).digest).toBe(made.digest);
+    expect(unpacked).toBe(1);
   });
 
   it('plain tars are layers too', async () => {

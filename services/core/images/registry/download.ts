@@ -1,5 +1,5 @@
 /** Brings a blob into a sink. Goes on where it broke off, starts anew where the registry can not do that. */
-import { WaferError } from '../../errors.ts';
+import { isErrno, WaferError } from '../../errors.ts';
 import { digestOf, mismatch } from '../digest.ts';
 import type { BlobSink, Descriptor } from '../types.ts';
 import { type Reply, readSmall, TransientError } from './http.ts';
@@ -36,7 +36,8 @@ async function readInto(reply: Reply, sink: BlobSink, what: string, limits: Regi
   } catch (error) {
     reply.body.destroy();
     if (error instanceof WaferError || error instanceof TransientError) throw error;
-    if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error;
+    // Ours, not the registry's.
+    if (isErrno(error, 'ENOSPC', 'EDQUOT', 'EIO', 'EFBIG', 'EROFS')) throw error;
     throw new TransientError(`${what} broke off at byte ${sink.size}`, { cause: error });
   } finally {
     stop();
