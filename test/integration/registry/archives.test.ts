@@ -22,7 +22,7 @@ import { createRegistryClient } from '../../../services/core/images/registry/cli
 import { type ImageStore, MEDIA } from '../../../services/core/images/types.ts';
 import { skopeo } from '../../helpers/docker-registry.ts';
 import { makeTar, streamOf } from '../../helpers/make-tar.ts';
-import { type MadeImage, makeImage, writeLayout } from '../../helpers/oci-layout.ts';
+import { type MadeImage, makeImage, sha256, writeLayout } from '../../helpers/oci-layout.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
 
 let dir: string;
@@ -285,6 +285,15 @@ describe('hostile archives leave nothing', () => {
     });
     const manifest = JSON.stringify([{ Config: 'c.json', RepoTags: ['a:b'], Layers: ['l.tar'] }]);
     const files = { 'manifest.json': manifest, 'c.json': config, 'l.tar': makeTar({ other: 'x' }) };
+    await expectRefused(makeTar(files), 'digest_mismatch', /should be/);
+  });
+
+  it('a docker-archive of which only the first layer is right', async () => {
+    const right = makeTar({ right: randomBytes(1000) });
+    const diffIds = [sha256(right), image.layers[0]!.diffId];
+    const config = JSON.stringify({ ...JSON.parse(image.config.toString()), rootfs: { diff_ids: diffIds } });
+    const manifest = JSON.stringify([{ Config: 'c.json', RepoTags: [], Layers: ['1.tar', '2.tar'] }]);
+    const files = { 'manifest.json': manifest, 'c.json': config, '1.tar': right, '2.tar': makeTar({ other: 'x' }) };
     await expectRefused(makeTar(files), 'digest_mismatch', /should be/);
   });
 

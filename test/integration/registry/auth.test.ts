@@ -179,9 +179,8 @@ describe('a registry with a token server', () => {
       onEvent: (event) => void events.push(event),
       signal,
     });
-    expect(tokens.asked.map(({ scopes }) => scopes)).toEqual(
-      tokens.asked.map(() => ['repository:team/b:pull,push', 'repository:a:pull']),
-    );
+    const scopes = ['repository:team/b:pull,push', 'repository:a:pull'];
+    expect(tokens.asked).toEqual([{ scopes, authorization: basic }]);
     expect(events.filter(({ state }) => state === 'mounted')).toHaveLength(2);
     expect(
       JSON.parse(await skopeo('inspect', '--tls-verify=false', `docker://${registry.host}/team/b:v1`)).Digest,

@@ -250,6 +250,13 @@ describe('manifests', () => {
     await expectRefused('invalid_image', /nested deeper than 4/, () => pull('a:depth5'));
   });
 
+  it('I17: an index whose media type is not its Content-Type is refused', async () => {
+    const made = image();
+    serve(made);
+    serveManifest(indexOf(made.digest, made.manifest.length), MEDIA.dockerIndex);
+    await expectRefused('invalid_image', /Content-Type/);
+  });
+
   it('I18: an index that names itself can not have its digest', async () => {
     const bytes = indexOf(sha256('not this one'), 300);
     registry.on(/manifests/, bytesOf(bytes, MEDIA.index));

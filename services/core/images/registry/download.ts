@@ -44,11 +44,11 @@ async function readInto(reply: Reply, sink: BlobSink, what: string, limits: Regi
   }
 }
 
-/** `bytes 100-199/200` for what was asked for; anything else is not what we need. */
+/** `bytes 100-199/200` for what was asked for; anything else is not what we need. One that ends too early is gone on with. */
 function continuesAt(reply: Reply, from: number, size: number): boolean {
   const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(reply.header('content-range') ?? '');
   if (match === null || Number(match[1]) !== from) return false;
-  return Number(match[2]) === size - 1 && (match[3] === '*' || Number(match[3]) === size);
+  return match[3] === '*' || Number(match[3]) === size;
 }
 
 async function openAt(session: RegistrySession, download: Download, sink: BlobSink): Promise<Reply> {
