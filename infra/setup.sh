@@ -38,7 +38,7 @@ packages() {
     linux-libc-dev:/usr/include/linux/landlock.h \
     mmdebstrap:mmdebstrap util-linux:setpriv \
     debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg
-  if [ -n "$with_tests" ]; then printf '%s\n' skopeo:skopeo; fi
+  if [ -n "$with_tests" ]; then printf '%s\n' skopeo:skopeo docker-registry:docker-registry openssl:openssl; fi
 }
 missing_packages() {
   local one brings
@@ -50,28 +50,29 @@ missing_packages() {
   done < <(packages)
 }
 
-# Debian starts a service when its package is installed. The platform runs its own redis-server, so
-# that one is neither started now nor at the next boot; one that was there before is left alone.
+# Debian starts a service when its package is installed. The platform runs its own redis-server, and
+# the tests their own docker-registry, so these are neither started now nor at the next boot; one
+# that was there before is left alone.
+readonly SERVICES='redis-server docker-registry'
 apt_install() {
-  local deny=/usr/sbin/policy-rc.d denied='' status=0
+  local deny=/usr/sbin/policy-rc.d denied='' status=0 one services=()
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
-  case " $* " in
-    *' redis-server '*)
-      if [ ! -e "$deny" ]; then
-        denied=1
-        # shellcheck disable=SC2016  # $1 is the script's
-        printf '#!/bin/sh\n[ "$1" != redis-server ] || exit 101\n' | as_root tee "$deny" >/dev/null
-        as_root chmod 755 "$deny"
-      fi ;;
-  esac
+  for one in $SERVICES; do
+    case " $* " in *" $one "*) services+=("$one") ;; esac
+  done
+  if [ ${#services[@]} != 0 ] && [ ! -e "$deny" ]; then
+    denied=1
+    # shellcheck disable=SC2016  # $1 is the script's
+    printf '#!/bin/sh\ncase " %s " in *" $1 "*) exit 101 ;; esac\n' "$SERVICES" | as_root tee "$deny" >/dev/null
+    as_root chmod 755 "$deny"
+  fi
   as_root "${apt[@]}" install -y --no-install-recommends "$@" ||
     { as_root "${apt[@]}" update && as_root "${apt[@]}" install -y --no-install-recommends "$@"; } || status=$?
   if [ -n "$denied" ]; then as_root rm -f "$deny"; fi
-  case " $* " in
-    *' redis-server '*)
-      if has_systemd; then as_root systemctl disable --now redis-server
-      elif have update-rc.d; then as_root update-rc.d redis-server disable; fi || true ;;
-  esac
+  for one in "${services[@]}"; do
+    if has_systemd; then as_root systemctl disable --now "$one"
+    elif have update-rc.d; then as_root update-rc.d "$one" disable; fi || true
+  done
   return "$status"
 }
 

@@ -16,6 +16,9 @@ import { lockDataDir } from './core/data-lock.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
 import type { FunctionStore } from './core/functions/types.ts';
+import { createImageService, type ImageService } from './core/images/index.ts';
+import { createRegistryClient } from './core/images/registry/client.ts';
+import { createCredentials } from './core/images/registry/credentials.ts';
 import { createLogStore } from './core/invocations/logs.ts';
 import { createInvocationStore } from './core/invocations/records.ts';
 import { createLog, type Log } from './core/log.ts';
@@ -77,12 +80,14 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images } = worker;
+    const imageService = await openImageService(config, worker);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
       deployer,
       dispatcher,
       images,
+      imageService,
       invocations,
       logs,
       telemetry,
@@ -99,6 +104,17 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     await close();
     throw explainStart(error);
   }
+}
+
+async function openImageService(config: Config, { images, isReserved }: Worker): Promise<ImageService> {
+  const { registries, loads } = dataPaths(config.dataDir);
+  // What a crash left of archives that were being loaded.
+  await rm(loads, { recursive: true, force: true });
+  await mkdir(loads, { recursive: true, mode: 0o700 });
+  const credentials = createCredentials(registries);
+  const { defaultRegistry, insecureRegistries: insecure } = config;
+  const client = createRegistryClient({ insecure, credentials });
+  return createImageService({ store: images, client, credentials, defaultRegistry, isReserved, tmpDir: loads });
 }
 
 function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore): void {

@@ -15,10 +15,13 @@ import { deployRoutes } from './routes/deploy.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
 import { httpFunctionRoutes } from './routes/http-function.ts';
+import { imageTransferRoutes } from './routes/image-transfers.ts';
+import { imageRoutes } from './routes/images.ts';
 import { invocationRoutes } from './routes/invocations.ts';
 import { invokeRoutes } from './routes/invoke.ts';
 import { logRoutes } from './routes/logs.ts';
 import { platformRoutes } from './routes/platform.ts';
+import { registryRoutes } from './routes/registries.ts';
 
 /** `close()` lets calls in flight finish, refuses new ones, and ends streams that follow a log. */
 export function buildApp(deps: ApiDeps): FastifyInstance {
@@ -35,6 +38,9 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     scope.register((inner) => httpFunctionRoutes(inner, deps, limits));
     invocationRoutes(scope, deps);
     logRoutes(scope, deps, limits, stopping.signal);
+    imageRoutes(scope, deps);
+    scope.register((inner) => imageTransferRoutes(inner, deps));
+    registryRoutes(scope, deps);
     platformRoutes(scope, deps);
   };
   app.register(async (scope) => {

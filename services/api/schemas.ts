@@ -2,6 +2,7 @@
 import { type TSchema, Type } from 'typebox';
 import { ERRORS } from '../core/errors.ts';
 import { ConfigFile, NAME_PATTERN, RUNTIMES } from '../core/functions/schema.ts';
+import { ARCHIVE_FORMATS } from '../core/images/archive/save.ts';
 import { PHASES, START_KINDS } from '../core/invocations/types.ts';
 
 const strict = { additionalProperties: false };
@@ -40,6 +41,38 @@ export const InlineDeploy = Type.Object(
       maxProperties: 1000,
       description: 'Path in the folder -> content',
     }),
+  },
+  strict,
+);
+
+const imageName = (description: string) => Type.String({ minLength: 1, maxLength: 1024, description });
+export const ImageParams = Type.Object({
+  ref: imageName('Tag, digest, beginning of a digest, or reference; percent-encoded'),
+});
+export const PullBody = Type.Object({ reference: imageName('[registry/]repository[:tag][@digest]') }, strict);
+export const PushBody = Type.Object(
+  {
+    image: imageName('Image in the store'),
+    as: Type.Optional(imageName('Name to push it under, when it is not its own')),
+  },
+  strict,
+);
+export const TagBody = Type.Object({ tag: imageName('The new name') }, strict);
+export const PruneBody = Type.Object(
+  { all: Type.Optional(Type.Boolean({ description: "Also images with names, except the platform's own" })) },
+  strict,
+);
+export const SaveQuery = Type.Object(
+  { format: Type.Optional(literals(ARCHIVE_FORMATS, { default: 'oci-archive', description: 'Who is to read it' })) },
+  strict,
+);
+export const RegistryParams = Type.Object({
+  registry: Type.String({ minLength: 1, maxLength: 300, description: 'host or host:port' }),
+});
+export const LoginBody = Type.Object(
+  {
+    username: Type.String({ minLength: 1, maxLength: 300 }),
+    password: Type.String({ minLength: 1, maxLength: 16_384, description: 'Password or access token' }),
   },
   strict,
 );
@@ -201,6 +234,82 @@ const ImageSummary = Type.Object({
   ),
 });
 
+const sized = (description: string) => Type.Integer({ description });
+const nullable = (type: string, description: string) => Type.Unsafe({ type: [type, 'null'], description });
+
+const ImageDetail = Type.Object({
+  digest: Type.String({ description: 'Of the manifest' }),
+  tags: Type.Array(Type.String()),
+  mediaType: Type.String({ description: 'Of the manifest: OCI or Docker' }),
+  architecture: Type.String(),
+  os: Type.String(),
+  created: nullable('string', 'As the image says; null when it does not'),
+  config: Type.Unsafe({ type: 'object', description: 'Entrypoint, Cmd, Env, User, WorkingDir, Labels and the like' }),
+  bytes: sized('Compressed size of all layers'),
+  layers: Type.Array(
+    Type.Object({
+      diffId: Type.String({ description: 'Digest of the uncompressed tar: the id of the layer' }),
+      parent: nullable('string', 'Diff id of the layer below; null for the lowest'),
+      chainId: Type.String({ description: 'Names the stack up to this layer' }),
+      blob: Type.String({ description: 'Digest of the compressed blob' }),
+      mediaType: Type.String(),
+      bytes: sized('Compressed size'),
+      tarBytes: sized('Uncompressed size'),
+      createdBy: Type.String(),
+      createdAt: time('Time it came into this store'),
+    }),
+    { description: 'Lowest first' },
+  ),
+  history: Type.Array(
+    Type.Object({
+      createdBy: Type.String({ description: 'The instruction' }),
+      created: nullable('string', 'Time of the step'),
+      comment: nullable('string', 'Comment of the step'),
+      layer: nullable('string', 'Diff id of the layer that the step made; null when it made none'),
+      parent: nullable('string', 'Diff id of the layer below'),
+      bytes: sized('Compressed size of the layer; 0 without one'),
+    }),
+    { description: 'Oldest first' },
+  ),
+});
+
+const StoreUsage = Type.Object({
+  images: Type.Integer(),
+  layers: Type.Integer(),
+  blobsBytes: sized('All blobs on disk'),
+  unpackedBytes: sized('Uncompressed size of all layers, each once'),
+  uniqueBytes: sized('Compressed, in layers that one image has'),
+  sharedBytes: sized('Compressed, in layers that several images have'),
+  each: Type.Array(
+    Type.Object({
+      digest: Type.String(),
+      tags: Type.Array(Type.String()),
+      bytes: Type.Integer(),
+      sharedBytes: Type.Integer(),
+      uniqueBytes: Type.Integer(),
+    }),
+  ),
+});
+
+const ImageTransfer = Type.Object({
+  digest: Type.String({ description: 'Of the manifest; the same here and there' }),
+  name: Type.String({ description: 'The whole name, with registry and tag' }),
+  isNew: Type.Optional(Type.Boolean({ description: 'Of a pull: false when the image was there already' })),
+});
+
+const TransferEvent = Type.Object(
+  {
+    type: literals(['layer', 'done', 'failed']),
+    digest: Type.Optional(Type.String({ description: 'Of the compressed blob' })),
+    state: Type.Optional(literals(['exists', 'fetching', 'unpacking', 'done', 'sending', 'mounted'])),
+    bytes: Type.Optional(Type.Integer({ description: 'So far' })),
+    total: Type.Optional(Type.Integer()),
+    result: Type.Optional(Type.Unsafe({ description: 'Of `done`: what the route answers without a stream' })),
+    problem: Type.Optional(Type.Unsafe({ $ref: 'Problem#' })),
+  },
+  { description: 'One line of a transfer: how far a layer is, and at the end `done` or `failed`' },
+);
+
 const InstanceInfo = Type.Object({
   id: Type.String(),
   functionName: Type.String(),
@@ -231,6 +340,10 @@ export const COMPONENTS: Record<string, TSchema> = {
   LogLine,
   BuildEvent,
   ImageSummary,
+  ImageDetail,
+  StoreUsage,
+  ImageTransfer,
+  TransferEvent,
   InstanceInfo,
   Readiness,
 };

@@ -70,7 +70,7 @@ export function problemError(problem: Problem): WaferError {
 const isGuestFailure = (problem: Problem): boolean =>
   problem.code in ERRORS && ERRORS[problem.code].exit === 1 && problem.code !== 'build_failed';
 
-function parse(text: string, origin: string): unknown {
+export function parse(text: string, origin: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -81,13 +81,13 @@ function parse(text: string, origin: string): unknown {
   }
 }
 
-interface Connection {
+export interface Connection {
   origin: string;
   keyHint: string;
   call(method: string, path: string, options?: Partial<HttpRequest>): Promise<HttpReply>;
 }
 
-function connect(env: Env): Connection & { keySource: string | null } {
+export function connect(env: Env): Connection & { keySource: string | null } {
   const config = readClientConfig(env);
   const key = findApiKey(config.dataDir, env);
   const base = URL.canParse(config.url) ? new URL(config.url) : null;
@@ -113,7 +113,7 @@ function connect(env: Env): Connection & { keySource: string | null } {
 }
 
 /** The problem of a reply with an error status. Reads the body. */
-async function readProblem(reply: HttpReply, { origin, keyHint }: Connection): Promise<Problem> {
+export async function readProblem(reply: HttpReply, { origin, keyHint }: Connection): Promise<Problem> {
   const value = parse((await readAll(reply, origin)).toString(), origin);
   if (!isProblem(value)) {
     throw new WaferError('not_reachable', `${origin} answered ${reply.status} without a Wafer problem document.`, {
@@ -123,7 +123,7 @@ async function readProblem(reply: HttpReply, { origin, keyHint }: Connection): P
   return value.code === 'unauthorized' ? { ...value, hint: keyHint } : value;
 }
 
-const query = (values: Record<string, string | number | boolean | undefined>): string => {
+export const query = (values: Record<string, string | number | boolean | undefined>): string => {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(values)) {
     if (value !== undefined && value !== false) params.set(key, String(value));
@@ -155,10 +155,11 @@ async function* deploy(connection: Connection, name: string, archive: Readable, 
   for await (const line of readLines(reply, connection.origin)) yield parse(line, connection.origin) as DeployEvent;
 }
 
-export function createClient(env: Env): Client {
-  const connection = connect(env);
-  const { call, origin } = connection;
-  const json = async <T>(method: string, path: string, body?: object): Promise<T> => {
+/** One call with JSON in and out. */
+export const jsonCaller =
+  (connection: Connection) =>
+  async <T>(method: string, path: string, body?: object): Promise<T> => {
+    const { call, origin } = connection;
     const sent = body
       ? { headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(body)) }
       : {};
@@ -167,6 +168,11 @@ export function createClient(env: Env): Client {
     const bytes = await readAll(reply, origin);
     return (bytes.length === 0 ? null : parse(bytes.toString(), origin)) as T;
   };
+
+export function createClient(env: Env): Client {
+  const connection = connect(env);
+  const { call, origin } = connection;
+  const json = jsonCaller(connection);
   const at = (name: string) => `/v1/functions/${encodeURIComponent(name)}`;
   const logQuery = ({ invocation, follow, since, limit }: LogQuery) => query({ invocation, follow, since, limit });
   return {

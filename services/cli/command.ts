@@ -1,5 +1,6 @@
 /** What a command is. Each lives in its own file in `commands/` and is loaded only when it is called. */
 import { type ArgsDef, defineCommand, type ParsedArgs, runCommand } from 'citty';
+import { WaferError } from '../core/errors.ts';
 import { checkArguments } from './arguments.ts';
 import type { Ui } from './ui.ts';
 
@@ -20,11 +21,22 @@ interface CommandSpec<T extends ArgsDef> {
   run(args: ParsedArgs<T>, context: CliContext): Promise<unknown>;
 }
 
+/** A command as it is listed; loaded when it is called. */
+export interface CommandEntry {
+  name: string;
+  summary: string;
+  /** Words people try first in other tools; used for suggestions only. */
+  synonyms?: readonly string[];
+  load(): Promise<{ default: Command }>;
+}
+
 export interface Command {
   readonly name: string;
   readonly about: string;
   readonly args: ArgsDef;
   readonly examples: CommandSpec<ArgsDef>['examples'];
+  /** Of a group: the commands in it. It does nothing by itself. */
+  readonly commands?: readonly CommandEntry[];
   /** @throws WaferError `usage` before anything is done */
   run(rawArgs: string[], context: CliContext): Promise<number>;
 }
@@ -43,6 +55,21 @@ export function command<const T extends ArgsDef>(spec: CommandSpec<T>): Command 
       checkArguments(spec.name, spec.args, rawArgs);
       const { result } = await runCommand(parsed, { rawArgs, data: context });
       return typeof result === 'number' ? result : 0;
+    },
+  };
+}
+
+/** `wafer image pull`: a word that stands before other commands. */
+export function commandGroup(
+  spec: Pick<Command, 'name' | 'about' | 'examples'> & { commands: readonly CommandEntry[] },
+): Command {
+  return {
+    ...spec,
+    args: {},
+    run: async () => {
+      throw new WaferError('usage', `"wafer ${spec.name}" needs one of its commands.`, {
+        hint: `They are ${spec.commands.map(({ name }) => name).join(', ')}.`,
+      });
     },
   };
 }

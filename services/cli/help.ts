@@ -51,11 +51,14 @@ export function showCommandHelp(ui: Ui, command: Command): void {
   const entries = Object.entries(command.args);
   const positionals = entries.filter(([, def]) => def.type === 'positional');
   const flags = entries.filter(([, def]) => def.type !== 'positional');
+  const groups = command.commands === undefined ? [] : ['COMMAND'];
   const usage = positionals.map(([name, def]) => {
     const isOptional = def.required === false || def.default !== undefined;
     return isOptional ? `[${name.toUpperCase()}]` : name.toUpperCase();
   });
-  ui.out(ui.paint('bold', ['wafer', command.name, ...usage, ...(flags.length > 0 ? ['[flags]'] : [])].join(' ')));
+  ui.out(
+    ui.paint('bold', ['wafer', command.name, ...groups, ...usage, ...(flags.length > 0 ? ['[flags]'] : [])].join(' ')),
+  );
   ui.out(command.about);
   const section = (title: string, rows: readonly (readonly [string, string])[]) => {
     if (rows.length === 0) return;
@@ -63,6 +66,10 @@ export function showCommandHelp(ui: Ui, command: Command): void {
     ui.out(ui.paint('bold', title));
     aligned(ui, rows);
   };
+  section(
+    'Commands',
+    (command.commands ?? []).map(({ name, summary }) => [name, summary] as const),
+  );
   section(
     'Arguments',
     positionals.map(([name, def]) => [name.toUpperCase(), withDefault(def)]),

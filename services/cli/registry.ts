@@ -1,13 +1,8 @@
 /** The table of commands: enough for the first screen and for suggestions without loading any of them. */
-import type { Command } from './command.ts';
+import type { CommandEntry } from './command.ts';
 
-interface Entry {
-  name: string;
-  group: 'Platform' | 'Functions' | 'Watch';
-  summary: string;
-  /** Words people try first in other tools; used for suggestions only. */
-  synonyms?: readonly string[];
-  load(): Promise<{ default: Command }>;
+interface Entry extends CommandEntry {
+  group: 'Platform' | 'Images' | 'Functions' | 'Watch';
 }
 
 export const COMMANDS: readonly Entry[] = [
@@ -33,10 +28,17 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/config.ts'),
   },
   {
+    name: 'image',
+    group: 'Images',
+    summary: 'Pull, push, save, load, inspect, tag and remove images',
+    synonyms: ['pull', 'registry', 'login', 'tag', 'save', 'load', 'rmi', 'prune', 'df'],
+    load: () => import('./commands/image/index.ts'),
+  },
+  {
     name: 'images',
-    group: 'Platform',
+    group: 'Images',
     summary: 'List images and the layers that functions share',
-    synonyms: ['image', 'layers'],
+    synonyms: ['layers'],
     load: () => import('./commands/images.ts'),
   },
   {
@@ -117,4 +119,4 @@ export const COMMANDS: readonly Entry[] = [
   },
 ];
 
-export const GROUPS = ['Platform', 'Functions', 'Watch'] as const;
+export const GROUPS = ['Platform', 'Functions', 'Images', 'Watch'] as const;

@@ -1,22 +1,23 @@
 /** Finds the command, loads it, runs it, and turns what it threw into a line and an exit code. */
 import { WaferError } from '../core/errors.ts';
 import { packageVersion } from './assets.ts';
-import type { CliContext } from './command.ts';
+import type { CliContext, Command, CommandEntry } from './command.ts';
 import { showCommandHelp, showFirstScreen } from './help.ts';
 import { COMMANDS } from './registry.ts';
 import { reportError } from './report-error.ts';
 import { suggest } from './suggest.ts';
 
-function unknownCommand(word: string): WaferError {
-  const synonym = COMMANDS.find((entry) => entry.synonyms?.includes(word))?.name;
+/** `before` is `wafer`, or `wafer image`. */
+function unknownCommand(word: string, commands: readonly CommandEntry[], before: string): WaferError {
+  const synonym = commands.find((entry) => entry.synonyms?.includes(word))?.name;
   const similar =
     synonym ??
     suggest(
       word,
-      COMMANDS.map((entry) => entry.name),
+      commands.map((entry) => entry.name),
     );
-  return new WaferError('usage', `wafer has no command "${word}".`, {
-    hint: similar ? `Did you mean "wafer ${similar}"?` : '"wafer" lists the commands.',
+  return new WaferError('usage', `${before} has no command "${word}".`, {
+    hint: similar ? `Did you mean "${before} ${similar}"?` : `"${before}" lists the commands.`,
   });
 }
 
@@ -26,10 +27,22 @@ function asksForHelp(args: readonly string[]): boolean {
   return (end === -1 ? args : args.slice(0, end)).some((token) => token === '--help' || token === '-h');
 }
 
-async function loadCommand(name: string) {
-  const entry = COMMANDS.find((known) => known.name === name);
-  if (entry === undefined) throw unknownCommand(name);
+async function loadCommand(name: string, commands: readonly CommandEntry[], before: string): Promise<Command> {
+  const entry = commands.find((known) => known.name === name);
+  if (entry === undefined) throw unknownCommand(name, commands, before);
   return (await entry.load()).default;
+}
+
+/** The command that the words name, and what is left of the words. */
+async function findCommand(words: readonly string[]): Promise<{ command: Command; rest: string[] }> {
+  const [first = '', ...others] = words;
+  let command = await loadCommand(first, COMMANDS, 'wafer');
+  let rest = others;
+  while (command.commands !== undefined && rest[0] !== undefined && !rest[0].startsWith('-')) {
+    command = await loadCommand(rest[0], command.commands, `wafer ${command.name}`);
+    rest = rest.slice(1);
+  }
+  return { command, rest };
 }
 
 async function dispatch(argv: readonly string[], context: CliContext): Promise<number> {
@@ -39,7 +52,8 @@ async function dispatch(argv: readonly string[], context: CliContext): Promise<n
     return 0;
   }
   const isHelp = first === 'help' || first === '--help' || first === '-h';
-  const topic = isHelp ? rest.find((token) => !token.startsWith('-')) : first;
+  const words = isHelp ? rest.filter((token) => !token.startsWith('-')) : argv;
+  const topic = words[0];
   if (topic === undefined) {
     showFirstScreen(context.ui, packageVersion());
     return 0;
@@ -49,12 +63,12 @@ async function dispatch(argv: readonly string[], context: CliContext): Promise<n
       hint: 'Flags come after the command: wafer list --json',
     });
   }
-  const command = await loadCommand(topic);
-  if (isHelp || asksForHelp(rest)) {
+  const { command, rest: args } = await findCommand(words);
+  if (isHelp || asksForHelp(args) || (command.commands !== undefined && args.length === 0)) {
     showCommandHelp(context.ui, command);
     return 0;
   }
-  return command.run([...rest], context);
+  return command.run(args, context);
 }
 
 /** Never throws. @returns the exit code */

@@ -23,6 +23,13 @@ export interface Task {
   clear(): void;
 }
 
+/** Lines that are drawn again and again in one place; nothing without a terminal. */
+export interface LiveLines {
+  draw(lines: readonly string[]): void;
+  /** Idempotent. */
+  clear(): void;
+}
+
 export interface Ui {
   readonly stdoutIsTty: boolean;
   readonly stderrIsTty: boolean;
@@ -39,6 +46,8 @@ export interface Ui {
   /** Label and value pairs. */
   pairs(rows: readonly (readonly [label: string, value: string])[]): void;
   task(text: string): Task;
+  /** On stderr. */
+  live(): LiveLines;
 }
 
 interface Output {
@@ -120,6 +129,24 @@ function createTask(text: string, stream: Output, paint: Paint): Task {
   };
 }
 
+function createLiveLines(stream: Output): LiveLines {
+  let height = 0;
+  const clear = () => {
+    if (height > 0) stream.write(`\u001b[${height}A\u001b[J`);
+    height = 0;
+  };
+  return {
+    clear,
+    draw(lines) {
+      if (stream.isTTY !== true) return;
+      clear();
+      // A line that is wrapped would be two.
+      for (const line of lines) stream.write(`\u001b[?7l${line}\u001b[?7h\n`);
+      height = lines.length;
+    },
+  };
+}
+
 export function createUi(stdout: Output, stderr: Output, env: Env): Ui {
   const paint = painter(wantsColour(stdout, env));
   const paintErr = painter(wantsColour(stderr, env));
@@ -144,5 +171,6 @@ export function createUi(stdout: Output, stderr: Output, env: Env): Ui {
       for (const [label, value] of rows) out(`${paint('dim', label.padEnd(size))}   ${value}`);
     },
     task: (text) => createTask(text, stderr, paintErr),
+    live: () => createLiveLines(stderr),
   };
 }

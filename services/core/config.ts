@@ -39,6 +39,17 @@ const oneOf =
     throw new WaferError('usage', `${name}=${value} is not one of ${values.join(', ')}.`);
   };
 
+/** `host[:port]`, as registries are named in references. */
+const REGISTRY = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
+
+const registryName = (name: string, value: string): string => {
+  if (REGISTRY.test(value)) return value.toLowerCase();
+  throw new WaferError(
+    'usage',
+    `${name}: ${JSON.stringify(value.slice(0, 100))} is not a registry: host or host:port.`,
+  );
+};
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const LIMIT_MODES = ['auto', 'v2', 'v1', 'none'] as const;
 
@@ -83,6 +94,23 @@ export const SETTINGS = {
     'An instance without calls ends after this time',
     integer('WAFER_IDLE_MS', 0, 86_400_000, 60_000),
   ),
+  defaultRegistry: setting(
+    'WAFER_DEFAULT_REGISTRY',
+    '(none: references name theirs)',
+    'Registry of references that name none, as host or host:port',
+    (value) => (value ? registryName('WAFER_DEFAULT_REGISTRY', value) : null),
+  ),
+  insecureRegistries: setting(
+    'WAFER_INSECURE_REGISTRIES',
+    '(none)',
+    'Registries that are spoken to over plain HTTP, as host:port,host:port',
+    (value): readonly string[] =>
+      (value ?? '')
+        .split(',')
+        .map((one) => one.trim())
+        .filter((one) => one !== '')
+        .map((one) => registryName('WAFER_INSECURE_REGISTRIES', one)),
+  ),
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type Config = { readonly [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['read']> };
@@ -103,6 +131,8 @@ export function dataPaths(dataDir: string) {
     redis: join(dataDir, 'redis'),
     cache: join(dataDir, 'cache'),
     adminKey: join(dataDir, 'admin.key'),
+    registries: join(dataDir, 'registries.json'),
+    loads: join(dataDir, 'cache', 'loads'),
     lock: join(dataDir, 'run', 'wafer.lock'),
   };
 }

@@ -31,6 +31,7 @@ export const ERRORS = {
   unknown_runtime: spec(400, 2, 'The runtime is not known'),
   missing_handler: spec(400, 2, 'The handler file is missing'),
   build_failed: spec(422, 1, 'The build failed'),
+  invalid_image: spec(422, 2, 'The image is not acceptable'),
   // access
   unauthorized: spec(401, 3, 'The API key is missing or wrong'),
   not_found: spec(404, 2, 'Not found'),
@@ -41,6 +42,7 @@ export const ERRORS = {
   image_not_found: spec(404, 2, 'The image does not exist'),
   method_not_allowed: spec(405, 2, 'The method is not allowed here'),
   conflict: spec(409, 2, 'The state does not allow this'),
+  registry_denied: spec(403, 3, 'The registry does not allow it'),
   // capacity
   overloaded: spec(429, 3, 'Too many calls are waiting'),
   shutting_down: spec(503, 3, 'The platform is shutting down'),
@@ -56,6 +58,7 @@ export const ERRORS = {
   userns_unavailable: spec(503, 4, 'User namespaces are not available'),
   running_as_root: spec(503, 4, 'Wafer does not run as root'),
   already_running: spec(503, 4, 'Another Wafer uses this data directory'),
+  registry_failed: spec(502, 3, 'The registry failed'),
   not_reachable: spec(503, 3, 'The Wafer API can not be reached'),
   usage: spec(400, 2, 'Wrong usage'),
   internal: spec(500, 70, 'Internal error'),

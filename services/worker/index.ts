@@ -19,9 +19,9 @@ import { openImageStore } from '../core/images/index.ts';
 import type { ImageStore } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
-import { type BaseImages, type BaseProgress, createBaseImages } from './base-images/index.ts';
+import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
-import { createDependencyBuilder } from './builder/dependencies.ts';
+import { createDependencyBuilder, DEPENDENCY_TAG_PREFIX } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
 import { createRegistries } from './builder/registries.ts';
 import { createDeployer } from './deployer.ts';
@@ -29,6 +29,7 @@ import { createDispatcher } from './dispatcher.ts';
 import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
+import { VERSION_TAG_PREFIX } from './publish-version.ts';
 import { startInstance } from './start-instance.ts';
 
 export interface WorkerDeps {
@@ -49,6 +50,8 @@ export interface Worker {
   readonly dispatcher: Dispatcher;
   readonly deployer: Deployer;
   readonly images: ImageStore;
+  /** Tags that only the platform gives and takes. */
+  isReserved(tag: string): boolean;
   readonly bases: BaseImages;
   readonly engine: () => EngineInfo;
   readonly pool: Pool<Instance>;
@@ -114,6 +117,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     images,
     bases,
     pool,
+    isReserved: (tag) => isReserved(tag, bases),
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool),
@@ -151,6 +155,11 @@ function openHost(
     onEngineExit: (reason) => log.error({ reason }, 'engine ended'),
     onVerdict: (verdict: EgressVerdict) => log.debug({ verdict }, 'egress'),
   });
+}
+
+function isReserved(tag: string, bases: BaseImages): boolean {
+  if (tag.startsWith(VERSION_TAG_PREFIX) || tag.startsWith(DEPENDENCY_TAG_PREFIX)) return true;
+  return bases.list().some(({ name }) => tag === name || tag === toolsTag(name));
 }
 
 /** After a crash: uppers of builds, half-made layers, images and blobs that nothing refers to. */

@@ -86,6 +86,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
       remove: (name) => functions.remove(name),
     },
     images: { list: async () => [], usage: async () => ({ blobsBytes: 0, layers: 0, images: 0 }) },
+    imageService: createNoImages(),
     invocations: createInvocations(() => platform),
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
@@ -96,6 +97,28 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     ...extra,
   };
   return platform;
+}
+
+/** An image service that has nothing; tests of its routes give their own. */
+function createNoImages(): ApiDeps['imageService'] {
+  const missing = async () => {
+    throw new WaferError('image_not_found', 'There is no such image.');
+  };
+  const nothing = { images: 0, layers: 0, bytes: 0 };
+  return {
+    inspect: missing,
+    tag: missing,
+    remove: missing,
+    pull: missing,
+    push: missing,
+    load: missing,
+    save: missing,
+    prune: async () => ({ ...nothing, untagged: [] }),
+    usage: async () => ({ ...nothing, blobsBytes: 0, unpackedBytes: 0, uniqueBytes: 0, sharedBytes: 0, each: [] }),
+    login: async () => {},
+    logout: async () => false,
+    registries: async () => [],
+  };
 }
 
 const LINE = { time: 1000, functionName: 'hello', version: 1, instanceId: 'i-test', stream: 'stdout' as const };

@@ -43,6 +43,8 @@ const GUEST_CODES = new Set<ErrorCode>([
   'result_too_large',
   'protocol_error',
   'shutting_down',
+  // Of a registry, not of ours.
+  'registry_failed',
 ]);
 
 /** Anything that is not registered stays as it is; `toProblem` masks it. */

@@ -88,3 +88,50 @@ export const READY = {
     { name: 'engine', ok: true },
   ],
 };
+
+const LAYER = {
+  diffId: `sha256:${'a1'.repeat(32)}`,
+  parent: null,
+  chainId: `sha256:${'a1'.repeat(32)}`,
+  blob: `sha256:${'c3'.repeat(32)}`,
+  mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  bytes: 61_202_000,
+  tarBytes: 152_104_960,
+  createdBy: 'base node24',
+  createdAt: 1_762_000_000_000,
+};
+
+export const IMAGE_DETAIL = {
+  digest: `sha256:${'3f'.repeat(32)}`,
+  tags: ['registry.example:5000/team/app:v1'],
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  architecture: 'amd64',
+  os: 'linux',
+  created: null,
+  config: { Entrypoint: ['/app'], Env: ['PATH=/usr/bin'] },
+  bytes: 61_202_000,
+  layers: [LAYER],
+  history: [
+    { createdBy: 'base node24', created: null, comment: null, layer: LAYER.diffId, parent: null, bytes: LAYER.bytes },
+  ],
+};
+
+export const STORE_USAGE = {
+  images: 1,
+  layers: 1,
+  blobsBytes: 61_300_000,
+  unpackedBytes: 152_104_960,
+  uniqueBytes: 61_202_000,
+  sharedBytes: 0,
+  each: [
+    {
+      digest: IMAGE_DETAIL.digest,
+      tags: IMAGE_DETAIL.tags,
+      bytes: 61_202_000,
+      sharedBytes: 0,
+      uniqueBytes: 61_202_000,
+    },
+  ],
+};
+
+export const TRANSFER = { digest: IMAGE_DETAIL.digest, name: 'registry.example:5000/team/app:v1', isNew: true };

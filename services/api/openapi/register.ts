@@ -14,7 +14,8 @@ const TAGS = [
   { name: 'functions', description: 'Deploy, describe, roll back, remove' },
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
-  { name: 'platform', description: 'Images, instances, health' },
+  { name: 'images', description: 'Images, their layers, registries and archives' },
+  { name: 'platform', description: 'Instances, health' },
 ];
 
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {

@@ -20,7 +20,7 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
     '/v1/images',
     {
       schema: {
-        tags,
+        tags: ['images'],
         operationId: 'listImages',
         summary: 'List the images and their layers',
         response: {

@@ -13,6 +13,12 @@ export interface Manifest {
 
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', ia32: '386' };
 
+/** This host's processor as images name it. */
+export const hostArchitecture = (): string => ARCHITECTURES[process.arch] ?? process.arch;
+
+const CONFIGS: readonly string[] = [MEDIA.config, MEDIA.dockerConfig];
+const MANIFESTS: readonly unknown[] = [MEDIA.manifest, MEDIA.dockerManifest];
+
 const sorted = (record: Record<string, string>) =>
   Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 
@@ -20,7 +26,7 @@ const sorted = (record: Record<string, string>) =>
 export function makeConfig(layers: readonly LayerInfo[], config: ImageConfig['config']): ImageConfig {
   const { User, Env, Entrypoint, Cmd, WorkingDir, Labels } = config;
   return {
-    architecture: ARCHITECTURES[process.arch] ?? process.arch,
+    architecture: hostArchitecture(),
     os: 'linux',
     config: {
       ...(User === undefined ? {} : { User }),
@@ -49,16 +55,17 @@ export function makeManifest(
   };
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const isDescriptor = (value: unknown): value is Descriptor =>
+export const isDescriptor = (value: unknown): value is Descriptor =>
   isRecord(value) &&
   typeof value['mediaType'] === 'string' &&
   isDigest(value['digest']) &&
-  Number.isSafeInteger(value['size']);
+  Number.isSafeInteger(value['size']) &&
+  Number(value['size']) >= 0;
 
-function parseJson(bytes: Buffer): unknown {
+export function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {
@@ -66,13 +73,18 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** Null when the bytes are something else, as most blobs are. A document that is an index as well is neither. */
+/**
+ * Null when the bytes are something else, as most blobs are. A document that is an index as well
+ * is neither. Manifests of OCI need not say their media type; then the config's says what they are.
+ */
 export function parseManifest(bytes: Buffer): Manifest | null {
   const value = bytes[0] === 0x7b ? parseJson(bytes) : undefined;
   if (!isRecord(value) || 'manifests' in value) return null;
   const { mediaType, config, layers } = value;
-  if (mediaType !== MEDIA.manifest || !isDescriptor(config) || !Array.isArray(layers)) return null;
-  return layers.every(isDescriptor) ? (value as unknown as Manifest) : null;
+  if (!isDescriptor(config) || !Array.isArray(layers) || !layers.every(isDescriptor)) return null;
+  const isManifest = mediaType === undefined ? CONFIGS.includes(config.mediaType) : MANIFESTS.includes(mediaType);
+  if (!isManifest) return null;
+  return { ...(value as unknown as Manifest), mediaType: typeof mediaType === 'string' ? mediaType : MEDIA.manifest };
 }
 
 /** @throws WaferError `digest_mismatch` when config and manifest do not belong together */

@@ -2,14 +2,15 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline as pipe, type Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { coerceError, isErrno, WaferError } from '../errors.ts';
 import type { Blobs } from './blobs.ts';
+import { decompressor } from './compression.ts';
 import { hexOf, isDigest } from './digest.ts';
 import { isLayerInfo } from './documents.ts';
 import { removeFile, type TempFiles } from './durable.ts';
 import { exists, type Layout } from './layout.ts';
-import { type Descriptor, type Digest, type LayerInfo, type LayerUnpacker, MEDIA } from './types.ts';
+import type { Descriptor, Digest, LayerInfo, LayerUnpacker } from './types.ts';
+import { type Verified, verifiedTar } from './verified-tar.ts';
 
 export interface LayerDisk {
   /** Null unless record, blob and directory are all there. */
@@ -19,6 +20,8 @@ export interface LayerDisk {
   openTar(blob: Descriptor): Promise<Readable>;
   /** @throws WaferError `engine_failed | disk_full | digest_mismatch` */
   unpack(diffId: Digest, blob: Descriptor): Promise<void>;
+  /** The same for a blob that nobody has looked into: there is a layer only if the content has the diff id. */
+  unpackVerified(diffId: Digest, blob: Descriptor): Promise<Verified>;
   /** Record first, then the directory. */
   remove(hex: string): Promise<void>;
   /** Diff ids of all records, and the names in `layers/`. */
@@ -38,6 +41,11 @@ function unpackFailure(error: unknown, diffId: Digest): unknown {
   }
   return new WaferError('engine_failed', `Layer ${diffId} could not be unpacked: ${message}`, { cause: error });
 }
+
+/** Its digest was wrong, or it could not be decompressed; as opposed to a reader that went away. */
+const isOfStream = (error: unknown): boolean =>
+  error instanceof WaferError ||
+  (error instanceof Error && 'code' in error && /^Z_|^ERR_ZSTD|^ZSTD/.test(String(error.code)));
 
 async function readRecord(path: string, diffId: Digest): Promise<LayerInfo | null> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
@@ -59,7 +67,20 @@ export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, u
 
   const openTar = async (blob: Descriptor): Promise<Readable> => {
     const compressed = await blobs.read(blob.digest);
-    return blob.mediaType === MEDIA.layer ? compressed : pipe(compressed, createGunzip(), () => undefined);
+    const unpacked = decompressor(blob.mediaType);
+    return unpacked === null ? compressed : pipe(compressed, unpacked, () => undefined);
+  };
+
+  const unpackTar = async (diffId: Digest, tar: Readable): Promise<void> => {
+    unpacking += 1;
+    try {
+      await unpacker.unpack(hexOf(diffId), tar);
+    } catch (error) {
+      throw unpackFailure(error, diffId);
+    } finally {
+      unpacking -= 1;
+      tar.destroy();
+    }
   };
 
   return {
@@ -71,17 +92,24 @@ export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, u
     },
     writeRecord: (info) => temp.writeWhole(recordPath(hexOf(info.diffId)), JSON.stringify(info)),
     openTar,
-    async unpack(diffId, blob) {
-      const tar = await openTar(blob);
-      unpacking += 1;
+    unpack: async (diffId, blob) => unpackTar(diffId, await openTar(blob)),
+    async unpackVerified(diffId, blob) {
+      const { stream, result } = verifiedTar(diffId);
+      let broken: unknown;
+      stream.once('error', (error) => {
+        broken = error;
+      });
+      const source = await openTar(blob);
       try {
-        await unpacker.unpack(hexOf(diffId), tar);
+        await unpackTar(
+          diffId,
+          pipe(source, stream, () => undefined),
+        );
       } catch (error) {
-        throw unpackFailure(error, diffId);
-      } finally {
-        unpacking -= 1;
-        tar.destroy();
+        // Who unpacks saw only that the tar was cut off; the stream knows why.
+        throw isOfStream(broken) ? broken : error;
       }
+      return result();
     },
     async remove(hex) {
       await removeFile(recordPath(hex));

@@ -13,7 +13,7 @@ import { digestGate, digestTap, hexOf, mismatch } from './digest.ts';
 import type { TempFiles } from './durable.ts';
 import type { Holds } from './holds.ts';
 import type { LayerDisk } from './layer-disk.ts';
-import { createKeyedMutex, type Exclusive } from './mutex.ts';
+import type { Exclusive, Keyed } from './mutex.ts';
 import { type AddLayerOptions, type Descriptor, type Digest, type LayerInfo, MEDIA } from './types.ts';
 
 export interface LayersDeps {
@@ -23,6 +23,8 @@ export interface LayersDeps {
   holds: Holds;
   /** The store's structure lock: while it is held, garbage collection does not run. */
   exclusive: Exclusive;
+  /** One piece of work at a time for each layer and each blob. */
+  oneAtATime: Keyed;
   now: () => number;
 }
 
@@ -93,8 +95,7 @@ async function scan(tar: Readable): Promise<{ digest: Digest; bytes: number }> {
 }
 
 export function createLayers(deps: LayersDeps): Layers {
-  const { disk, blobs, temp, holds, exclusive, now } = deps;
-  const oneAtATime = createKeyedMutex();
+  const { disk, blobs, temp, holds, exclusive, oneAtATime, now } = deps;
 
   /** Finds the layer and keeps it from garbage collection for the grace time, in one step. */
   const claim = (diffId: Digest) =>

@@ -11,7 +11,9 @@ export function createMutex(): Exclusive {
 }
 
 /** One piece of work at a time for each key. */
-export function createKeyedMutex(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
+export type Keyed = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+
+export function createKeyedMutex(): Keyed {
   const waiting = new Map<string, { run: Exclusive; users: number }>();
   return async (key, work) => {
     const lock = waiting.get(key) ?? { run: createMutex(), users: 0 };

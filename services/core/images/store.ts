@@ -1,15 +1,18 @@
+import { WaferError } from '../errors.ts';
 import { createBlobs } from './blobs.ts';
 import { collect } from './collect.ts';
 import { hexOf, isDigest } from './digest.ts';
+import { parseManifest } from './documents.ts';
 import { createTempFiles } from './durable.ts';
 import { createHolds } from './holds.ts';
 import { openIndex } from './image-index.ts';
 import { assertTag, imageNotFound, loadImage, type NewImage, restoreImage, writeImage } from './images.ts';
+import { createImporter } from './import.ts';
 import { createLayerDisk } from './layer-disk.ts';
 import { createLayers } from './layers.ts';
 import { layoutOf, makeLayout, writeLayoutFiles } from './layout.ts';
-import { createMutex } from './mutex.ts';
-import { type Descriptor, type Digest, type Image, type ImageStore, type LayerUnpacker, MEDIA } from './types.ts';
+import { createKeyedMutex, createMutex } from './mutex.ts';
+import type { Descriptor, Digest, Image, ImageStore, LayerUnpacker } from './types.ts';
 
 export interface ImageStoreOptions {
   /** The store's directory; made when missing. One process at a time: the platform's lock file sees to that. */
@@ -38,8 +41,19 @@ async function openParts({ dir, unpacker, clock = SYSTEM_CLOCK }: ImageStoreOpti
   const disk = createLayerDisk(layout, blobs, temp, unpacker);
   const holds = createHolds(clock.monotonic, GRACE_MS);
   const exclusive = createMutex();
-  const layers = createLayers({ disk, blobs, temp, holds, exclusive, now: clock.now });
-  return { temp, blobs, disk, holds, exclusive, layers, unpacker, index: await openIndex(layout, temp) };
+  const shared = { disk, blobs, temp, holds, exclusive, oneAtATime: createKeyedMutex(), now: clock.now };
+  const layers = createLayers(shared);
+  return {
+    importer: createImporter(shared),
+    temp,
+    blobs,
+    disk,
+    holds,
+    exclusive,
+    layers,
+    unpacker,
+    index: await openIndex(layout, temp),
+  };
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>;
@@ -111,8 +125,9 @@ function createLookup({ blobs, disk, index }: Parts, log: ImageStoreOptions['log
 
 async function describeManifest({ blobs }: Parts, digest: Digest): Promise<Descriptor> {
   const bytes = await blobs.readDocument(digest);
-  if (bytes === null) throw imageNotFound(digest);
-  return { mediaType: MEDIA.manifest, digest, size: bytes.length };
+  const manifest = bytes === null ? null : parseManifest(bytes);
+  if (bytes === null || manifest === null) throw imageNotFound(digest);
+  return { mediaType: manifest.mediaType, digest, size: bytes.length };
 }
 
 /**
@@ -122,7 +137,7 @@ async function describeManifest({ blobs }: Parts, digest: Digest): Promise<Descr
  */
 export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore> {
   const parts = await openParts(options);
-  const { blobs, disk, holds, exclusive, layers, index } = parts;
+  const { blobs, disk, holds, exclusive, layers, importer, index } = parts;
   await restoreAll(parts, options.log);
   const lookup = createLookup(parts, options.log);
 
@@ -144,7 +159,23 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       }),
     );
 
+  const importImage: ImageStore['importImage'] = async (image) => {
+    image.tags.forEach(assertTag);
+    return importer.run(image, (descriptor) =>
+      exclusive(async () => {
+        for (const tag of image.tags) await index.set(tag, descriptor);
+        return lookup.get(descriptor.digest);
+      }),
+    );
+  };
+
   return {
+    importImage,
+    async document(digest) {
+      const bytes = await blobs.readDocument(digest);
+      if (bytes === null) throw new WaferError('not_found', `The store has no document ${digest}.`);
+      return bytes;
+    },
     addLayer: layers.add,
     // Behind a running collection: a layer that it is removing is not there.
     layer: (diffId) => exclusive(() => disk.get(diffId)),

@@ -16,6 +16,13 @@ export const MEDIA = {
   config: 'application/vnd.oci.image.config.v1+json',
   layer: 'application/vnd.oci.image.layer.v1.tar',
   layerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  layerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+  dockerIndex: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
+  dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
 } as const;
 
 export interface Descriptor {
@@ -68,6 +75,29 @@ export interface LayerUnpacker {
   remove(name: string): Promise<void>;
 }
 
+/** Where the bytes of one blob go; digest and size are checked on the way, whatever the source says. */
+export interface BlobSink {
+  /** Bytes that are in it: where a source that broke off goes on. */
+  readonly size: number;
+  /** @throws WaferError `digest_mismatch` when there are more than the descriptor says */
+  append(chunk: Buffer): Promise<void>;
+  /** Back to empty, for a source that can not go on where it broke off. */
+  restart(): Promise<void>;
+}
+
+export type ImportState = 'exists' | 'fetching' | 'unpacking' | 'done';
+
+/** An image from somewhere else, with its documents byte by byte. */
+export interface ImageImport {
+  manifest: Buffer;
+  config: Buffer;
+  tags: string[];
+  /** Brings the bytes of a layer that the store lacks. Runs for up to `IMPORT_PARALLEL` layers at a time. */
+  fetch(blob: Descriptor, sink: BlobSink, signal: AbortSignal): Promise<void>;
+  onLayer?: (blob: Descriptor, state: ImportState) => void;
+  signal: AbortSignal;
+}
+
 export interface AddLayerOptions {
   createdBy: string;
   /** When given and different from what was read: `digest_mismatch`, and nothing stays. */
@@ -85,6 +115,14 @@ export interface ImageStore {
     tag?: string;
     annotations?: Record<string, string>;
   }): Promise<Image>;
+  /**
+   * Takes an image as it is: manifest, config and blobs keep their bytes and digests. Layers
+   * that are there cost nothing; a new one is unpacked only if it has the diff id of the config.
+   * @throws WaferError `invalid_image | digest_mismatch`, and what `fetch` throws
+   */
+  importImage(image: ImageImport): Promise<Image>;
+  /** The bytes of a manifest or config. @throws WaferError `not_found` */
+  document(digest: Digest): Promise<Buffer>;
   /** By tag (`node24`) or digest. @throws WaferError `image_not_found` */
   get(reference: string): Promise<Image>;
   find(reference: string): Promise<Image | null>;
