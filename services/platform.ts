@@ -76,13 +76,14 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     });
     opened.push(() => invocations.flush());
     observe(telemetry, worker, functions);
-    const { dispatcher, deployer, images } = worker;
+    const { dispatcher, deployer, images, imageBuilds } = worker;
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions,
       deployer,
       dispatcher,
       images,
+      imageBuilds,
       invocations,
       logs,
       telemetry,

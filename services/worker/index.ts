@@ -14,6 +14,7 @@ import {
 import type { Config } from '../core/config.ts';
 import { dataPaths } from '../core/config.ts';
 import type { Deployer, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
 import type { ImageStore } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
@@ -25,6 +26,7 @@ import { BUILD_PREFIX } from './builder/ids.ts';
 import { createRegistries } from './builder/registries.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
+import { createImageBuilds } from './image-builds.ts';
 import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -46,6 +48,7 @@ export interface Worker {
   readonly dispatcher: Dispatcher;
   readonly deployer: Deployer;
   readonly images: ImageStore;
+  readonly imageBuilds: ImageBuilds;
   readonly bases: BaseImages;
   readonly engine: () => EngineInfo;
   readonly pool: Pool<Instance>;
@@ -77,8 +80,9 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   });
   await removeLeftOvers(host, images);
   const sandboxes = createBuildSandboxes(host, paths.work);
+  const basesDir = join(deps.packageRoot, 'infra/base-images');
   const bases = createBaseImages({
-    dir: join(deps.packageRoot, 'infra/base-images'),
+    dir: basesDir,
     images,
     sandboxes,
     log: (text) => log.debug(text),
@@ -105,6 +109,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     dispatcher,
     deployer,
     images,
+    imageBuilds: createImageBuilds({ images, sandboxes, bases, basesDir, tmpDir }),
     bases,
     pool,
     engine: () => host.info,

@@ -88,3 +88,12 @@ export const READY = {
     { name: 'engine', ok: true },
   ],
 };
+
+export const BUILT_IMAGE = {
+  digest: `sha256:${'5e'.repeat(32)}`,
+  tags: ['app:1.0'],
+  layers: 3,
+  bytes: 48_113_020,
+  stepsRun: 1,
+  stepsCached: 2,
+};

@@ -14,6 +14,7 @@ const TAGS = [
   { name: 'functions', description: 'Deploy, describe, roll back, remove' },
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
+  { name: 'images', description: 'Build images' },
   { name: 'platform', description: 'Images, instances, health' },
 ];
 

@@ -25,10 +25,21 @@ export interface Descriptor {
   annotations?: Record<string, string>;
 }
 
+export interface Healthcheck {
+  /** `NONE`, or `CMD` and argv, or `CMD-SHELL` and a line. */
+  Test: string[];
+  Interval?: number;
+  Timeout?: number;
+  StartPeriod?: number;
+  StartInterval?: number;
+  Retries?: number;
+}
+
 export interface ImageConfig {
   architecture: string;
   os: 'linux';
   created?: string;
+  author?: string;
   config: {
     User?: string;
     Env?: string[];
@@ -36,6 +47,13 @@ export interface ImageConfig {
     Cmd?: string[];
     WorkingDir?: string;
     Labels?: Record<string, string>;
+    ExposedPorts?: Record<string, object>;
+    Volumes?: Record<string, object>;
+    StopSignal?: string;
+    /** The next three are Docker's; other tools read them in OCI configs too. Times in nanoseconds. */
+    Healthcheck?: Healthcheck;
+    Shell?: string[];
+    OnBuild?: string[];
   };
   rootfs: { type: 'layers'; diff_ids: Digest[] };
   history: { created?: string; created_by?: string; comment?: string; empty_layer?: boolean }[];
@@ -84,6 +102,10 @@ export interface ImageStore {
     config: Omit<ImageConfig, 'rootfs' | 'history' | 'os' | 'architecture'>['config'];
     tag?: string;
     annotations?: Record<string, string>;
+    /** When given: one entry that is not `empty_layer` for each layer. Else made from the layers. */
+    history?: ImageConfig['history'];
+    created?: string;
+    author?: string;
   }): Promise<Image>;
   /** By tag (`node24`) or digest. @throws WaferError `image_not_found` */
   get(reference: string): Promise<Image>;
