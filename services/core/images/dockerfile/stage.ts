@@ -85,8 +85,6 @@ async function step(input: StepInput): Promise<StageState> {
 /** `after` is the state without the layer. */
 async function layerStep(input: StepInput, what: LayerStep, after: StageState): Promise<StageState> {
   const { build, label } = input;
-  const begun = performance.now();
-  build.onEvent({ type: 'step', step: label, state: 'start' });
   const tried: string[] = [];
   let found: LayerInfo | null | undefined;
   for (const compute of what.keys) {
@@ -95,6 +93,9 @@ async function layerStep(input: StepInput, what: LayerStep, after: StageState): 
     if (found !== undefined) break;
   }
   const isCached = found !== undefined;
+  // Only now: a key may have to wait for another stage.
+  const begun = performance.now();
+  if (!isCached) build.onEvent({ type: 'step', step: label, state: 'start' });
   const layer = found === undefined ? await what.make() : found;
   if (layer !== null) build.hold([layer.diffId]);
   // A hit by content is remembered by the cheap key too.

@@ -124,6 +124,7 @@ function readVariable(cursor: Cursor, reading: Reading): string {
 /** `}` when there is none. */
 function readOperator(cursor: Cursor, name: string): string {
   const [operator = ''] = /^(:?[-+?]|\})/.exec(cursor.text.slice(cursor.at, cursor.at + 2)) ?? [];
+  if (operator === '' && cursor.at >= cursor.text.length) throw new WordError('a "}" is missing');
   if (operator === '') throw new WordError(`"\${${name}${cursor.text[cursor.at] ?? ''}" is not supported`);
   cursor.at += operator.length;
   return operator;
