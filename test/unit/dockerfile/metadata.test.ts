@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the syntax under test
 /** Instructions that only change the config, as a table; users and groups; trees with links. */
 import { describe, expect, it } from 'vitest';
 import { ownerIds, processIds } from '../../../services/core/images/dockerfile/accounts.ts';

@@ -51,7 +51,9 @@ describe('parseDockerfile', () => {
   });
 
   it('takes another escape from the directive, ignores `syntax`, and knows both only at the top', () => {
-    expect(parse('# syntax=evil/frontend\n# escape=`\nFROM a\nRUN x `\n  y').stages[0]?.instructions[0]?.args).toBe('x   y');
+    expect(parse('# syntax=evil/frontend\n# escape=`\nFROM a\nRUN x `\n  y').stages[0]?.instructions[0]?.args).toBe(
+      'x   y',
+    );
     expect(parse('FROM a\n# escape=`\nRUN x `\nRUN y').stages[0]?.instructions).toHaveLength(2);
   });
 
@@ -115,7 +117,10 @@ describe('parseDockerfile', () => {
   });
 
   it('reads the triggers of an image, and refuses what can not be one', () => {
-    expect(parseTriggers(['RUN x', 'COPY . /y'], 'ONBUILD of b').map(({ keyword }) => keyword)).toEqual(['RUN', 'COPY']);
+    expect(parseTriggers(['RUN x', 'COPY . /y'], 'ONBUILD of b').map(({ keyword }) => keyword)).toEqual([
+      'RUN',
+      'COPY',
+    ]);
     expect(() => parseTriggers(['FROM x'], 'ONBUILD of b')).toThrow('ONBUILD of b:1:1');
   });
 });

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the syntax under test
 /** Expansion as a table: quotes, escapes, defaults, scopes, and what blows up. */
 import { describe, expect, it } from 'vitest';
 import { parseDockerfile } from '../../../services/core/images/dockerfile/parse.ts';
@@ -5,7 +6,7 @@ import { createScope, HOST_ARCH, HOST_PLATFORM } from '../../../services/core/im
 import { expandWord, splitPairs, splitWords } from '../../../services/core/images/dockerfile/words.ts';
 
 const VALUES: Record<string, string> = { A: 'a', E: '', B: 'x y', D: '$A', N: 'A' };
-const expand = (text: string, escape = '\\') => expandWord(text, (name) => VALUES[name], escape);
+const expand = (text: string, mark = '\\') => expandWord(text, (name) => VALUES[name], mark);
 
 describe('expandWord', () => {
   it.each([
@@ -50,7 +51,9 @@ describe('expandWord', () => {
   });
 
   it('keeps quotes where they mean nothing', () => {
-    expect(expandWord('"$A" \'$A\' \\$A \\n', (name) => VALUES[name], '\\', { quotes: false })).toBe('"a" \'a\' $A \\n');
+    expect(expandWord('"$A" \'$A\' \\$A \\n', (name) => VALUES[name], '\\', { quotes: false })).toBe(
+      '"a" \'a\' $A \\n',
+    );
   });
 
   it.each([

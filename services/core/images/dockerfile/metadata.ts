@@ -62,9 +62,8 @@ const PORT = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i;
 
 function ports(context: Context): Record<string, object> {
   const found: [string, object][] = [];
-  for (const word of words(context)
-    .flatMap((one) => one.split(/\s+/))
-    .filter((one) => one !== '')) {
+  const given = context.instruction.json ?? value(context).split(/\s+/);
+  for (const word of given.filter((one) => one !== '')) {
     const [, first, last, protocol = 'tcp'] = PORT.exec(word) ?? [];
     const low = Number(first);
     const high = Number(last ?? first);

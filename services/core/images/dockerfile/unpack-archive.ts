@@ -110,7 +110,7 @@ export async function* readArchive(
       const pax = xattrsOf(header.pax);
       const entry: NewEntry = {
         kind: type ?? 'file',
-        mode: (header.mode ?? 0o644) & 0o7777,
+        mode: type === 'symlink' ? 0o777 : (header.mode ?? 0o644) & 0o7777,
         uid: header.uid ?? 0,
         gid: header.gid ?? 0,
         size,
