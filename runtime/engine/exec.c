@@ -44,10 +44,13 @@ static int set_descriptors(const struct start *start, int *report)
 static int become_user(const struct init *init, const struct user *named)
 {
 	struct user user = { 0 };
-	if (init->spec->profile == PROFILE_FUNCTION)
-		user.uid = user.gid = FUNCTION_ID;
-	else if (named->given)
+	if (named->given)
 		user = *named;
+	if (init->spec->profile == PROFILE_FUNCTION) {
+		if (named->given)
+			return refuse(STEP, "user is for builds only");
+		user.uid = user.gid = FUNCTION_ID;
+	}
 	if (caps_before_identity(init->spec->profile))
 		return -1;
 	/* A single-id map has no setgroups, and no other id to become. */

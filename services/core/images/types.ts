@@ -90,6 +90,8 @@ export interface AddLayerOptions {
   createdBy: string;
   /** When given and different from what was read: `digest_mismatch`, and nothing stays. */
   expectedDiffId?: Digest;
+  /** Half the time for a tenth more bytes: for layers that a build waits for. */
+  fast?: boolean;
 }
 
 export interface ImageStore {

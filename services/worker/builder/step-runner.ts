@@ -13,6 +13,7 @@ export interface StepRunnerDeps {
 
 /** How this host's apt reaches its archive, told to the step's apt; not in the image, since `/dev/shm` never is. */
 const APT_CONF = '/dev/shm/.wafer-apt.conf';
+const STEP_MS = 60 * 60_000;
 /** What the engine maps in a build: see its idmap.h. */
 const isMapped = (id: number) => id < 4096 || id === 65_534;
 
@@ -39,6 +40,7 @@ export function createStepRunner({ sandboxes, basesDir }: StepRunnerDeps): StepR
         latest: step.latest ?? null,
         files: access === null ? step.files : { ...step.files, [APT_CONF]: access.conf },
         egress: access === null ? { mode: 'none' as const } : egressOf(access.egress),
+        timeoutMs: STEP_MS,
         signal: step.signal,
         ...(step.user === null ? {} : { user: step.user }),
       };

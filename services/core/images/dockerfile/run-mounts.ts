@@ -138,7 +138,7 @@ async function placeBind(where: Where, mount: RunMount, draft: LayerDraft): Prom
 }
 
 async function addLayer(build: BuildContext, tar: Readable, createdBy: string): Promise<LayerInfo> {
-  const layer = await build.deps.images.addLayer(tar, { createdBy });
+  const layer = await build.deps.images.addLayer(tar, { createdBy, fast: true });
   build.hold([layer.diffId]);
   return layer;
 }

@@ -108,7 +108,10 @@ export function runStep(input: StepInput): LayerStep {
         return await build.inTurn(() =>
           build.deps.runner.run(step, async (pack) => {
             await prepared.saveCaches(pack);
-            return build.deps.images.addLayer(prepared.clean(await pack()), { createdBy: instruction.text });
+            return build.deps.images.addLayer(prepared.clean(await pack()), {
+              createdBy: instruction.text,
+              fast: true,
+            });
           }),
         );
       } finally {
@@ -155,7 +158,7 @@ export function workdirStep(input: StepInput, path: string): LayerStep {
         const real = draft.resolve(partsOf(path).join('/'));
         if (real === '' || draft.get(real)?.kind === 'dir') return null;
         draft.folder(real);
-        return build.deps.images.addLayer(draft.toTar(), { createdBy: instruction.text });
+        return build.deps.images.addLayer(draft.toTar(), { createdBy: instruction.text, fast: true });
       }),
   };
 }
@@ -261,7 +264,7 @@ function makeCopy(input: StepInput, wish: CopyWish): Promise<LayerInfo> {
         unpackInto: spool,
         latest: latestOf(build),
       });
-      return await build.deps.images.addLayer(draft.toTar(), { createdBy: instruction.text });
+      return await build.deps.images.addLayer(draft.toTar(), { createdBy: instruction.text, fast: true });
     } finally {
       await spool?.close();
       await source.close();

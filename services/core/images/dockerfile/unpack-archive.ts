@@ -16,7 +16,7 @@ export interface Member {
 
 export type ArchiveKind = 'tar' | 'tar.gz' | null;
 
-const LIMITS = { entries: 200_000, bytes: 4 * 1024 ** 3, depth: 64, ratio: 1_000, ratioFloor: 64 * 1024 * 1024 };
+const LIMITS = { entries: 200_000, bytes: 2 * 1024 ** 3, depth: 64 };
 const BLOCK = 512;
 const OTHERS: [magic: number[], name: string][] = [
   [[0x42, 0x5a, 0x68], 'bzip2'],
