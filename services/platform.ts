@@ -79,7 +79,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     onProgress('API');
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     observe(telemetry, worker, functions);
-    const { dispatcher, deployer, images } = worker;
+    const { dispatcher, deployer, images, imageBuilds } = worker;
     const imageService = await openImageService(config, worker);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
@@ -88,6 +88,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       dispatcher,
       images,
       imageService,
+      imageBuilds,
       invocations,
       logs,
       telemetry,

@@ -68,7 +68,7 @@ int caps_before_identity(enum profile profile)
 	return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) ? fault(STEP, "securebits") : 0;
 }
 
-int caps_after_identity(enum profile profile)
+int caps_after_identity(enum profile profile, bool root)
 {
-	return set_caps(profile == PROFILE_BUILD ? BUILD_CAPS : 0);
+	return set_caps(profile == PROFILE_BUILD && root ? BUILD_CAPS : 0);
 }

@@ -12,7 +12,7 @@
 int caps_confine_init(enum profile profile);
 /* A program, around its change of uid: first what needs capabilities, then away with them. */
 int caps_before_identity(enum profile profile);
-int caps_after_identity(enum profile profile);
+int caps_after_identity(enum profile profile, bool root);
 
 /* seccomp.c: compiled once in the engine, loaded in each sandbox's pid 1. */
 struct seccomp_filters {

@@ -40,16 +40,27 @@ static int set_descriptors(const struct start *start, int *report)
 	return 0;
 }
 
-static int become_user(const struct init *init)
+/* A function is always its one user; a build is root, or the user that it names. */
+static int become_user(const struct init *init, const struct user *named)
 {
-	unsigned id = init->spec->profile == PROFILE_FUNCTION ? FUNCTION_ID : 0;
+	struct user user = { 0 };
+	if (named->given)
+		user = *named;
+	if (init->spec->profile == PROFILE_FUNCTION) {
+		if (named->given)
+			return refuse(STEP, "user is for builds only");
+		user.uid = user.gid = FUNCTION_ID;
+	}
 	if (caps_before_identity(init->spec->profile))
 		return -1;
 	/* A single-id map has no setgroups, and no other id to become. */
+	if (init->single && init->spec->profile == PROFILE_BUILD && (user.uid || user.gid))
+		return refuse(STEP, "this machine has no subordinate ids: there is no uid %u", user.uid);
 	if (!init->single &&
-	    (setgroups(0, NULL) || setresgid(id, id, id) || setresuid(id, id, id)))
-		return fault(STEP, "become uid %u", id);
-	return caps_after_identity(init->spec->profile);
+	    (setgroups(user.group_count, user.groups) || setresgid(user.gid, user.gid, user.gid) ||
+	     setresuid(user.uid, user.uid, user.uid)))
+		return fault(STEP, "become uid %u gid %u", user.uid, user.gid);
+	return caps_after_identity(init->spec->profile, user.uid == 0);
 }
 
 static int enter_directory(const char *cwd)
@@ -113,7 +124,7 @@ static int run(const struct init *init, const struct start *start, int *report)
 	sigset_t none;
 	if (setsid() < 0)
 		return fault(STEP, "setsid");
-	if (set_descriptors(start, report) || rlimits_confine(init->spec) || become_user(init) ||
+	if (set_descriptors(start, report) || rlimits_confine(init->spec) || become_user(init, &program->user) ||
 	    enter_directory(program->cwd))
 		return -1;
 	umask(init->spec->profile == PROFILE_FUNCTION ? 077 : 022);

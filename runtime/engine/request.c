@@ -23,6 +23,37 @@ int number_parse(const struct message *message, const char *key, uint64_t *value
 	return 0;
 }
 
+static int parse_id(const char **at, uint32_t *id)
+{
+	char *end;
+	errno = 0;
+	unsigned long long number = strtoull(*at, &end, 10);
+	if (errno || **at < '0' || **at > '9' || number >= UINT32_MAX || (*end && *end != ':'))
+		return -1;
+	*id = (uint32_t)number;
+	*at = end;
+	return 0;
+}
+
+/* UID:GID[:GID...] */
+static int parse_user(struct user *user, const struct message *message)
+{
+	const char *text = message_get(message, "user");
+	const char *at = text;
+	*user = (struct user){ .given = text != NULL };
+	if (!text)
+		return 0;
+	if (parse_id(&at, &user->uid) || *at++ != ':' || parse_id(&at, &user->gid))
+		return refuse(STEP, "user is not uid:gid: \"%.64s\"", text);
+	while (*at++ == ':') {
+		if (user->group_count == MAX_GROUPS)
+			return refuse(STEP, "user has more than %d groups", MAX_GROUPS);
+		if (parse_id(&at, &user->groups[user->group_count++]))
+			return refuse(STEP, "user has a group that is no number: \"%.64s\"", text);
+	}
+	return 0;
+}
+
 int program_parse(struct program *program, const struct message *message)
 {
 	size_t count;
@@ -38,7 +69,7 @@ int program_parse(struct program *program, const struct message *message)
 		program->cwd = "/";
 	if (*program->cwd != '/')
 		return refuse(STEP, "cwd is not an absolute path: \"%.128s\"", program->cwd);
-	return 0;
+	return parse_user(&program->user, message);
 }
 
 void program_free(struct program *program)

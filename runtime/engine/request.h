@@ -10,10 +10,21 @@
 
 enum profile { PROFILE_FUNCTION, PROFILE_BUILD };
 
+#define MAX_GROUPS 32
+
+/* Ids as seen inside. */
+struct user {
+	bool given;
+	uint32_t uid, gid;
+	uint32_t groups[MAX_GROUPS]; /* supplementary */
+	size_t group_count;
+};
+
 struct program {
 	const char **argv; /* never empty */
 	const char **envp;
 	const char *cwd;
+	struct user user; /* only builds may choose it */
 };
 
 struct file_mount {

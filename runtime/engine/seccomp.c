@@ -51,6 +51,9 @@ static int add_sockets(scmp_filter_ctx context)
 	/* getaddrinfo and getifaddrs ask for the interfaces. */
 	bad |= seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, IS(0, AF_NETLINK),
 	                        IS(2, NETLINK_ROUTE));
+	/* The answer of a kernel without audit: useradd goes on after it, and gives up after EPERM. */
+	bad |= seccomp_rule_add(context, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+	                        IS(0, AF_NETLINK), IS(2, NETLINK_AUDIT));
 	for (size_t f = 0; f < ARRAY_LENGTH(families); f++)
 		for (size_t t = 0; t < ARRAY_LENGTH(types); t++)
 			for (size_t p = 0; p < ARRAY_LENGTH(protocols); p++)

@@ -163,6 +163,7 @@ function createPairs(spec: SandboxSpec, control: string | undefined, logs: strin
   add('pids', spec.pids);
   add('cpu', spec.cpuMillis);
   add('tmp', spec.tmpBytes);
+  if (spec.user !== undefined) add('user', [spec.user.uid, spec.user.gid, ...spec.user.groups].join(':'));
   add('hosts', HOSTS);
   if (spec.egress !== undefined && spec.egress.mode !== 'none') {
     add('net', 'egress');

@@ -53,6 +53,8 @@ export interface SandboxSpec {
   argv: string[];
   env: Record<string, string>;
   cwd?: string;
+  /** Ids inside, for builds; root when not given. */
+  user?: { uid: number; gid: number; groups: number[] };
   /** Gives the program fd 3 and `Sandbox.control`. */
   control?: boolean;
   memoryBytes?: number;

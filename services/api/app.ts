@@ -15,6 +15,7 @@ import { deployRoutes } from './routes/deploy.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
 import { httpFunctionRoutes } from './routes/http-function.ts';
+import { imageBuildRoutes } from './routes/image-build.ts';
 import { imageTransferRoutes } from './routes/image-transfers.ts';
 import { imageRoutes } from './routes/images.ts';
 import { invocationRoutes } from './routes/invocations.ts';
@@ -34,6 +35,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     homeRoutes(scope, deps.version);
     functionRoutes(scope, deps);
     scope.register((inner) => deployRoutes(inner, deps, limits));
+    scope.register((inner) => imageBuildRoutes(inner, deps, limits));
     scope.register((inner) => invokeRoutes(inner, deps, limits));
     scope.register((inner) => httpFunctionRoutes(inner, deps, limits));
     invocationRoutes(scope, deps);

@@ -219,6 +219,54 @@ const BuildEvent = Type.Object(
   { description: 'One line of a build: a step, its output, and at the end `deployed` or `failed`' },
 );
 
+/** The field `config` of an image build. */
+export const ImageBuildConfig = Type.Object(
+  {
+    tags: Type.Optional(
+      Type.Array(Type.String({ maxLength: 255 }), {
+        maxItems: 16,
+        description: 'Names of the image; default `build/<id>`',
+      }),
+    ),
+    dockerfile: Type.Optional(
+      Type.String({ maxLength: 1024, description: 'Path of the Dockerfile in the context; default `Dockerfile`' }),
+    ),
+    dockerfileText: Type.Optional(Type.String({ description: 'The Dockerfile itself, when the context has it not' })),
+    target: Type.Optional(Type.String({ maxLength: 256, description: 'Stage to build; default the last one' })),
+    buildArgs: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'Values for ARG' })),
+    secrets: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Id -> value for `RUN --mount=type=secret`; kept nowhere',
+      }),
+    ),
+    noCache: Type.Optional(Type.Boolean({ description: 'Run every step again' })),
+  },
+  strict,
+);
+
+const BuiltImage = Type.Object({
+  digest: Type.String({ description: 'Manifest digest' }),
+  tags: Type.Array(Type.String()),
+  layers: Type.Integer(),
+  bytes: Type.Integer({ description: 'Compressed size of all layers' }),
+  stepsRun: Type.Integer({ description: 'Steps that made their layer now' }),
+  stepsCached: Type.Integer({ description: 'Steps whose layer was known' }),
+});
+
+const ImageBuildEvent = Type.Object(
+  {
+    type: literals(['step', 'log', 'built', 'failed']),
+    step: Type.Optional(Type.String()),
+    state: Type.Optional(literals(['start', 'done', 'cached'])),
+    ms: Type.Optional(Type.Number()),
+    stream: Type.Optional(literals(['stdout', 'stderr'])),
+    text: Type.Optional(Type.String()),
+    image: Type.Optional(Type.Unsafe({ $ref: 'BuiltImage#' })),
+    problem: Type.Optional(Type.Unsafe({ $ref: 'Problem#' })),
+  },
+  { description: 'One line of an image build: a step, its output, and at the end `built` or `failed`' },
+);
+
 const ImageSummary = Type.Object({
   digest: Type.String(),
   tags: Type.Array(Type.String()),
@@ -339,6 +387,8 @@ export const COMPONENTS: Record<string, TSchema> = {
   InvocationRecord,
   LogLine,
   BuildEvent,
+  BuiltImage,
+  ImageBuildEvent,
   ImageSummary,
   ImageDetail,
   StoreUsage,

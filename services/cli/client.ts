@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { readClientConfig } from '../core/config.ts';
 import { ERRORS, type ErrorCode, type Problem, WaferError } from '../core/errors.ts';
 import type { BuildEvent, FunctionRecord } from '../core/functions/types.ts';
+import type { BuiltImage, ImageBuildEvent, ImageBuildOptions } from '../core/images/dockerfile/builder-types.ts';
 import type { InstanceInfo, LogLine } from '../core/invocations/types.ts';
 import { findApiKey, keyFiles } from './api-key.ts';
 import type { FunctionDetail, FunctionVersions, ImageSummary, Readiness } from './client-types.ts';
@@ -31,6 +32,11 @@ export interface LogQuery {
 
 export type DeployEvent = BuildEvent | { type: 'failed'; problem: Problem };
 
+export type BuildImageEvent =
+  | ImageBuildEvent
+  | { type: 'built'; image: BuiltImage }
+  | { type: 'failed'; problem: Problem };
+
 export interface Client {
   readonly url: string;
   /** Where the key came from, or null. */
@@ -43,6 +49,8 @@ export interface Client {
   remove(name: string): Promise<void>;
   /** Owns `archive` (tar.gz). Events as they happen; the last one is `deployed` or `failed`. */
   deploy(name: string, archive: Readable, config: object): AsyncGenerator<DeployEvent>;
+  /** Owns `archive` (tar.gz of the context). Events as they happen; the last one is `built` or `failed`. */
+  buildImage(archive: Readable, options: ImageBuildOptions): AsyncGenerator<BuildImageEvent>;
   /** The answer as it is, failures of the function included. @throws WaferError for all other problems */
   invoke(name: string, body: Buffer, selector: Selector): Promise<HttpReply & { problem: Problem | null }>;
   logs(name: string, query: LogQuery): AsyncGenerator<LogLine>;
@@ -145,14 +153,13 @@ async function* stream<T>(connection: Connection, path: string, signal?: AbortSi
   for await (const line of readLines(reply, connection.origin, signal)) yield parse(line, connection.origin) as T;
 }
 
-async function* deploy(connection: Connection, name: string, archive: Readable, config: object) {
+/** Sends `config` and the archive; the events of the answer as they come. */
+async function* upload<T>(connection: Connection, method: string, path: string, config: object, archive: Readable) {
   const { contentType, body } = deployBody(config, archive);
-  const reply = await connection.call('PUT', `/v1/functions/${encodeURIComponent(name)}`, {
-    headers: { ...NDJSON, 'content-type': contentType },
-    body,
-  });
+  const headers = { ...NDJSON, 'content-type': contentType };
+  const reply = await connection.call(method, path, { headers, body });
   if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
-  for await (const line of readLines(reply, connection.origin)) yield parse(line, connection.origin) as DeployEvent;
+  for await (const line of readLines(reply, connection.origin)) yield parse(line, connection.origin) as T;
 }
 
 /** One call with JSON in and out. */
@@ -187,7 +194,8 @@ export function createClient(env: Env): Client {
     versions: (name) => json('GET', `${at(name)}/versions`),
     setAlias: (name, alias, version) => json('PUT', `${at(name)}/aliases/${encodeURIComponent(alias)}`, { version }),
     remove: async (name) => void (await json('DELETE', at(name))),
-    deploy: (name, archive, config) => deploy(connection, name, archive, config),
+    deploy: (name, archive, config) => upload<DeployEvent>(connection, 'PUT', at(name), config, archive),
+    buildImage: (archive, options) => upload<BuildImageEvent>(connection, 'POST', '/v1/images/build', options, archive),
     invoke: async (name, body, { alias, version }) => {
       const path = `${at(name)}/invoke${query({ alias, version })}`;
       const headers = { accept: '*/*', 'content-type': 'application/json' };

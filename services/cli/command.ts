@@ -18,7 +18,7 @@ interface CommandSpec<T extends ArgsDef> {
   args: T;
   examples: readonly (readonly [line: string, meaning: string])[];
   /** A number is the exit code; anything else means 0. */
-  run(args: ParsedArgs<T>, context: CliContext): Promise<unknown>;
+  run(args: ParsedArgs<T>, context: CliContext & { rawArgs: readonly string[] }): Promise<unknown>;
 }
 
 /** A command as it is listed; loaded when it is called. */
@@ -44,7 +44,7 @@ export interface Command {
 export function command<const T extends ArgsDef>(spec: CommandSpec<T>): Command {
   const parsed = defineCommand<T>({
     args: spec.args,
-    run: ({ args, data }) => spec.run(args, data as CliContext),
+    run: ({ args, data }) => spec.run(args, data as CliContext & { rawArgs: string[] }),
   });
   return {
     name: spec.name,
@@ -53,7 +53,7 @@ export function command<const T extends ArgsDef>(spec: CommandSpec<T>): Command 
     examples: spec.examples,
     run: async (rawArgs, context) => {
       checkArguments(spec.name, spec.args, rawArgs);
-      const { result } = await runCommand(parsed, { rawArgs, data: context });
+      const { result } = await runCommand(parsed, { rawArgs, data: { ...context, rawArgs } });
       return typeof result === 'number' ? result : 0;
     },
   };

@@ -42,6 +42,13 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/images.ts'),
   },
   {
+    name: 'build',
+    group: 'Platform',
+    summary: 'Build an image from a Dockerfile',
+    synonyms: ['bud', 'buildx'],
+    load: () => import('./commands/build.ts'),
+  },
+  {
     name: 'init',
     group: 'Functions',
     summary: 'Make a folder with a new function',
@@ -52,7 +59,7 @@ export const COMMANDS: readonly Entry[] = [
     name: 'deploy',
     group: 'Functions',
     summary: 'Build a folder and make it the live version',
-    synonyms: ['push', 'publish', 'build', 'apply'],
+    synonyms: ['push', 'publish', 'apply'],
     load: () => import('./commands/deploy.ts'),
   },
   {

@@ -30,6 +30,7 @@ export const ERRORS = {
   unsupported_media_type: spec(415, 2, 'The content type is not supported'),
   unknown_runtime: spec(400, 2, 'The runtime is not known'),
   missing_handler: spec(400, 2, 'The handler file is missing'),
+  invalid_dockerfile: spec(400, 2, 'The Dockerfile is not valid'),
   build_failed: spec(422, 1, 'The build failed'),
   invalid_image: spec(422, 2, 'The image is not acceptable'),
   // access

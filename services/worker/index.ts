@@ -15,6 +15,7 @@ import type { Config } from '../core/config.ts';
 import { dataPaths } from '../core/config.ts';
 import { LIVE_ALIAS } from '../core/functions/names.ts';
 import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
 import type { ImageStore } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
@@ -26,6 +27,7 @@ import { BUILD_PREFIX } from './builder/ids.ts';
 import { createRegistries } from './builder/registries.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
+import { createImageBuilds } from './image-builds.ts';
 import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -52,6 +54,7 @@ export interface Worker {
   readonly images: ImageStore;
   /** Tags that only the platform gives and takes. */
   isReserved(tag: string): boolean;
+  readonly imageBuilds: ImageBuilds;
   readonly bases: BaseImages;
   readonly engine: () => EngineInfo;
   readonly pool: Pool<Instance>;
@@ -83,8 +86,9 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   });
   await removeLeftOvers(host, images, paths.work, log);
   const sandboxes = createBuildSandboxes(host, paths.work);
+  const basesDir = join(deps.packageRoot, 'infra/base-images');
   const bases = createBaseImages({
-    dir: join(deps.packageRoot, 'infra/base-images'),
+    dir: basesDir,
     images,
     sandboxes,
     log: (text) => log.debug(text),
@@ -115,6 +119,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     dispatcher,
     deployer,
     images,
+    imageBuilds: createImageBuilds({ images, sandboxes, bases, basesDir, tmpDir }),
     bases,
     pool,
     isReserved: (tag) => isReserved(tag, bases),

@@ -85,6 +85,11 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
       },
       remove: (name) => functions.remove(name),
     },
+    imageBuilds: {
+      build: async () => {
+        throw new WaferError('build_failed', 'There is no builder in this test.');
+      },
+    },
     images: { list: async () => [], usage: async () => ({ blobsBytes: 0, layers: 0, images: 0 }) },
     imageService: createNoImages(),
     invocations: createInvocations(() => platform),

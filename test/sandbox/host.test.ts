@@ -84,6 +84,21 @@ describe('SandboxHost', () => {
     await expect(test.host.removeLayer('..')).rejects.toMatchObject({ name: 'SandboxError' });
   });
 
+  it('runs the program of a build as the user that was named, without any capability; a function may name none', async () => {
+    const user = { uid: 33, gid: 34, groups: [40, 41] };
+    const argv = ['sh', '-c', 'echo "$(id -u):$(id -g):$(id -G)"; grep CapEff /proc/self/status'];
+    const { out } = await run(argv, { profile: 'build', upper: `user-${process.pid}`, user });
+    expect(out).toContain('33:34:34 40 41');
+    expect(out).toMatch(/CapEff:\s+0000000000000000/);
+    await test.host.removeWork(`user-${process.pid}`);
+    await expect(run(argv, { user })).rejects.toMatchObject({ message: expect.stringContaining('builds only') });
+  });
+
+  it('answers for the audit socket like a kernel without audit, so that useradd works', async () => {
+    const script = 'socket(my $s, 16, 3, 9) or print "errno ", $! + 0, "\\n"';
+    expect((await run(['perl', '-e', script])).out).toBe('errno 93\n'); // EPROTONOSUPPORT
+  });
+
   it('gives two sandboxes two host uids, neither of them the engine user or root', async () => {
     const [one, two] = await Promise.all([start(['sleep', '60']), start(['sleep', '60'])]);
     expect(one.hostUid).not.toBe(two.hostUid);

@@ -135,3 +135,11 @@ export const STORE_USAGE = {
 };
 
 export const TRANSFER = { digest: IMAGE_DETAIL.digest, name: 'registry.example:5000/team/app:v1', isNew: true };
+export const BUILT_IMAGE = {
+  digest: `sha256:${'5e'.repeat(32)}`,
+  tags: ['app:1.0'],
+  layers: 3,
+  bytes: 48_113_020,
+  stepsRun: 1,
+  stepsCached: 2,
+};

@@ -14,7 +14,7 @@ const TAGS = [
   { name: 'functions', description: 'Deploy, describe, roll back, remove' },
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
-  { name: 'images', description: 'Images, their layers, registries and archives' },
+  { name: 'images', description: 'Images: builds, layers, registries and archives' },
   { name: 'platform', description: 'Instances, health' },
 ];
 

@@ -13,7 +13,7 @@ import * as examples from '../openapi/examples.ts';
 import { InlineDeploy, NameParams } from '../schemas.ts';
 import { streamBuild } from '../uploads/build-stream.ts';
 import { countedDeployer } from '../uploads/counted.ts';
-import { readUpload } from '../uploads/multipart.ts';
+import { multipartOptions, readUpload } from '../uploads/multipart.ts';
 
 const NDJSON = 'application/x-ndjson';
 
@@ -82,18 +82,7 @@ const schema = {
 
 /** In a scope of its own: nothing else takes multipart. */
 export async function deployRoutes(app: App, deps: ApiDeps, limits: ApiLimits): Promise<void> {
-  await app.register(multipart, {
-    // The size of the archive is counted by us: the plugin would cut it silently.
-    limits: {
-      fileSize: Number.POSITIVE_INFINITY,
-      fieldSize: limits.configBytes,
-      files: 2,
-      fields: 1,
-      parts: 2,
-      fieldNameSize: 64,
-    },
-    throwFileSizeLimit: false,
-  });
+  await app.register(multipart, multipartOptions(limits));
   app.put(
     '/v1/functions/:name',
     { schema, config: { bodyDocs }, bodyLimit: limits.inlineBytes },
@@ -130,4 +119,4 @@ async function readSource(
   return { source: { kind: 'files', files }, ...(config === undefined ? {} : { config }) };
 }
 
-const wantsStream = ({ headers }: FastifyRequest) => (headers.accept ?? '').toLowerCase().includes(NDJSON);
+export const wantsStream = ({ headers }: FastifyRequest) => (headers.accept ?? '').toLowerCase().includes(NDJSON);

@@ -32,7 +32,7 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
         },
       },
     },
-    async () => ({ images: summarise(await images.list()), usage: await images.usage() }),
+    async () => ({ images: summarise((await images.list()).filter(isShown)), usage: await images.usage() }),
   );
 
   app.get(
@@ -51,6 +51,10 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
     async () => ({ instances: await dispatcher.instances() }),
   );
 }
+
+/** Steps that a build may reuse are no images to anybody else. */
+const isShown = ({ tags: names }: Image) =>
+  names.length === 0 || names.some((tag) => !/^build-(cache|mount)\//.test(tag));
 
 function summarise(images: readonly Image[]): object[] {
   const uses = new Map<string, number>();

@@ -8,6 +8,19 @@ import type { ApiLimits } from '../limits.ts';
 
 const ORDER_HINT = 'Send the fields "config" (JSON, optional) and then "archive" (tar.gz or zip).';
 
+/** The size of the archive is counted by us: the plugin would cut it silently. */
+export const multipartOptions = (limits: ApiLimits) => ({
+  limits: {
+    fileSize: Number.POSITIVE_INFINITY,
+    fieldSize: limits.configBytes,
+    files: 2,
+    fields: 1,
+    parts: 2,
+    fieldNameSize: 64,
+  },
+  throwFileSizeLimit: false,
+});
+
 /** @throws WaferError `unsupported_media_type | invalid_request | invalid_json | invalid_archive | archive_too_large` */
 export async function readUpload(
   request: FastifyRequest,

@@ -19,25 +19,41 @@ export const hostArchitecture = (): string => ARCHITECTURES[process.arch] ?? pro
 const CONFIGS: readonly string[] = [MEDIA.config, MEDIA.dockerConfig];
 const MANIFESTS: readonly unknown[] = [MEDIA.manifest, MEDIA.dockerManifest];
 
-const sorted = (record: Record<string, string>) =>
+const sorted = <T>(record: Record<string, T>): Record<string, T> =>
   Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** Keys in one fixed order, labels sorted, no times: digests must not depend on who asked when. */
-export function makeConfig(layers: readonly LayerInfo[], config: ImageConfig['config']): ImageConfig {
-  const { User, Env, Entrypoint, Cmd, WorkingDir, Labels } = config;
+type ConfigInput = Pick<ImageConfig, 'config' | 'created' | 'author'> & Partial<Pick<ImageConfig, 'history'>>;
+
+/** Keys in one fixed order, maps sorted, no times of our own: digests must not depend on who asked when. */
+export function makeConfig(layers: readonly LayerInfo[], input: ConfigInput): ImageConfig {
+  const { config, created, author } = input;
+  const history: ImageConfig['history'] = input.history ?? layers.map((layer) => ({ created_by: layer.createdBy }));
+  if (history.filter((entry) => entry.empty_layer !== true).length !== layers.length)
+    throw new WaferError('internal', 'The history of an image does not fit its layers.');
+  const { User, Env, Entrypoint, Cmd, WorkingDir, Labels, ExposedPorts, Volumes } = config;
+  const { StopSignal, Healthcheck, Shell, OnBuild } = config;
+  const known = {
+    User,
+    ExposedPorts: ExposedPorts && sorted(ExposedPorts),
+    Env,
+    Entrypoint,
+    Cmd,
+    Volumes: Volumes && sorted(Volumes),
+    WorkingDir,
+    Labels: Labels && sorted(Labels),
+    StopSignal,
+    Healthcheck,
+    Shell,
+    OnBuild,
+  };
   return {
+    ...(created === undefined ? {} : { created }),
+    ...(author === undefined ? {} : { author }),
     architecture: hostArchitecture(),
     os: 'linux',
-    config: {
-      ...(User === undefined ? {} : { User }),
-      ...(Env === undefined ? {} : { Env }),
-      ...(Entrypoint === undefined ? {} : { Entrypoint }),
-      ...(Cmd === undefined ? {} : { Cmd }),
-      ...(WorkingDir === undefined ? {} : { WorkingDir }),
-      ...(Labels === undefined ? {} : { Labels: sorted(Labels) }),
-    },
+    config: Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined)),
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffId) },
-    history: layers.map((layer) => ({ created_by: layer.createdBy })),
+    history,
   };
 }
 

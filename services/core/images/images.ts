@@ -16,6 +16,9 @@ export interface NewImage {
   config: ImageConfig['config'];
   tag?: string;
   annotations?: Record<string, string>;
+  history?: ImageConfig['history'];
+  created?: string;
+  author?: string;
 }
 
 /** @throws WaferError `invalid_name` */
@@ -70,7 +73,7 @@ async function layersOf(layers: LayerDisk, diffIds: readonly Digest[]): Promise<
 /** Config first, manifest last. @throws WaferError `not_found` when a layer is missing */
 export async function writeImage(blobs: Blobs, layers: LayerDisk, image: NewImage): Promise<Descriptor> {
   const infos = await layersOf(layers, image.layers);
-  const config = makeConfig(infos, image.config);
+  const config = makeConfig(infos, image);
   const configBlob = await blobs.put(Buffer.from(JSON.stringify(config)), MEDIA.config);
   const manifest = makeManifest(configBlob, infos, image.annotations);
   return blobs.put(Buffer.from(JSON.stringify(manifest)), MEDIA.manifest);

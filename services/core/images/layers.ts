@@ -39,6 +39,7 @@ export interface Layers {
 
 /** Same bytes for the same tar: the header that Node writes has no time and no name. */
 const GZIP_LEVEL = 6;
+const FAST_GZIP_LEVEL = 1;
 
 interface Spooled {
   diffId: Digest;
@@ -55,10 +56,10 @@ function sinkOf(file: FileHandle): Writable {
   });
 }
 
-async function spool(tar: Readable, file: FileHandle): Promise<Spooled> {
+async function spool(tar: Readable, file: FileHandle, level: number): Promise<Spooled> {
   const raw = digestTap();
   const packed = digestTap();
-  await pipeline(tar, raw.stream, createGzip({ level: GZIP_LEVEL }), packed.stream, sinkOf(file));
+  await pipeline(tar, raw.stream, createGzip({ level }), packed.stream, sinkOf(file));
   const { digest: diffId, bytes: tarBytes } = raw.result();
   const { digest, bytes: size } = packed.result();
   return { diffId, tarBytes, blob: { mediaType: MEDIA.layerGzip, digest, size } };
@@ -126,9 +127,9 @@ export function createLayers(deps: LayersDeps): Layers {
       }
     });
 
-  const add = (tar: Readable, { createdBy, expectedDiffId }: AddLayerOptions): Promise<LayerInfo> =>
+  const add = (tar: Readable, { createdBy, expectedDiffId, fast = false }: AddLayerOptions): Promise<LayerInfo> =>
     temp.use(async (file, commit) => {
-      const spooled = await spool(tar, file);
+      const spooled = await spool(tar, file, fast ? FAST_GZIP_LEVEL : GZIP_LEVEL);
       const { diffId, blob } = spooled;
       if (expectedDiffId !== undefined && expectedDiffId !== diffId)
         throw mismatch('The layer', expectedDiffId, diffId);

@@ -128,7 +128,7 @@ async function runInSandbox(
 }
 
 /** How this host reaches Debian: the same sources, proxies and CA settings. */
-async function aptAccess(dir: string): Promise<{ egress: EgressPolicy; conf: string }> {
+export async function aptAccess(dir: string): Promise<{ egress: EgressPolicy; conf: string }> {
   const ask = async (what: string) => (await promisify(execFile)('bash', [join(dir, 'apt-host.sh'), what])).stdout;
   const [hosts, conf] = await Promise.all([ask('hosts'), ask('conf')]);
   const allow = hosts

@@ -19,14 +19,24 @@ export interface BuildCommand {
   argv: string[];
   env?: Record<string, string>;
   cwd?: string;
-  /** Files put into the sandbox read-only: path inside -> content. They never get into a layer. */
-  files?: Record<string, string | Buffer>;
+  /** Ids inside; root when not given. */
+  user?: { uid: number; gid: number; groups: number[] };
+  /** Nothing but `env` is set, and `/tmp` belongs to the root: what a Dockerfile expects. */
+  exact?: boolean;
+  /** No file of the difference is newer; null for times as they are. Default: 2025-01-01. */
+  latest?: number | null;
+  /**
+   * Files put into the sandbox read-only: path inside -> content. They never get into a layer; what does is an
+   * empty file at a path that was not there, unless it lies below `/dev/shm`.
+   */
+  files?: Record<string, InputFile>;
   egress?: EgressPolicy;
   memoryMb?: number;
   timeoutMs?: number;
   signal?: AbortSignal;
 }
 
+export type InputFile = string | Buffer | { content: string | Buffer; executable?: boolean };
 export type BuildOutput = (stream: 'stdout' | 'stderr', line: string) => void;
 
 export interface BuildSandboxes {
@@ -36,6 +46,12 @@ export interface BuildSandboxes {
    * @throws WaferError `build_failed` with `details.step`, `.output` (the last lines) when the command fails
    */
   run<T>(command: BuildCommand, only: string[], onOutput: BuildOutput, use: (tar: Readable) => Promise<T>): Promise<T>;
+  /** The same; the difference, or parts of it, can be read several times. */
+  runAndPack<T>(
+    command: BuildCommand,
+    onOutput: BuildOutput,
+    use: (pack: (only?: string[]) => Promise<Readable>) => Promise<T>,
+  ): Promise<T>;
 }
 
 const MIB = 1024 * 1024;
@@ -54,25 +70,36 @@ const BUILD_ENV = {
 };
 
 export function createBuildSandboxes(host: SandboxHost, workDir: string): BuildSandboxes {
+  const runAndPack: BuildSandboxes['runAndPack'] = async (command, onOutput, use) => {
+    const id = newBuildId();
+    const { latest = MTIME_SECONDS } = command;
+    const times = latest === null ? {} : { mtimeSeconds: latest };
+    const files = await writeInputs(workDir, id, command.files ?? {});
+    try {
+      await runCommand(host, id, command, files, onOutput);
+      return await use((only = []) => host.pack(id, { only, ...times }));
+    } finally {
+      await host.removeWork(id).catch(ignoreDeadEngine);
+      await Promise.all(files.map((file) => rm(join(workDir, file.work), { force: true })));
+    }
+  };
   return {
-    async run(command, only, onOutput, use) {
-      const id = newBuildId();
-      const files = await writeInputs(workDir, id, command.files ?? {});
-      try {
-        await runCommand(host, id, command, files, onOutput);
-        return await use(await host.pack(id, { only, mtimeSeconds: MTIME_SECONDS }));
-      } finally {
-        await host.removeWork(id).catch(ignoreDeadEngine);
-        await Promise.all(files.map((file) => rm(join(workDir, file.work), { force: true })));
-      }
-    },
+    runAndPack,
+    run: (command, only, onOutput, use) => runAndPack(command, onOutput, async (pack) => use(await pack(only))),
   };
 }
 
-async function writeInputs(workDir: string, id: string, files: Record<string, string | Buffer>) {
+async function writeInputs(workDir: string, id: string, files: Record<string, InputFile>) {
   const mounts = Object.keys(files).map((path, index) => ({ work: `${id}.f${index}`, path }));
-  // 0644: read inside by another host id. The data directory around it is 0700.
-  await Promise.all(mounts.map(({ work, path }) => writeFile(join(workDir, work), files[path] ?? '', { mode: 0o644 })));
+  await Promise.all(
+    mounts.map(({ work, path }) => {
+      const file = files[path] ?? '';
+      const { content, executable = false } =
+        typeof file === 'string' || Buffer.isBuffer(file) ? { content: file } : file;
+      // Open for others: read inside by another host id. The data directory around it is 0700.
+      return writeFile(join(workDir, work), content, { mode: executable ? 0o755 : 0o644 });
+    }),
+  );
   return mounts;
 }
 
@@ -91,11 +118,12 @@ async function runCommand(
     layers: command.layers,
     upper: id,
     argv: command.argv,
-    env: { ...BUILD_ENV, ...command.env },
+    env: command.exact === true ? { ...command.env } : { ...BUILD_ENV, ...command.env },
+    ...(command.user === undefined ? {} : { user: command.user }),
     cwd: command.cwd ?? '/',
     memoryBytes: (command.memoryMb ?? BUILD_MEMORY_MB) * MIB,
     pids: BUILD_PIDS,
-    tmpBytes: 512 * MIB,
+    ...(command.exact === true ? {} : { tmpBytes: 512 * MIB }),
     egress: command.egress ?? { mode: 'none' },
     mountRo,
   });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { isErrno, WaferError } from '../../errors.ts';
+import { parseContextIgnore } from '../../images/dockerfile/ignore.ts';
 import { type IgnoreTest, parseIgnoreFile } from './ignore-file.ts';
 import { isJunk } from './junk.ts';
 import { type TarEntry, tarEnd, tarFile, tarHeader } from './tar-writer.ts';
@@ -43,12 +44,14 @@ async function assertFolder(dir: string): Promise<void> {
   if (!stats.isDirectory()) throw new WaferError('invalid_request', `${dir} is not a folder.`);
 }
 
-async function describe(dir: string, path: string): Promise<TarEntry> {
+async function describe(dir: string, path: string, exactModes: boolean): Promise<TarEntry> {
   const full = join(dir, path);
   const stats = await lstat(full);
-  if (stats.isDirectory()) return { kind: 'dir', path, mode: 0o755, size: 0 };
+  const bits = exactModes ? stats.mode & 0o7777 : undefined;
+  if (stats.isDirectory()) return { kind: 'dir', path, mode: bits ?? 0o755, size: 0 };
   if (stats.isSymbolicLink()) return { kind: 'symlink', path, mode: 0o777, size: 0, target: await readlink(full) };
-  if (stats.isFile()) return { kind: 'file', path, mode: stats.mode & 0o100 ? 0o755 : 0o644, size: stats.size };
+  if (stats.isFile())
+    return { kind: 'file', path, mode: bits ?? (stats.mode & 0o100 ? 0o755 : 0o644), size: stats.size };
   throw new WaferError(
     'invalid_archive',
     `${full} is a device, socket or pipe; only files, folders and links can be deployed.`,
@@ -59,16 +62,30 @@ async function describe(dir: string, path: string): Promise<TarEntry> {
   );
 }
 
+/** What of a folder is packed. */
+interface Choice {
+  /** Not packed, and not looked into. */
+  skips(name: string, path: string): boolean;
+  ignored: IgnoreTest;
+  /** Something in an ignored folder may still be wanted. */
+  looksIntoIgnored: boolean;
+  exactModes: boolean;
+}
+
 /** Depth first, sorted by name; links are listed, never followed. */
-async function walk(dir: string, below: string, ignored: IgnoreTest, found: TarEntry[]): Promise<void> {
+async function walk(dir: string, below: string, choice: Choice, found: TarEntry[]): Promise<void> {
   const names = (await readdir(join(dir, below))).sort();
   for (const name of names) {
     const path = below === '' ? name : `${below}/${name}`;
-    if (isJunk([name], false) || path === '.waferignore') continue;
-    const entry = await describe(dir, path);
-    if (ignored(path, entry.kind === 'dir')) continue;
-    found.push(entry);
-    if (entry.kind === 'dir') await walk(dir, path, ignored, found);
+    if (choice.skips(name, path)) continue;
+    const entry = await describe(dir, path, choice.exactModes).catch((error: unknown) => {
+      if (choice.ignored(path, false)) return null;
+      throw error;
+    });
+    if (entry === null) continue;
+    const isIgnored = choice.ignored(path, entry.kind === 'dir');
+    if (!isIgnored) found.push(entry);
+    if (entry.kind === 'dir' && (!isIgnored || choice.looksIntoIgnored)) await walk(dir, path, choice, found);
   }
 }
 
@@ -86,6 +103,15 @@ async function* tarOf(dir: string, entries: TarEntry[]): AsyncGenerator<Buffer> 
   yield tarEnd();
 }
 
+function pack(dir: string, entries: TarEntry[]): PackedFolder {
+  const tar = Readable.from(tarOf(dir, entries), { objectMode: false });
+  const stream = createGzip({ level: 6 });
+  tar.once('error', (error) => stream.destroy(error));
+  stream.once('close', () => tar.destroy());
+  tar.pipe(stream);
+  return { stream, files: entries.filter((entry) => entry.kind !== 'dir').length };
+}
+
 /**
  * Leaves out what `.waferignore` names, version-control folders, `node_modules` and caches.
  * The caller owns the stream; destroying it closes every file.
@@ -94,12 +120,27 @@ async function* tarOf(dir: string, entries: TarEntry[]): AsyncGenerator<Buffer> 
 export async function packFolder(dir: string): Promise<PackedFolder> {
   await assertFolder(dir);
   const ignored = parseIgnoreFile((await readOptional(dir, '.waferignore')) ?? '');
+  const skips = (name: string, path: string) => isJunk([name], false) || path === '.waferignore';
   const entries: TarEntry[] = [];
-  await walk(dir, '', ignored, entries);
-  const tar = Readable.from(tarOf(dir, entries), { objectMode: false });
-  const stream = createGzip({ level: 6 });
-  tar.once('error', (error) => stream.destroy(error));
-  stream.once('close', () => tar.destroy());
-  tar.pipe(stream);
-  return { stream, files: entries.filter((entry) => entry.kind !== 'dir').length };
+  await walk(dir, '', { skips, ignored, looksIntoIgnored: false, exactModes: false }, entries);
+  return pack(dir, entries);
+}
+
+/**
+ * The context of an image build: all but what the ignore file names, permission bits as they are.
+ * The Dockerfile and the ignore file are always in it, since the builder reads them.
+ * @throws WaferError like `packFolder`, and `invalid_dockerfile` for a broken ignore file
+ */
+export async function packContext(dir: string, dockerfile: string): Promise<PackedFolder> {
+  await assertFolder(dir);
+  const own = `${dockerfile}.dockerignore`;
+  const ownText = await readOptional(dir, own);
+  const name = ownText === null ? '.dockerignore' : own;
+  const ignore = parseContextIgnore(ownText ?? (await readOptional(dir, name)) ?? '', name);
+  const always = new Set([dockerfile, name]);
+  const entries: TarEntry[] = [];
+  const ignored: IgnoreTest = (path) => !always.has(path) && ignore.ignores(path);
+  const looksIntoIgnored = ignore.hasExceptions || dockerfile.includes('/');
+  await walk(dir, '', { skips: () => false, ignored, looksIntoIgnored, exactModes: true }, entries);
+  return pack(dir, entries);
 }

@@ -44,10 +44,14 @@ export async function readSource(
   let spool: Spool | undefined;
   try {
     spool = await openSpool(options.tmpDir);
-    const builder = createTreeBuilder(limits, options.keepNodeModules ?? false);
+    const builder = createTreeBuilder(limits, {
+      keepNodeModules: options.keepNodeModules ?? false,
+      context: options.context ?? false,
+    });
     await readInto(source, { builder, meter: createMeter(limits), spool, signal }, options.tmpDir, limits);
     const nodes = builder.finish(source.kind === 'archive');
-    if (!nodes.some((node) => node.kind === 'file')) throw refuseArchive('it holds no files');
+    if (options.context !== true && !nodes.some((node) => node.kind === 'file'))
+      throw refuseArchive('it holds no files');
     return createSourceTree(nodes, spool, limits.readBytes);
   } catch (error) {
     await spool?.close();

@@ -76,12 +76,13 @@ async function storeEntry(entry: Entry, { builder, meter, spool }: ReadContext):
   assertPlain(entry);
   const { name, type, size, mode, linkname } = entry.header;
   const components = builder.name(name);
-  if (components !== null && type === 'directory') builder.addDir(components);
+  if (components !== null && type === 'directory') builder.addDir(components, (mode ?? 0o755) & 0o7777);
   else if (components !== null && type === 'symlink') builder.addSymlink(components, linkname ?? '');
   else if (components !== null) {
     const bytes = size ?? 0;
     meter.content(bytes);
-    builder.addFile(components, { executable: ((mode ?? 0) & 0o100) !== 0, size: bytes, offset: spool.size });
+    const bits = (mode ?? 0o644) & 0o7777;
+    builder.addFile(components, { executable: (bits & 0o100) !== 0, mode: bits, size: bytes, offset: spool.size });
     for await (const chunk of entry) await spool.append(chunk as Buffer);
     return;
   }

@@ -74,6 +74,10 @@ export function createSourceTree(nodes: SourceNode[], spool: Spool, readBytes: n
       const file = smallFile(byPath.get(path), path, readBytes);
       return await buffer(spool.read(file.offset, file.size));
     },
+    open(path) {
+      const file = smallFile(byPath.get(path), path, Number.POSITIVE_INFINITY);
+      return spool.read(file.offset, file.size);
+    },
     toTar(prefix = 'function/', selection = {}) {
       const folder = prefix.replace(/\/+$/, '');
       return Readable.from(tarOf(select(nodes, selection, spool), folder), { objectMode: false });

@@ -1,23 +1,29 @@
 /**
- * Writes tars that depend on nothing but names and contents: mtime 0, ids 0, no user
+ * Writes tars that depend on nothing but what they are given: mtime 0 and ids 0 unless an entry says otherwise, no user
  * names, ustar headers and one PAX header for what ustar can not hold. The same
  * tree gives the same bytes, on every machine, so layers are shared.
  */
 
 export interface TarEntry {
-  kind: 'file' | 'dir' | 'symlink';
+  kind: 'file' | 'dir' | 'symlink' | 'link';
   /** Relative, `/` between components, no trailing slash. */
   path: string;
   /** Permission bits. */
   mode: number;
   /** Bytes of a file; 0 for the others. */
   size: number;
-  /** Target of a symlink. */
+  /** Target of a symlink; of a hard link the path of an entry before it. */
   target?: string;
+  /** 0 when not given; mtime in seconds. */
+  uid?: number;
+  gid?: number;
+  mtime?: number;
+  /** PAX records, such as `SCHILY.xattr.user.name`, in the order to write. */
+  pax?: Readonly<Record<string, string>>;
 }
 
 const BLOCK = 512;
-const TYPE_FLAGS = { file: '0', dir: '5', symlink: '2' } as const;
+const TYPE_FLAGS = { file: '0', dir: '5', symlink: '2', link: '1' } as const;
 
 interface UstarFields {
   name: string;
@@ -26,6 +32,9 @@ interface UstarFields {
   size: number;
   flag: string;
   link: string;
+  uid?: number | undefined;
+  gid?: number | undefined;
+  mtime?: number | undefined;
 }
 
 function ustarBlock(fields: UstarFields): Buffer {
@@ -34,10 +43,10 @@ function ustarBlock(fields: UstarFields): Buffer {
     block.write(`${value.toString(8).padStart(width - 1, '0')}\0`, at, 'latin1');
   block.write(fields.name, 0, 100, 'latin1');
   octal(fields.mode & 0o7777, 100, 8);
-  octal(0, 108, 8);
-  octal(0, 116, 8);
+  octal(fields.uid ?? 0, 108, 8);
+  octal(fields.gid ?? 0, 116, 8);
   octal(fields.size, 124, 12);
-  octal(0, 136, 12);
+  octal(fields.mtime ?? 0, 136, 12);
   block.write('        ', 148, 'latin1');
   block.write(fields.flag, 156, 'latin1');
   block.write(fields.link, 157, 100, 'latin1');
@@ -84,18 +93,27 @@ function paxHeader(records: string): Buffer {
   return Buffer.concat([block, body, padding(body.length)]);
 }
 
+const extraRecords = ({ pax = {} }: TarEntry) =>
+  Object.entries(pax)
+    .map(([key, value]) => paxRecord(key, value))
+    .join('');
+
 export function tarHeader(entry: TarEntry): Buffer {
   const path = entry.kind === 'dir' ? `${entry.path}/` : entry.path;
-  const link = entry.kind === 'symlink' ? (entry.target ?? '') : '';
+  const link = entry.kind === 'symlink' || entry.kind === 'link' ? (entry.target ?? '') : '';
   const split = splitName(path);
   const linkFits = isAscii(link) && link.length <= 100;
-  const records = (split ? '' : paxRecord('path', path)) + (linkFits ? '' : paxRecord('linkpath', link));
+  const records =
+    (split ? '' : paxRecord('path', path)) + (linkFits ? '' : paxRecord('linkpath', link)) + extraRecords(entry);
   const block = ustarBlock({
     ...(split ?? { name: 'see-pax-header', prefix: '' }),
     mode: entry.mode,
     size: entry.kind === 'file' ? entry.size : 0,
     flag: TYPE_FLAGS[entry.kind],
     link: linkFits ? link : '',
+    uid: entry.uid,
+    gid: entry.gid,
+    mtime: entry.mtime,
   });
   return records === '' ? block : Buffer.concat([paxHeader(records), block]);
 }

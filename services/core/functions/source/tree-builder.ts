@@ -11,11 +11,25 @@ import { assertLinksStayInside } from './links.ts';
 import { refuseEntry, show, tooLarge } from './refuse.ts';
 import type { SourceNode } from './types.ts';
 
+interface NewFile {
+  executable: boolean;
+  /** Counts in a build context only. */
+  mode?: number;
+  size: number;
+  offset: number;
+}
+
+export interface TreePolicy {
+  keepNodeModules: boolean;
+  /** See `SourceOptions.context`. */
+  context: boolean;
+}
+
 export interface TreeBuilder {
   /** Counts the entry and checks its name; null when its content is to be skipped (junk, the top folder). */
   name(raw: string): string[] | null;
-  addDir(components: string[]): void;
-  addFile(components: string[], file: { executable: boolean; size: number; offset: number }): void;
+  addDir(components: string[], mode?: number): void;
+  addFile(components: string[], file: NewFile): void;
   addSymlink(components: string[], target: string): void;
   /** Sorted by path, parents first. Strips the only top-level folder when `stripTop`. */
   finish(stripTop: boolean): SourceNode[];
@@ -26,14 +40,14 @@ export function collisionKey(path: string): string {
   return path.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
 }
 
-const dirNode = (path: string): SourceNode => ({ path, kind: 'dir', mode: 0o755, size: 0, offset: 0 });
+const dirNode = (path: string, mode = 0o755): SourceNode => ({ path, kind: 'dir', mode, size: 0, offset: 0 });
 
-function assertTarget(path: string, target: string, limits: SourceLimits): void {
+function assertTarget(path: string, target: string, limits: SourceLimits, context: boolean): void {
   if (target === '') throw refuseEntry(path, 'its link target is empty');
   if (Buffer.byteLength(target) > limits.pathBytes) throw refuseEntry(path, 'its link target is too long');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing them is the point
   if (/[\u0000-\u001f\u007f\ufffd]/.test(target)) throw refuseEntry(path, 'its link target holds a control character');
-  if (target.startsWith('/')) throw refuseEntry(path, `its link target ${show(target)} is absolute`);
+  if (!context && target.startsWith('/')) throw refuseEntry(path, `its link target ${show(target)} is absolute`);
 }
 
 /** `a/...` only, `a` a folder: every path loses `a/`. */
@@ -46,13 +60,14 @@ function stripTopFolder(nodes: Map<string, SourceNode>): Map<string, SourceNode>
   return new Map(below.map((node) => [node.path.slice(skip), { ...node, path: node.path.slice(skip) }]));
 }
 
-export function createTreeBuilder(limits: SourceLimits, keepNodeModules: boolean): TreeBuilder {
+export function createTreeBuilder(limits: SourceLimits, { keepNodeModules, context }: TreePolicy): TreeBuilder {
   const nodes = new Map<string, SourceNode>();
   const explicitDirs = new Set<string>();
   const spellings = new Map<string, string>();
   let count = 0;
 
   const claimSpelling = (path: string) => {
+    if (context) return;
     const key = collisionKey(path);
     const other = spellings.get(key);
     if (other !== undefined && other !== path) {
@@ -92,24 +107,27 @@ export function createTreeBuilder(limits: SourceLimits, keepNodeModules: boolean
       count += 1;
       if (count > limits.entries) throw tooLarge(`it has more than ${limits.entries} entries`);
       const components = parseEntryName(raw, limits);
-      return components.length === 0 || isJunk(components, keepNodeModules) ? null : components;
+      return components.length === 0 || (!context && isJunk(components, keepNodeModules)) ? null : components;
     },
-    addDir(components) {
+    addDir(components, mode) {
       const path = components.join('/');
       if (explicitDirs.has(path)) throw refuseEntry(path, 'the archive holds it twice');
       explicitDirs.add(path);
-      if (nodes.get(path)?.kind !== 'dir') add(components, dirNode);
+      const bits = context ? mode : undefined;
+      if (nodes.get(path)?.kind === 'dir') nodes.set(path, dirNode(path, bits));
+      else add(components, () => dirNode(path, bits));
     },
-    addFile(components, { executable, size, offset }) {
-      add(components, (path) => ({ path, kind: 'file', mode: executable ? 0o755 : 0o644, size, offset }));
+    addFile(components, { executable, mode, size, offset }) {
+      const bits = context ? mode : undefined;
+      add(components, (path) => ({ path, kind: 'file', mode: bits ?? (executable ? 0o755 : 0o644), size, offset }));
     },
     addSymlink(components, target) {
-      assertTarget(components.join('/'), target, limits);
+      assertTarget(components.join('/'), target, limits, context);
       add(components, (path) => ({ path, kind: 'symlink', mode: 0o777, size: 0, offset: 0, target }));
     },
     finish(stripTop) {
-      const tree = stripTop ? stripTopFolder(nodes) : nodes;
-      assertLinksStayInside(tree);
+      const tree = stripTop && !context ? stripTopFolder(nodes) : nodes;
+      if (!context) assertLinksStayInside(tree);
       return [...tree.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
     },
   };

@@ -7,13 +7,19 @@ export interface SourceOptions extends Partial<SourceLimits> {
   tmpDir: string;
   /** Keep `node_modules/` of the archive; else it is ignored like `.git/`. Default false. */
   keepNodeModules?: boolean;
+  /**
+   * The archive is the context of an image build: nothing is left out, no top folder is taken
+   * away, permission bits stay, links may point anywhere (nobody here follows them on the
+   * host), names may differ in case only. Default false.
+   */
+  context?: boolean;
 }
 
 export interface SourceEntry {
   /** Relative, NFC or not as the archive had it, `/` between components, never `.` or `..`. */
   path: string;
   kind: 'file' | 'dir' | 'symlink';
-  /** Folders 0755, files 0644 or 0755; a link has 0777, which means nothing. */
+  /** Folders 0755, files 0644 or 0755, of a build context as they were; a link has 0777, which means nothing. */
   mode: number;
   /** Bytes; 0 unless a file. */
   size: number;
@@ -46,6 +52,8 @@ export interface SourceTree {
    * before `close()`; the stream errors when the tree is closed under it.
    */
   toTar(prefix?: string, selection?: TarSelection): Readable;
+  /** The bytes of a file of any size. @throws WaferError `invalid_archive` like `read` */
+  open(path: string): AsyncIterable<Buffer>;
   /** Frees the disk space. Streams that are still being read fail. Idempotent. */
   close(): Promise<void>;
 }

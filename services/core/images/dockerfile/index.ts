@@ -1,0 +1,11 @@
+export { createImageBuilder, type ImageBuilder } from './build-image.ts';
+export type {
+  BuiltImage,
+  ImageBuildEvent,
+  ImageBuildOptions,
+  ImageBuildRequest,
+  OnBuildEvent,
+  RunStep,
+  StepRunner,
+} from './builder-types.ts';
+export { BUILD_CACHE_PREFIX } from './step-cache.ts';

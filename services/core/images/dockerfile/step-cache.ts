@@ -1,0 +1,48 @@
+/**
+ * Layers of steps by the key of the step. An entry is an image with that one layer and a tag, so that it
+ * outlives restarts and garbage collection like any other image.
+ */
+import { createHash } from 'node:crypto';
+import type { ImageStore, LayerInfo } from '../types.ts';
+
+export const BUILD_CACHE_PREFIX = 'build-cache/';
+/** Beyond it the oldest go. */
+const MAX_ENTRIES = 512;
+
+/** Not ambiguous: every part is quoted. */
+export const stepKey = (...parts: readonly (string | number | null | readonly string[])[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+
+export interface StepCache {
+  /** Null for a step that is known to make no layer; undefined when it is not known. */
+  find(key: string): Promise<LayerInfo | null | undefined>;
+  put(key: string, layer: LayerInfo | null): Promise<void>;
+  prune(): Promise<void>;
+}
+
+export function createStepCache(images: ImageStore): StepCache {
+  return {
+    async find(key) {
+      const image = await images.find(BUILD_CACHE_PREFIX + key).catch(() => null); // damaged: as good as none
+      return image === null ? undefined : (image.layers[0] ?? null);
+    },
+    async put(key, layer) {
+      await images.putImage({
+        layers: layer === null ? [] : [layer.diffId],
+        config: {},
+        tag: BUILD_CACHE_PREFIX + key,
+      });
+    },
+    async prune() {
+      const all = await images.list();
+      const entries = all.flatMap((image) =>
+        image.tags
+          .filter((tag) => tag.startsWith(BUILD_CACHE_PREFIX))
+          .map((tag) => ({ tag, age: image.layers[0]?.createdAt ?? 0 })),
+      );
+      if (entries.length <= MAX_ENTRIES) return;
+      entries.sort((a, b) => a.age - b.age);
+      for (const { tag } of entries.slice(0, entries.length - MAX_ENTRIES)) await images.untag(tag);
+    },
+  };
+}
