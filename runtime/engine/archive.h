@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/types.h>
 
 #include "jobs.h"
@@ -19,12 +20,17 @@ enum {
 };
 #define TAR_EXTENSIONS_TOTAL (256ULL << 20)
 #define TAR_MTIME_MAX 253402300799LL /* the year 9999 */
+#define TAR_UNKNOWN_ID (~0ULL)
 #define TAR_DEFAULT_BYTES (16ULL << 30)
 #define TAR_DEFAULT_ENTRIES 500000ULL
 
 #define WHITEOUT_PREFIX ".wh."
 #define OPAQUE_NAME ".wh..wh..opq"
 #define OPAQUE_XATTR "user.overlay.opaque"
+/* As overlayfs says it; in a tar it is a name with WHITEOUT_PREFIX. */
+static inline int is_whiteout(const struct stat *st) {
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
 
 struct tar_xattr {
 	char *name;
@@ -44,8 +50,14 @@ struct tar_entry {
 	struct tar_xattr xattrs[TAR_XATTRS_MAX];
 	int n_xattrs;
 };
+
+/* archive_entry.c */
 void tar_entry_reset(struct tar_entry *entry);
+/* Copies name and value. -1 with errno: E2BIG or ENOMEM. */
 int tar_entry_add_xattr(struct tar_entry *entry, const char *name, size_t name_size, const void *value, size_t size);
+/* Kept: `user.*` but overlayfs' own. Everything else (security.*, trusted.*, system.*) is dropped, both ways. */
+int tar_keeps_xattr(const char *name, size_t size);
+long long tar_clamp_time(long long seconds);
 
 /* What extended headers say about the next member. */
 struct tar_overrides {
@@ -74,11 +86,13 @@ ssize_t tar_content(struct tar_reader *reader, const unsigned char **piece);
 /* Reads to the end of the stream, which may hold nothing but zeros after the end marker. */
 int tar_finish(struct tar_reader *reader);
 
-/* archive_header.c: fields of a header block and PAX records. */
+/* archive_header.c: fields of a header block. */
 int tar_checksum_ok(const unsigned char *block);
 int tar_is_zero(const unsigned char *block, size_t size);
 int tar_parse_header(const unsigned char *block, struct tar_entry *entry, const struct tar_overrides *overrides,
                      struct job_result *result);
+
+/* archive_pax.c */
 /* Applies the records to `entry` (path, link, xattrs) and `overrides`. With `global` only times and owners count. */
 int tar_parse_pax(const char *data, size_t size, int global, struct tar_entry *entry, struct tar_overrides *overrides,
                   struct job_result *result);
@@ -115,7 +129,6 @@ int tree_make_dir(struct tree *tree, int parent, const char *base);
 int tree_note_time(struct tree *tree, const char *path, long long seconds, long nsec);
 int tree_set_times(struct tree *tree);
 int tree_set_opaque(int dirfd);
-int is_whiteout(const struct stat *st);
 
 /* archive_apply.c: one member into the tree. */
 int apply_entry(struct tree *tree, struct tar_reader *reader, const struct tar_entry *entry,
@@ -134,5 +147,34 @@ int tar_write_header(struct tar_writer *writer, const struct tar_entry *entry);
 int tar_write(struct tar_writer *writer, const void *data, size_t size);
 int tar_write_padding(struct tar_writer *writer, unsigned long long size);
 int tar_write_end(struct tar_writer *writer);
+
+/* archive_links.c: under which path each inode was written first. */
+struct links {
+	struct seen_link *slots;
+	size_t used, cap; /* cap is a power of two, or 0 */
+};
+/* `*first` is the path under which this inode was written before; NULL when this is the first (`path` is noted
+ * then). -1: out of memory. */
+int links_first(struct links *links, const struct stat *st, const char *path, const char **first);
+void links_free(struct links *links);
+
+/* archive_member.c: one file of an upper into the stream. All -1 with `result` filled in. */
+struct packer {
+	long long mtime_clamp; /* -1: none */
+	const struct idmap *map;
+	struct job_result *result;
+	struct tar_writer writer;
+	struct tar_entry *entry;
+	struct links links;
+	char path[TAR_PATH_MAX + 2]; /* of the file at hand; a directory's ends in a slash */
+};
+int member_fail(struct packer *packer, const char *what); /* names the path and errno */
+int member_refuse(struct packer *packer, const char *why);
+int member_file(struct packer *packer, int parent, const char *name);
+int member_symlink(struct packer *packer, int parent, const char *name, const struct stat *st);
+/* For the device `name` in the directory that the first `parent_size` bytes of the path name. */
+int member_whiteout(struct packer *packer, size_t parent_size, const char *name);
+/* `with_content`: an opaque directory hides what lies below it. */
+int member_dir(struct packer *packer, int fd, const struct stat *st, int with_content);
 
 #endif

@@ -7,6 +7,13 @@
  * The bytes reach the disk (syncfs) before the name exists. A failure at any
  * point removes the temporary directory; a kill of the job leaves it, and the
  * engine removes `tmp-*` when it starts.
+ *
+ *   archive_unpack.c            the job
+ *   |- archive_read.c           members out of the stream
+ *   |  |- archive_header.c      a header block
+ *   |  `- archive_pax.c         extended headers
+ *   `- archive_apply.c          a member into the tree; reads its content by archive_read.c
+ *      `- archive_tree.c        directories of the tree; below all: archive_entry.c, archive_path.c
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,10 @@ static int enter_range(struct ids *ids, uid_t uid, gid_t gid, struct range uids,
 	ids->count = uids.count < gids.count ? uids.count : gids.count;
 	ids->slots = ids->count - PRIVATE_FIRST + 1;
 	ids->used = need_array(ids->slots, 1);
+	/* Another engine of this user has the same range: let the two not begin at one place. */
+	if (getrandom(&ids->next, sizeof(ids->next), 0) != (ssize_t)sizeof(ids->next))
+		return fault(STEP, "getrandom");
+	ids->next %= ids->slots;
 	return 0;
 }
 

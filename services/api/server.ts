@@ -1,4 +1,5 @@
 /** The app as a process sees it: listen, close. */
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { isErrno, WaferError } from '../core/errors.ts';
@@ -24,12 +25,16 @@ export async function startServer(app: FastifyInstance, { host, port }: ListenOp
     await app.close();
     throw listenError(error, { host, port });
   }
+  const hangUp = hangUpAfterAnswers(app.server);
   const address = app.server.address() as AddressInfo;
   const shownHost = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return {
     url: `http://${shownHost}:${address.port}`,
     port: address.port,
-    close: (graceMs) => closeServer(app, graceMs),
+    close: (graceMs) => {
+      hangUp();
+      return closeServer(app, graceMs);
+    },
   };
 }
 
@@ -42,6 +47,21 @@ async function quietly(app: FastifyInstance, listen: () => Promise<unknown>): Pr
   } finally {
     app.log.level = level;
   }
+}
+
+/**
+ * Node closes connections that idle at the time of a close, but keeps one whose answer ends later
+ * until the client or a time-out ends it. @returns call it when closing: then such a connection
+ * ends with its answer
+ */
+function hangUpAfterAnswers(server: Server): () => void {
+  let closing = false;
+  server.on('request', ({ socket }, response) => {
+    response.once('finish', () => closing && socket.end());
+  });
+  return () => {
+    closing = true;
+  };
 }
 
 async function closeServer(app: FastifyInstance, graceMs: number): Promise<void> {

@@ -61,7 +61,7 @@ describe('memory', () => {
     'of the kind %s is charged, and its limit ends the whole sandbox',
     async (kind) => {
       // The parent of the one that eats must go too.
-      const eater = `/function/exhaust eat ${kind} & /function/exhaust eat ${kind}; sleep 60`;
+      const eater = `sleep 0.1; /function/exhaust eat ${kind} & /function/exhaust eat ${kind}; sleep 60`;
       const exit = await lab.run([], { argv: ['sh', '-c', eater], memoryBytes: 48 << 20 });
       if (exit.reason === 'oom') return expect(exit.memoryPeakBytes ?? 0).toBeLessThanOrEqual(48 << 20);
       expect(exit.out).toMatch(/ (EMFILE|ENFILE|ENOMEM|ENOSPC|EPERM)$/m);

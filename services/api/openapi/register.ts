@@ -35,9 +35,12 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
     routePrefix: '/docs',
     staticCSP: true,
     transformStaticCSP: () => DOCS_CSP,
+    logo: { type: 'image/svg+xml', content: Buffer.from(LOGO), href: '/' },
     uiConfig: { docExpansion: 'list', tryItOutEnabled: false, validatorUrl: null },
   });
 }
+
+const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" width="150" height="44" viewBox="0 0 150 44" fill="none" stroke="#f0a070" stroke-width="3" stroke-linejoin="round"><path d="M26 3 49 14 26 25 3 14Z"/><path d="m3 22 23 11 23-11"/><path d="m3 30 23 11 23-11"/><text x="62" y="31" font-family="sans-serif" font-size="26" font-weight="700" fill="#fff" stroke="none">Wafer</text></svg>`;
 
 /** Its own scripts and styles only; its style attributes need `unsafe-inline`. */
 const DOCS_CSP =

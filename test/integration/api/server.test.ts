@@ -53,6 +53,24 @@ describe('close', () => {
     await closed;
   });
 
+  test('ends with the last answer, although the client keeps its connection', async () => {
+    const { platform, close, connect } = await startApi();
+    let finish: () => void = () => {};
+    platform.handler = async () => {
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return { kind: 'value', contentType: 'text/plain', body: Readable.from([Buffer.from('done')]) };
+    };
+    const client = await connect();
+    client.write(head('POST /v1/functions/hello/invoke', 'Content-Length: 0', '', ''));
+    await until('the call runs', () => platform.calls.length === 1);
+    const closed = close(86_400_000);
+    finish();
+    expect(await client.closed()).toContain('done');
+    await closed;
+  });
+
   test('cuts a call that does not finish within the grace time', async () => {
     const { fetch, platform, close } = await startApi();
     platform.handler = async ({ signal }) => {
