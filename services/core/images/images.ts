@@ -7,7 +7,7 @@ import type { Layers } from './layers.ts';
 import { type Descriptor, type Digest, type Image, type ImageConfig, type LayerInfo, MEDIA } from './types.ts';
 
 /** Names of this store, and whole references: a registry may be an IPv6 address in brackets. */
-const TAG = /^[A-Za-z0-9_[][A-Za-z0-9._:@+/\]-]{0,511}$/;
+const TAG = /^[A-Za-z0-9_[][A-Za-z0-9._:@+/\]-]{0,254}$/;
 /** Overlayfs takes 500 lower layers; far fewer are ever honest. */
 export const MAX_LAYERS = 128;
 
