@@ -65,21 +65,21 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const telemetry = createTelemetry();
     const functions = createFunctionStore(connection.redis);
     const logs = createLogStore(connection.redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
-    opened.push(() => logs.flush());
-    const worker = await openWorkerHere(config, { functions, logs, log, env }, opened);
-    await worker.prepareBases(onBaseImage);
-    onProgress('API');
-    const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     const invocations = createInvocationStore(connection.redis, {
       log,
       onDrop: (count) => telemetry.lost('invocation_records', count),
     });
-    opened.push(() => invocations.flush());
+    // Flushed after the worker has closed: calls that it cuts leave records and lines too.
+    opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
+    const worker = await openWorkerHere(config, { functions, logs, log, env }, opened);
+    await worker.prepareBases(onBaseImage);
+    onProgress('API');
+    const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images, imageBuilds } = worker;
     const ready = () => readiness(connection, worker);
     const app = buildApp({
-      functions,
+      functions: worker.functions,
       deployer,
       dispatcher,
       images,
@@ -163,8 +163,10 @@ async function openRedis(config: Config, log: Log, opened: (() => Promise<unknow
 type Shared = Pick<Parameters<typeof openWorker>[0], 'functions' | 'logs' | 'log' | 'env'>;
 
 async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {
-  const runDir = await makeRunDir(dataPaths(config.dataDir).run);
-  opened.push(() => rm(runDir, { recursive: true, force: true }));
+  const preferred = dataPaths(config.dataDir).run;
+  const runDir = await makeRunDir(preferred);
+  // The lock is in the preferred one, and is given back last.
+  if (runDir !== preferred) opened.push(() => rm(runDir, { recursive: true, force: true }));
   const worker = await openWorker({ config, runDir, packageRoot: packageRoot(), ...shared });
   opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
   return worker;

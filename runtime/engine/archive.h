@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/types.h>
 
 #include "jobs.h"
@@ -26,6 +27,10 @@ enum {
 #define WHITEOUT_PREFIX ".wh."
 #define OPAQUE_NAME ".wh..wh..opq"
 #define OPAQUE_XATTR "user.overlay.opaque"
+/* As overlayfs says it; in a tar it is a name with WHITEOUT_PREFIX. */
+static inline int is_whiteout(const struct stat *st) {
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
 
 struct tar_xattr {
 	char *name;
@@ -124,7 +129,6 @@ int tree_make_dir(struct tree *tree, int parent, const char *base);
 int tree_note_time(struct tree *tree, const char *path, long long seconds, long nsec);
 int tree_set_times(struct tree *tree);
 int tree_set_opaque(int dirfd);
-int is_whiteout(const struct stat *st);
 
 /* archive_apply.c: one member into the tree. */
 int apply_entry(struct tree *tree, struct tar_reader *reader, const struct tar_entry *entry,

@@ -197,27 +197,36 @@ static int is_extension(unsigned char type) {
 	return type == 'x' || type == 'g' || type == 'L' || type == 'K';
 }
 
-int tar_next(struct tar_reader *reader, struct tar_entry *entry) {
-	unsigned char block[TAR_BLOCK];
-	struct tar_overrides overrides = {0};
+/* The next header block that is no extension; what extensions before it say goes to `entry` and `overrides`. */
+static int next_header(struct tar_reader *reader, unsigned char block[TAR_BLOCK], struct tar_entry *entry,
+                       struct tar_overrides *overrides) {
 	unsigned long long extension_total = 0;
 	int got, extended = 0;
 
-	if (skip_bytes(reader, reader->left + reader->pad) != 0)
-		return -1;
-	reader->left = reader->pad = 0;
-	tar_entry_reset(entry);
 	while ((got = next_block(reader, block)) == 1 && is_extension(block[156])) {
 		struct tar_entry probe = {0};
 		struct tar_overrides none = {0};
 
 		if (tar_parse_header(block, &probe, &none, reader->result) != 0 ||
-		    take_extension(reader, (char)block[156], probe.size, entry, &overrides, &extension_total) != 0)
+		    take_extension(reader, (char)block[156], probe.size, entry, overrides, &extension_total) != 0)
 			return -1;
 		extended = block[156] != 'g' || extended;
 	}
 	if (got == 0 && extended)
 		return job_fail(reader->result, "header", "an extended header without its entry");
+	return got;
+}
+
+int tar_next(struct tar_reader *reader, struct tar_entry *entry) {
+	unsigned char block[TAR_BLOCK];
+	struct tar_overrides overrides = {0};
+	int got;
+
+	if (skip_bytes(reader, reader->left + reader->pad) != 0)
+		return -1;
+	reader->left = reader->pad = 0;
+	tar_entry_reset(entry);
+	got = next_header(reader, block, entry, &overrides);
 	if (got <= 0)
 		return got;
 	merge_global(&reader->global, &overrides);

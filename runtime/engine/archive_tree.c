@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -58,10 +57,6 @@ void tree_close(struct tree *tree) {
 	free(tree->times);
 	tree->times = NULL;
 	tree->n_times = tree->cap_times = 0;
-}
-
-int is_whiteout(const struct stat *st) {
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
 static int open_in_root(const struct tree *tree, const char *path) {

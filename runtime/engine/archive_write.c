@@ -158,6 +158,20 @@ static void add_number(struct pax *pax, const char *key, unsigned long long valu
 	add_record(pax, "", key, text, (size_t)size);
 }
 
+static void add_numbers(struct pax *pax, const struct tar_entry *entry) {
+	if (entry->size > OCTAL_11)
+		add_number(pax, "size", entry->size);
+	if (entry->uid > OCTAL_7)
+		add_number(pax, "uid", entry->uid);
+	if (entry->gid > OCTAL_7)
+		add_number(pax, "gid", entry->gid);
+}
+
+static void add_xattrs(struct pax *pax, const struct tar_entry *entry) {
+	for (int i = 0; i < entry->n_xattrs; i++)
+		add_record(pax, "SCHILY.xattr.", entry->xattrs[i].name, entry->xattrs[i].value, entry->xattrs[i].size);
+}
+
 static void fill_block(unsigned char *block, char type, unsigned int mode, unsigned long long uid,
                        unsigned long long gid, unsigned long long size, long long mtime) {
 	put_octal(block + 100, 7, mode & 07777);
@@ -192,14 +206,8 @@ int tar_write_header(struct tar_writer *writer, const struct tar_entry *entry) {
 	memcpy(block + 157, entry->link, link_size < NAME_SIZE ? link_size : NAME_SIZE);
 	if (link_size > NAME_SIZE)
 		add_record(&pax, "", "linkpath", entry->link, link_size);
-	if (entry->size > OCTAL_11)
-		add_number(&pax, "size", entry->size);
-	if (entry->uid > OCTAL_7)
-		add_number(&pax, "uid", entry->uid);
-	if (entry->gid > OCTAL_7)
-		add_number(&pax, "gid", entry->gid);
-	for (int i = 0; i < entry->n_xattrs; i++)
-		add_record(&pax, "SCHILY.xattr.", entry->xattrs[i].name, entry->xattrs[i].value, entry->xattrs[i].size);
+	add_numbers(&pax, entry);
+	add_xattrs(&pax, entry);
 	fill_block(block, entry->type, entry->mode, entry->uid, entry->gid, entry->size, entry->mtime);
 	if (pax.failed) {
 		errno = ENOMEM;

@@ -29,18 +29,13 @@ interface Waiter {
 }
 
 export async function startEngine(options: EngineOptions): Promise<EngineClient> {
-  // A clean environment: nothing of the platform's may be inherited by what the engine starts.
-  // A session of its own: Ctrl-C at the terminal is for us, and calls that run may still finish.
-  const child = spawn(options.path, options.args, {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-    detached: true,
-  });
+  const child = spawnEngine(options);
   const stderr = tail(child);
   const socket = child.stdio[3] as Duplex;
   const waiters = new Map<number, Waiter>();
   let nextId = 1;
   let closing = false;
+  let broken = '';
   let fail: (error: Error) => void = () => {};
   const ready = new Promise<EngineInfo>((resolve, reject) => {
     fail = reject;
@@ -52,7 +47,13 @@ export async function startEngine(options: EngineOptions): Promise<EngineClient>
         reject(new SandboxError('engine_failed', fields.get('step') ?? 'start', fields.get('message') ?? 'no message'));
       else options.onEvent(event, fields);
     });
-    socket.on('data', read);
+    socket.on(
+      'data',
+      orElse(read, (error) => {
+        broken = `: ${error.message}`;
+        child.kill('SIGKILL');
+      }),
+    );
     socket.on('error', () => {}); // the process's exit tells more
     child.once('error', (error) =>
       reject(new SandboxError('engine_failed', 'spawn', `${options.path}: ${error.message}`, { cause: error })),
@@ -60,7 +61,7 @@ export async function startEngine(options: EngineOptions): Promise<EngineClient>
   });
   const exited = new Promise<void>((resolve) => {
     child.once('close', (code, signal) => {
-      const reason = `the engine ended (${signal ?? `status ${code}`})${stderr() ? `: ${stderr()}` : ''}`;
+      const reason = `the engine ended (${signal ?? `status ${code}`})${stderr() ? `: ${stderr()}` : broken}`;
       fail(new SandboxError('engine_failed', 'start', reason));
       for (const waiter of waiters.values()) waiter.reject(new SandboxError('engine_failed', 'request', reason));
       waiters.clear();
@@ -99,6 +100,27 @@ export async function startEngine(options: EngineOptions): Promise<EngineClient>
   } finally {
     clearTimeout(timer);
   }
+}
+
+function spawnEngine({ path, args }: EngineOptions): ChildProcess {
+  // A clean environment: nothing of the platform's may be inherited by what the engine starts.
+  // A session of its own: Ctrl-C at the terminal is for us, and calls that run may still finish.
+  return spawn(path, args, {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    detached: true,
+  });
+}
+
+/** What a listener throws would end the platform; an engine that breaks its protocol only ends itself. */
+function orElse(read: (chunk: Buffer) => void, onError: (error: Error) => void): (chunk: Buffer) => void {
+  return (chunk) => {
+    try {
+      read(chunk);
+    } catch (error) {
+      onError(error as Error);
+    }
+  };
 }
 
 function settle(waiters: Map<number, Waiter>, id: number, fields: Fields): void {

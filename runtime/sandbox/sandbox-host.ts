@@ -163,6 +163,8 @@ function pack(
 ): Readable {
   const data = sockets.expect();
   const out = new PassThrough();
+  // It may fail before its reader has begun: that must not end the process.
+  out.on('error', () => {});
   const pairs: Pair[] = [
     ['upper', upper],
     ['data', data.token],
@@ -176,7 +178,7 @@ function pack(
   });
   // End of stream only after the engine's ok: a cut tar must not look whole.
   data.socket
-    .then((socket) => pipeline(socket, out, { end: false }))
+    .then((socket) => pipeline(socket, out, { end: false }).finally(() => socket.destroy())) // half-open otherwise
     .then(() => reply)
     .then(
       () => out.end(),

@@ -55,6 +55,11 @@ export function openSandbox(
         const reason = error instanceof Error ? error : new Error(String(error));
         control?.cancel(reason);
         logs.cancel(reason);
+        // It may have come before the failure, and nobody else owns it.
+        control?.socket.then(
+          (socket) => socket.destroy(),
+          () => {},
+        );
         throw error;
       }
     },
@@ -65,7 +70,7 @@ export function openSandbox(
     engineGone() {
       logs.cancel(new SandboxError('engine_failed', 'create', 'the engine ended'));
       control?.cancel(new SandboxError('engine_failed', 'create', 'the engine ended'));
-      void finish({ status: null, signal: 9, reason: 'killed', memoryPeakBytes: null, cpuMicros: null });
+      void finish({ status: null, signal: 9, reason: 'engine_ended', memoryPeakBytes: null, cpuMicros: null });
     },
   };
 }

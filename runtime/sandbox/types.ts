@@ -70,7 +70,7 @@ export interface SandboxExit {
   /** Of the first program; exactly one of the two is set. */
   status: number | null;
   signal: number | null;
-  reason: 'exited' | 'oom' | 'killed' | 'limit';
+  reason: 'exited' | 'oom' | 'killed' | 'limit' | 'engine_ended';
   memoryPeakBytes: number | null;
   cpuMicros: number | null;
 }

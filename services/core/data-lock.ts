@@ -23,7 +23,12 @@ export async function lockDataDir(path: string): Promise<DataLock> {
     await rm(temporary, { force: true });
   }
   if ((await readFile(path, 'utf8')) !== mine) throw taken(path, await readFile(path, 'utf8'));
-  return { release: () => rm(path, { force: true }) };
+  return {
+    async release() {
+      const held = await readFile(path, 'utf8').catch(() => '');
+      if (held === mine) await rm(path, { force: true });
+    },
+  };
 }
 
 /** Two that take over at the same time both rename; the later reading shows each who won. */

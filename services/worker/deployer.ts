@@ -9,6 +9,7 @@ import { readSource, type SourceTree } from '../core/functions/source/index.ts';
 import type { BuildEvent, Deployer, DeployRequest, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
+import type { Log } from '../core/log.ts';
 import type { BaseImage, BaseImages } from './base-images/index.ts';
 import { type BuildLeases, openBuildLeases } from './builder/build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './builder/build-sandbox.ts';
@@ -25,6 +26,7 @@ export interface DeployerDeps {
   dependencies: DependencyBuilder;
   dispatcher: Dispatcher;
   tmpDir: string;
+  log: Log;
   /** Told after a version went live. Must not throw. */
   onPublished: (version: FunctionVersion) => void;
 }
@@ -42,11 +44,14 @@ export function createDeployer(deps: DeployerDeps): Deployer {
       }
     },
     async remove(name) {
-      await deps.functions.remove(name);
-      await deps.dispatcher.retire(name);
-      const images = await deps.images.list();
-      const mine = `${VERSION_TAG_PREFIX}${name}@`;
-      for (const tag of images.flatMap((image) => image.tags)) if (tag.startsWith(mine)) await deps.images.untag(tag);
+      // In turn with deploys: one that is about to publish must not lose its image. Only the wait for calls is not.
+      const retired = await inTurn(name, async () => {
+        await deps.functions.remove(name);
+        const ended = deps.dispatcher.retire(name);
+        await dropVersions(name, deps.images);
+        return { ended };
+      });
+      await retired.ended;
       await dropUnusedDependencies(deps.images);
       await deps.images.collectGarbage();
     },
@@ -66,6 +71,12 @@ function createTurns() {
       if (last.get(name) === mine) last.delete(name);
     }
   };
+}
+
+async function dropVersions(name: string, store: ImageStore): Promise<void> {
+  const mine = `${VERSION_TAG_PREFIX}${name}@`;
+  const images = await store.list();
+  for (const tag of images.flatMap((image) => image.tags)) if (tag.startsWith(mine)) await store.untag(tag);
 }
 
 /** A shared dependency layer goes with the last version that has it. */
@@ -88,7 +99,7 @@ async function deploy(
   deps: DeployerDeps,
   onEvent: (event: BuildEvent) => void,
 ): Promise<FunctionVersion> {
-  const leases = openBuildLeases(deps.images);
+  const leases = openBuildLeases(deps.images, deps.log);
   try {
     request.signal.throwIfAborted();
     const config = await configFromSource(request, source, deps.bases);

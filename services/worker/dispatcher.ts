@@ -18,12 +18,12 @@ import type {
   Dispatcher,
   Failure,
   Outcome,
-  Phases,
   Receipt,
 } from '../core/invocations/types.ts';
-import { InitFailure, type StartTimings } from './init-failure.ts';
+import { InitFailure } from './init-failure.ts';
 import type { Instance } from './instance.ts';
 import type { Grant, Pool } from './pool.ts';
+import { failedStartReceipt, makeReceipt } from './receipt.ts';
 
 export function createDispatcher(pool: Pool<Instance>): Dispatcher {
   return {
@@ -44,7 +44,7 @@ async function runCall(pool: Pool<Instance>, call: Call): Promise<CallReply> {
   const grantedAt = performance.now();
   const { instance } = grant;
   const start = grant.started ? instance.timings : null;
-  const receipt = (): Receipt => makeReceipt(instance.id, start, acceptedAt, grantedAt);
+  const receipt = (): Receipt => makeReceipt(instance.id, start, grantedAt - acceptedAt, performance.now() - grantedAt);
   return execute(call, instance, receipt, () => grant.release());
 }
 
@@ -58,7 +58,7 @@ async function execute(
   const { timeoutMs } = call.version.config;
   const deadlineMs = Date.now() + timeoutMs;
   const clock = raceClock(timeoutMs, call.signal);
-  const running = instance.call(callHead(call, deadlineMs), call.request.body, clock.signal);
+  const running = begin(call, instance, deadlineMs, clock, release);
   const failure = watchFailure(call, instance, running, clock);
   const done = settleCall(running, failure, receipt).finally(async () => {
     clock.stop();
@@ -69,6 +69,17 @@ async function execute(
   const failedFirst = failure.then((failed): Promise<Head> | Failure => failed ?? running.head);
   const head = await Promise.race<Head>([running.head, failedFirst]);
   return { result: await toResult(head, failure), receipt: receipt(), done };
+}
+
+/** A call that can not even begin gives its room back. */
+function begin(call: Call, instance: Instance, deadlineMs: number, clock: Clock, release: () => void): RuntimeCall {
+  try {
+    return instance.call(callHead(call, deadlineMs), call.request.body, clock.signal);
+  } catch (error) {
+    clock.stop();
+    release();
+    throw error;
+  }
 }
 
 /** Aborts at the time-out or when the caller leaves, and says which. */
@@ -184,43 +195,13 @@ function callHead(call: Call, deadlineMs: number): RuntimeCallHead {
     : { ...common, kind: 'http', ...call.request.head };
 }
 
-function makeReceipt(instanceId: string, start: StartTimings | null, acceptedAt: number, grantedAt: number): Receipt {
-  const begun = start === null ? 0 : start.sandbox + start.boot + start.init;
-  const phases: Phases = {
-    // What is left of the wait for an instance after the parts of a start that this call paid for.
-    queue: Math.max(0, grantedAt - acceptedAt - begun),
-    sandbox: start?.sandbox ?? 0,
-    attach: 0,
-    boot: start?.boot ?? 0,
-    init: start?.init ?? 0,
-    handler: performance.now() - grantedAt,
-  };
-  return { start: start === null ? 'warm' : 'cold', phases, instanceId };
-}
-
 /** The call never reached an instance: the function does not load, the caller left, or the platform can not. */
 function replyWithoutInstance(error: unknown, call: Call, acceptedAt: number): CallReply {
+  const waitedMs = performance.now() - acceptedAt;
   if (error instanceof InitFailure) {
-    const { sandbox, boot, init } = error.timings;
-    const queue = Math.max(0, performance.now() - acceptedAt - sandbox - boot - init);
-    const receipt: Receipt = {
-      start: 'cold',
-      phases: { queue, sandbox, attach: 0, boot, init, handler: 0 },
-      instanceId: error.instanceId,
-    };
-    return failedReply(error.failure, receipt);
+    return failedReply(error.failure, failedStartReceipt(error.instanceId, error.timings, waitedMs));
   }
-  if (call.signal.aborted) {
-    const phases: Phases = {
-      queue: performance.now() - acceptedAt,
-      sandbox: 0,
-      attach: 0,
-      boot: 0,
-      init: 0,
-      handler: 0,
-    };
-    return failedReply(cancelled(), { start: 'cold', phases, instanceId: '' });
-  }
+  if (call.signal.aborted) return failedReply(cancelled(), failedStartReceipt('', null, waitedMs));
   if (error instanceof SandboxError) {
     const code = error.code === 'engine_failed' ? 'engine_failed' : 'sandbox_failed';
     throw new WaferError(code, `No sandbox for ${call.version.functionName}: ${error.message}`, {

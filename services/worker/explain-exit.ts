@@ -10,9 +10,15 @@ export interface EndFacts {
   memoryMb: number;
   endReason: EndReason | undefined;
   protocolError: string | undefined;
+  /** It had not been loaded: there was no call yet. */
+  loading: boolean;
 }
 
-export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolError }: EndFacts): Failure {
+export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolError, loading }: EndFacts): Failure {
+  const when = loading ? 'while the function was being loaded' : 'while the call was running';
+  if (exit.reason === 'engine_ended') {
+    return { kind: 'function_killed', message: `The sandbox engine ended ${when}; the platform starts it again.` };
+  }
   if (exit.reason === 'oom') {
     return {
       kind: 'function_oom',
@@ -31,15 +37,14 @@ export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolEr
   if (exit.reason === 'killed') {
     return {
       kind: 'function_killed',
-      message: `The platform stopped the instance (${endReason ?? 'engine ended'}) while the call was running.`,
+      message: `The platform stopped the instance (${endReason ?? 'no reason given'}) ${when}.`,
     };
   }
-  return { kind: 'function_crashed', message: describeExit(exit) };
+  return { kind: 'function_crashed', message: `${describeExit(exit)} ${when}.` };
 }
 
 function describeExit({ status, signal }: SandboxExit): string {
-  const when = 'while the call was running';
-  if (signal === null) return `The function's process exited with status ${status ?? 'unknown'} ${when}.`;
+  if (signal === null) return `The function's process exited with status ${status ?? 'unknown'}`;
   const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;
-  return `The function's process was ended by ${name} ${when}.`;
+  return `The function's process was ended by ${name}`;
 }

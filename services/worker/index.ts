@@ -2,7 +2,7 @@
  * The worker: owns the engine, the base images, the pool of instances and the builder.
  * It gives the rest of the platform a Dispatcher, a Deployer and an ImageStore.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -13,7 +13,8 @@ import {
 } from '../../runtime/sandbox/index.ts';
 import type { Config } from '../core/config.ts';
 import { dataPaths } from '../core/config.ts';
-import type { Deployer, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import { LIVE_ALIAS } from '../core/functions/names.ts';
+import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
 import type { ImageStore } from '../core/images/types.ts';
@@ -45,6 +46,8 @@ export interface WorkerDeps {
 }
 
 export interface Worker {
+  /** The store; the pool follows `live` when it moves. */
+  readonly functions: FunctionStore;
   readonly dispatcher: Dispatcher;
   readonly deployer: Deployer;
   readonly images: ImageStore;
@@ -78,7 +81,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     },
     log,
   });
-  await removeLeftOvers(host, images);
+  await removeLeftOvers(host, images, paths.work, log);
   const sandboxes = createBuildSandboxes(host, paths.work);
   const basesDir = join(deps.packageRoot, 'infra/base-images');
   const bases = createBaseImages({
@@ -92,6 +95,8 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     idleMs: config.idleMs,
     maxWaiting: MAX_WAITING,
     start: (version) => startInstance(version, { host, logs: deps.logs, plan: (one) => planInstance(one, images) }),
+    onStartFailed: ({ functionName, number }, err) =>
+      log.warn({ function: functionName, version: number, err }, 'an instance that is to be kept warm did not start'),
   });
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
@@ -102,10 +107,12 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     sandboxes,
     dependencies,
     tmpDir,
+    log,
     dispatcher,
     onPublished: (version) => afterPublish(version, pool),
   });
   return {
+    functions: { ...functions, setAlias: (...move) => moveAlias(functions, pool, move) },
     dispatcher,
     deployer,
     images,
@@ -152,11 +159,11 @@ function openHost(
 }
 
 /** After a crash: uppers of builds, half-made layers, images and blobs that nothing refers to. */
-async function removeLeftOvers(host: SandboxHost, images: ImageStore): Promise<void> {
-  const { layers, work } = await host.list();
-  for (const name of work) if (name.startsWith(BUILD_PREFIX) || name.startsWith('tmp-')) await host.removeWork(name);
-  for (const name of layers) if (name.startsWith('tmp-')) await host.removeLayer(name);
-  await images.collectGarbage();
+async function removeLeftOvers(host: SandboxHost, images: ImageStore, workDir: string, log: Log): Promise<void> {
+  for (const name of await readdir(workDir))
+    if (name.startsWith(BUILD_PREFIX) || name.startsWith('tmp-')) await host.removeWork(name);
+  // One damaged image must not keep the others from being served.
+  await images.collectGarbage().catch((err: unknown) => log.error({ err }, 'garbage could not be collected'));
 }
 
 function afterPublish(version: FunctionVersion, pool: Pool<Instance>): void {
@@ -170,6 +177,18 @@ function afterPublish(version: FunctionVersion, pool: Pool<Instance>): void {
       void instance.retire();
   }
   pool.keepWarm(version);
+}
+
+/** What is kept warm follows `live`. */
+async function moveAlias(
+  functions: FunctionStore,
+  pool: Pool<Instance>,
+  move: Parameters<FunctionStore['setAlias']>,
+): Promise<FunctionRecord> {
+  const record = await functions.setAlias(...move);
+  const [name, alias, version] = move;
+  if (alias === LIVE_ALIAS) pool.keepWarm(await functions.resolve(name, { version }));
+  return record;
 }
 
 async function keepWarm(functions: FunctionStore, pool: Pool<Instance>): Promise<void> {

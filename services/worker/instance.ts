@@ -43,6 +43,7 @@ export class Instance {
   readonly #lines: OutputLines;
   readonly #strays: StrayWatch | undefined;
   #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
+  #isLoaded = false;
   #inFlight = 0;
   #calls = 0;
   #lastUsedAt = Date.now();
@@ -145,6 +146,8 @@ export class Instance {
         this.id,
       );
     }
+    if (this.#state !== 'starting') throw await this.#initFailure(); // it ended at once
+    this.#isLoaded = true;
     this.#state = 'ready';
   }
 
@@ -215,6 +218,7 @@ export class Instance {
       memoryMb: this.version.config.memoryMb,
       endReason: this.#endReason,
       protocolError: this.#protocolError,
+      loading: !this.#isLoaded,
     });
   }
 

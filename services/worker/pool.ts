@@ -3,11 +3,12 @@
  *
  * A call takes a warm instance with room, else starts one within the memory
  * budget (idle instances of other versions make way), else waits in a bounded
- * queue. Queues of versions are served in turn, so one busy function can not
- * starve another. An instance never changes its version.
+ * queue. A version that waits and has no instance comes first, in turn, so one busy
+ * function can not starve another. An instance never changes its version.
  */
 import { WaferError } from '../core/errors.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
+import { countLive, findRoom, type Occupied } from './memory-budget.ts';
 
 /** What the pool needs of an instance. */
 export interface Pooled {
@@ -32,6 +33,8 @@ export interface PoolOptions<T extends Pooled> {
   /** Calls that may wait over all versions; more are refused with `overloaded`. */
   maxWaiting: number;
   start: (version: FunctionVersion) => Promise<T>;
+  /** Told about a start that failed and that no call waits for. Must not throw. */
+  onStartFailed: (version: FunctionVersion, error: unknown) => void;
 }
 
 export interface Grant<T extends Pooled> {
@@ -47,17 +50,14 @@ interface Waiter<T extends Pooled> {
   fail: (error: unknown) => void;
 }
 
-interface Lane<T extends Pooled> {
-  version: FunctionVersion;
-  instances: Set<T>;
-  starting: number;
+interface Lane<T extends Pooled> extends Occupied<T> {
   waiting: Waiter<T>[];
 }
 
 export interface Pool<T extends Pooled> {
   /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
   acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>>;
-  /** Starts instances up to the version's `minInstances`. */
+  /** Starts instances up to the version's `minInstances`, and keeps them; those of the function's other versions end when idle. */
   keepWarm(version: FunctionVersion): void;
   instances(): T[];
   waiting(): number;
@@ -75,7 +75,10 @@ const keyOf = (version: FunctionVersion) => `${version.functionName}@${version.n
 
 class InstancePool<T extends Pooled> implements Pool<T> {
   readonly #options: PoolOptions<T>;
+  /** In the order in which they were served: the first has waited longest. */
   readonly #lanes = new Map<string, Lane<T>>();
+  /** Function -> number of the version whose `minInstances` count. */
+  readonly #kept = new Map<string, number>();
   #waitingCalls = 0;
   #closing = false;
 
@@ -90,6 +93,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const ready = findReady(lane);
     if (ready !== undefined) return this.#grant(lane, ready, false);
     if (this.#waitingCalls >= this.#options.maxWaiting) {
+      this.#forgetIfEmpty(lane);
       throw new WaferError(
         'overloaded',
         `${this.#waitingCalls} calls are waiting for an instance; try again in a moment.`,
@@ -99,9 +103,13 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   }
 
   keepWarm(version: FunctionVersion): void {
+    const { functionName, number, config } = version;
+    if (config.minInstances === 0) return void this.#kept.delete(functionName);
+    this.#kept.set(functionName, number);
     const lane = this.#lane(version);
-    const missing = version.config.minInstances - lane.instances.size - lane.starting;
-    for (let count = 0; count < missing && this.#makeRoom(lane); count++) this.#start(lane);
+    const missing = config.minInstances - countLive(lane) - lane.starting;
+    for (let count = 0; count < missing && this.#makeRoom(lane, false); count++) this.#start(lane);
+    this.#forgetIfEmpty(lane);
   }
 
   instances(): T[] {
@@ -113,6 +121,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   }
 
   async retire(functionName: string): Promise<void> {
+    this.#kept.delete(functionName);
     const mine = this.instances().filter((one) => one.version.functionName === functionName);
     await Promise.all(mine.map((one) => one.retire()));
   }
@@ -146,6 +155,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
         lane.waiting = lane.waiting.filter((one) => one !== waiter);
         this.#waitingCalls--;
         signal.removeEventListener('abort', onAbort);
+        this.#forgetIfEmpty(lane);
       };
       const waiter: Waiter<T> = {
         settle: (grant) => {
@@ -165,24 +175,35 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     });
   }
 
-  /** Gives free room to waiting calls and starts what is missing. Each lane gets one turn a round. */
+  /** Gives free room to waiting calls and starts what is missing. */
   #pump(): void {
-    for (const [key, lane] of [...this.#lanes]) {
-      for (let ready = findReady(lane); ready !== undefined && lane.waiting[0] !== undefined; ready = findReady(lane)) {
-        lane.waiting[0].settle(this.#grant(lane, ready, false));
-      }
-      if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane)) {
-        this.#start(lane);
-      }
-      if (lane.waiting.length > 0) {
-        this.#lanes.delete(key); // to the end of the order: served last next time
-        this.#lanes.set(key, lane);
-      }
+    const lanes = [...this.#lanes.values()];
+    for (const lane of lanes) if (isStarved(lane)) this.#serve(lane);
+    for (const lane of lanes) this.#serve(lane);
+  }
+
+  #serve(lane: Lane<T>): void {
+    for (let ready = findReady(lane); ready !== undefined && lane.waiting[0] !== undefined; ready = findReady(lane)) {
+      lane.waiting[0].settle(this.#grant(lane, ready, false));
     }
+    if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, true)) {
+      this.#start(lane);
+    }
+  }
+
+  #wasServed(lane: Lane<T>): void {
+    const key = keyOf(lane.version);
+    this.#lanes.delete(key);
+    this.#lanes.set(key, lane);
+  }
+
+  #forgetIfEmpty(lane: Lane<T>): void {
+    if (lane.instances.size + lane.starting + lane.waiting.length === 0) this.#lanes.delete(keyOf(lane.version));
   }
 
   #grant(lane: Lane<T>, instance: T, started: boolean): Grant<T> {
     instance.take();
+    this.#wasServed(lane);
     let held = true;
     return {
       instance,
@@ -199,6 +220,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   #start(lane: Lane<T>): void {
     lane.starting++;
+    this.#wasServed(lane);
     this.#options.start(lane.version).then(
       (instance) => {
         lane.starting--;
@@ -207,7 +229,10 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       (error: unknown) => {
         lane.starting--;
         // One failed start answers one call: each waiting call gets its own attempt and its own reason.
-        lane.waiting[0]?.fail(error);
+        const first = lane.waiting[0];
+        if (first === undefined) this.#options.onStartFailed(lane.version, error);
+        else first.fail(error);
+        this.#forgetIfEmpty(lane);
         this.#pump();
       },
     );
@@ -217,7 +242,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     lane.instances.add(instance);
     void instance.ended.then(() => {
       lane.instances.delete(instance);
-      if (lane.instances.size + lane.starting + lane.waiting.length === 0) this.#lanes.delete(keyOf(lane.version));
+      this.#forgetIfEmpty(lane);
       this.#pump();
     });
     if (this.#closing) return void instance.end('killed');
@@ -229,35 +254,24 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   #armIdle(lane: Lane<T>, instance: T): void {
     instance.whenIdleFor(this.#options.idleMs, () => {
-      if (lane.instances.size <= lane.version.config.minInstances) return this.#armIdle(lane, instance);
+      if (countLive(lane) <= this.#minimum(lane.version)) return this.#armIdle(lane, instance);
       void instance.end('idle');
     });
   }
 
-  /** True when one more instance of the lane fits the budget; idle ones of other versions are ended, oldest use first. */
-  #makeRoom(lane: Lane<T>): boolean {
-    const need = lane.version.config.memoryMb;
-    const budget = this.#options.memoryBudgetMb;
-    const used = () =>
-      [...this.#lanes.values()].reduce(
-        (sum, one) => sum + (countLive(one) + one.starting) * one.version.config.memoryMb,
-        0,
-      );
-    if (used() === 0) return true; // a version larger than the budget may still run alone
-    while (used() + need > budget) {
-      const victim = this.#leastRecentlyUsed(lane);
-      if (victim === undefined) return false;
-      void victim.end('evicted');
-    }
-    return true;
+  #minimum({ functionName, number, config }: FunctionVersion): number {
+    return this.#kept.get(functionName) === number ? config.minInstances : 0;
   }
 
-  #leastRecentlyUsed(except: Lane<T>): T | undefined {
-    const idle = [...this.#lanes.values()]
-      .filter((lane) => lane !== except && countLive(lane) > lane.version.config.minInstances)
-      .flatMap((lane) => [...lane.instances])
-      .filter((instance) => instance.state === 'idle');
-    return idle.sort((a, b) => a.lastUsedAt - b.lastUsedAt)[0];
+  /** True when one more instance of the lane fits the budget; idle ones of other versions are ended for it. */
+  #makeRoom(lane: Lane<T>, forCall: boolean): boolean {
+    const victims = findRoom(lane, [...this.#lanes.values()], {
+      budgetMb: this.#options.memoryBudgetMb,
+      minimum: (version) => this.#minimum(version),
+      forCall,
+    });
+    for (const victim of victims ?? []) void victim.end('evicted');
+    return victims !== null;
   }
 }
 
@@ -267,5 +281,6 @@ const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
   return ready.sort((a, b) => b.lastUsedAt - a.lastUsedAt)[0];
 };
 
-const countLive = <T extends Pooled>(lane: Lane<T>): number =>
-  [...lane.instances].filter((instance) => instance.state !== 'ending').length;
+/** Has calls, and nothing that will ever serve one. */
+const isStarved = <T extends Pooled>(lane: Lane<T>): boolean =>
+  lane.waiting.length > 0 && lane.starting + countLive(lane) === 0;

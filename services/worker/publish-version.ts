@@ -1,4 +1,5 @@
 /** The last step of a deploy: layers -> image -> version. Seen by others whole or not at all. */
+import { WaferError } from '../core/errors.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
 import type { FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { Image, ImageStore, LayerInfo } from '../core/images/types.ts';
@@ -23,7 +24,10 @@ interface Stores {
   functions: FunctionStore;
 }
 
-/** A failure takes the tags back that were not there before; garbage collection does the rest. */
+/**
+ * A failure takes the tags back that were not there before; garbage collection does the rest.
+ * Not when the store was lost before its answer: the version may be there, and must keep its image.
+ */
 export async function publishVersion(
   name: string,
   config: FunctionConfig,
@@ -46,12 +50,26 @@ export async function publishVersion(
       addedBytes: built.addedBytes,
     });
   } catch (error) {
+    if (await mayBePublished(error, name, image.digest, functions)) throw error;
     for (const tag of added) await images.untag(tag);
     images.forget([image.digest]);
     throw error;
   } finally {
     lease.release();
   }
+}
+
+async function mayBePublished(
+  error: unknown,
+  name: string,
+  digest: string,
+  functions: FunctionStore,
+): Promise<boolean> {
+  if (!(error instanceof WaferError && error.code === 'store_unavailable')) return false;
+  return functions.versions(name).then(
+    (versions) => versions.some(({ image }) => image === digest),
+    (reason: unknown) => !(reason instanceof WaferError && reason.code === 'function_not_found'),
+  );
 }
 
 function putVersionImage(

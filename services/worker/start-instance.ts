@@ -1,9 +1,9 @@
 /** Makes the sandbox of a version and an instance of it. */
-import type { Sandbox, SandboxHost } from '../../runtime/sandbox/index.ts';
+import { type Sandbox, SandboxError, type SandboxHost } from '../../runtime/sandbox/index.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
 import { newInstanceId } from '../core/ids.ts';
 import type { LogSink } from '../core/invocations/types.ts';
-import type { StartTimings } from './init-failure.ts';
+import { InitFailure, type StartTimings } from './init-failure.ts';
 import { Instance } from './instance.ts';
 import type { InstancePlan } from './instance-plan.ts';
 
@@ -28,13 +28,27 @@ export async function startInstance(version: FunctionVersion, deps: InstanceDeps
     sandbox = await deps.host.create({ id, ...plan.spec });
   } catch (error) {
     plan.lease.release();
-    throw error;
+    timings.sandbox = mark();
+    throw explainCreate(error, version, timings, id);
   }
   timings.sandbox = mark();
   if (sandbox.control === null) throw new TypeError(`sandbox ${id} has no control socket`);
   const instance = new Instance(version, sandbox, sandbox.control, deps.logs, plan.lease, timings);
-  await instance.load(mark);
+  try {
+    await instance.load(mark);
+  } catch (error) {
+    timings.init += mark(); // finding out why, and cleaning up
+    throw error;
+  }
   return instance;
+}
+
+/** A base without the program of the runtime is the version's mistake, not the platform's. */
+function explainCreate(error: unknown, version: FunctionVersion, timings: StartTimings, id: string): unknown {
+  if (!(error instanceof SandboxError && error.code === 'exec_failed')) return error;
+  const { base, config } = version;
+  const message = `The base image "${base}" can not run the runtime "${config.runtime}" (${error.message}); name another "base" in wafer.json, or none.`;
+  return new InitFailure({ kind: 'function_init_failed', message }, timings, id);
 }
 
 /** Milliseconds since the last call of the returned function. */

@@ -42,7 +42,7 @@ afterAll(async () => {
 const instances = async () =>
   (
     (await (await wafer.fetch('/v1/instances')).json()) as {
-      instances: { id: string; functionName: string; version: number }[];
+      instances: { id: string; functionName: string; version: number; inFlight: number }[];
     }
   ).instances;
 
@@ -95,11 +95,28 @@ describe('instances', () => {
     await wafer.deploy('one', { 'index.mjs': CODE });
     await wafer.deploy('many', { 'index.mjs': CODE }, { concurrency: 8 });
     await Promise.all([wafer.invoke('one'), wafer.invoke('many')]);
-    const hold = (name: string) => Promise.all([1, 2, 3].map(() => wafer.invoke(name, { hold: 300 })));
-    await Promise.all([hold('one'), hold('many')]);
-    const all = await instances();
-    expect(all.filter((one) => one.functionName === 'one').length).toBe(3);
-    expect(all.filter((one) => one.functionName === 'many').length).toBe(1);
+    const callers = new AbortController();
+    const hold = (name: string) =>
+      wafer
+        .fetch(`/v1/functions/${name}/invoke`, {
+          method: 'POST',
+          signal: callers.signal,
+          headers: { 'content-type': 'application/json' },
+          body: '{"hold":60000}',
+        })
+        .catch(() => null);
+    const held = ['one', 'one', 'one', 'many', 'many', 'many'].map(hold);
+    const inFlight = async (name: string) =>
+      (await instances()).filter((one) => one.functionName === name).map((one) => one.inFlight);
+    await until(
+      'all of them run',
+      async () =>
+        [...(await inFlight('one')), ...(await inFlight('many'))].reduce((sum, count) => sum + count, 0) === 6,
+    );
+    expect(await inFlight('one')).toEqual([1, 1, 1]);
+    expect(await inFlight('many')).toEqual([3]);
+    callers.abort();
+    await Promise.all(held);
     await Promise.all([wafer.remove('one'), wafer.remove('many')]);
   });
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestPlatform, type TestPlatform, toReply } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform, toReply, until } from '../helpers/platform.ts';
 import { makeWheel, serveIndex } from '../helpers/wheels.ts';
 
 let wafer: TestPlatform;
@@ -114,6 +114,41 @@ describe('PUT /v1/functions/{name}', () => {
     expect(JSON.stringify(wrong.body)).toContain('/memoryMb');
     const unknown = await put('refused', await archive([HELLO, { name: 'wafer.json', content: '{"timeoutms": 5}' }]));
     expect(JSON.stringify(unknown.body)).toContain('timeoutMs');
+  });
+
+  it('keeps the image of a version whose deploy met a removal of the function', async () => {
+    const code = (round: number) => ({ 'index.mjs': `export const handler = () => ${round};` });
+    for (let round = 0; round < 20; round++) {
+      await wafer.deploy('racer', code(round));
+      const removed = new Promise((resolve) => setTimeout(resolve, round * 3)).then(() => wafer.remove('racer'));
+      await Promise.all([wafer.deploy('racer', code(round + 100)), removed]);
+      const found = await wafer.fetch('/v1/functions/racer');
+      if (found.status !== 200) continue;
+      const { live } = (await found.json()) as { live: { image: string } };
+      expect(JSON.stringify(await images())).toContain(live.image);
+    }
+    await wafer.remove('racer');
+  });
+
+  it('keeps warm the version that live names, also after a rollback', async () => {
+    const warm = async () => {
+      const listed = await (await wafer.fetch('/v1/instances')).json();
+      const { instances } = listed as { instances: { functionName: string; version: number; state: string }[] };
+      return instances
+        .filter(({ functionName, state }) => functionName === 'warmed' && state === 'idle')
+        .map(({ version }) => version);
+    };
+    const first = await wafer.deploy('warmed', { 'index.mjs': 'export const handler = () => 1;' }, { minInstances: 1 });
+    await until('the first version is warm', async () => (await warm()).includes(first.number));
+    const second = await wafer.deploy(
+      'warmed',
+      { 'index.mjs': 'export const handler = () => 2;' },
+      { minInstances: 1 },
+    );
+    await until('only the second is', async () => String(await warm()) === String([second.number]));
+    await wafer.wafer(['rollback', 'warmed']);
+    await until('the first is again', async () => (await warm()).includes(first.number));
+    await wafer.remove('warmed');
   });
 
   it('refuses what is no archive', async () => {

@@ -92,7 +92,8 @@ describe('inside a function', () => {
     '/proc/1/root/etc',
     '/proc/sysrq-trigger',
   ])('can not read %s', async (path) => {
-    expect(await ask({ read: path })).toMatch(/^(ENOENT|EACCES|EPERM|EISDIR|EINVAL)$/);
+    // What a kernel has and a function must not see is masked: it reads as empty.
+    expect(await ask({ read: path })).toMatch(/^(ENOENT|EACCES|EPERM|EISDIR|EINVAL|)$/);
     expect(await ask({ list: path })).toMatch(/^(ENOENT|EACCES|EPERM|ENOTDIR|EINVAL)$/);
   });
   it('can not read the files of another function', async () => {

@@ -102,4 +102,20 @@ describe('POST /v1/functions/{name}/invoke', () => {
     expect(await wafer.invoke('unloadable')).toMatchObject({ status: 502, body: { code: 'function_init_failed' } });
     await wafer.remove('unloadable');
   });
+
+  it('says that a process ended while it was loaded, not while a call ran', async () => {
+    await wafer.deploy('unborn', { 'index.mjs': 'process.exit(7); export const handler = () => 1;' });
+    const reply = await wafer.invoke('unborn');
+    expect(reply).toMatchObject({ status: 502, body: { code: 'function_crashed' } });
+    expect(JSON.stringify(reply.body)).toMatch(/status 7 while the function was being loaded/);
+    await wafer.remove('unborn');
+  });
+
+  it('blames the version, not the machine, for a base image without its runtime', async () => {
+    await wafer.deploy('baseless', { 'index.mjs': 'export const handler = () => 1;' }, { base: 'debian12' });
+    const reply = await wafer.invoke('baseless');
+    expect(reply).toMatchObject({ status: 502, body: { code: 'function_init_failed' } });
+    expect(JSON.stringify(reply.body)).toMatch(/debian12.*wafer\.json/);
+    await wafer.remove('baseless');
+  });
 });

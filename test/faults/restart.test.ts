@@ -1,11 +1,19 @@
 /** What a crash of the platform or of a part of it leaves behind: nothing lost, nothing orphaned. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { CLI, hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import {
+  CLI,
+  hostProcesses,
+  processTree,
+  startTestPlatform,
+  TEST_DATA,
+  type TestPlatform,
+  until,
+} from '../helpers/platform.ts';
 
 const CODE = {
   'index.mjs':
@@ -96,9 +104,58 @@ describe('wafer up', () => {
       (one) => one.command.startsWith('wafer-engine') && one.ppid === wafer?.pid,
     );
     expect(engine).toBeDefined();
+    const held = wafer.invoke('engineless', { hold: 60_000 });
+    await until('the call runs', async () => {
+      const listed = await (wafer as TestPlatform).fetch('/v1/instances');
+      return JSON.stringify(await listed.json()).includes('busy');
+    });
     process.kill(engine?.pid ?? 0, 'SIGKILL');
+    expect((await held).body).toMatchObject({ code: 'function_killed', detail: expect.stringMatching(/engine ended/) });
     await until('a call works', async () => (await (wafer as TestPlatform).invoke('engineless', {})).status === 200);
     await wafer.remove('engineless');
+  });
+
+  it('starts with a damaged image in its store, and serves the other functions', async () => {
+    wafer = await startTestPlatform();
+    await wafer.deploy('whole', CODE);
+    const { image } = await wafer.deploy('damaged', { 'index.mjs': 'export const handler = () => "damaged";' });
+    await wafer.stop();
+    const blob = join(TEST_DATA, 'store/blobs/sha256', image.replace('sha256:', ''));
+    const bytes = await readFile(blob);
+    await writeFile(blob, bytes.subarray(0, 20));
+    try {
+      wafer = await startTestPlatform();
+      expect((await wafer.invoke('whole', {})).status).toBe(200);
+      expect((await wafer.invoke('damaged', {})).body).toMatchObject({ code: 'digest_mismatch' });
+      await wafer.stop();
+    } finally {
+      await writeFile(blob, bytes);
+    }
+    wafer = await startTestPlatform();
+    expect((await wafer.invoke('damaged', {})).body).toBe('damaged');
+    await wafer.remove('whole');
+    await wafer.remove('damaged');
+  });
+
+  it('keeps the record of a call that it had to cut when it ended', async () => {
+    wafer = await startTestPlatform();
+    await wafer.deploy('cut', CODE, { timeoutMs: 300_000 });
+    const call = new AbortController();
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"hold": 200000}' };
+    const held = wafer.fetch('/v1/functions/cut/invoke', { ...init, signal: call.signal }).catch(() => null);
+    await until('the call runs', async () => {
+      const listed = await (wafer as TestPlatform).fetch('/v1/instances');
+      return JSON.stringify(await listed.json()).includes('busy');
+    });
+    await wafer.stop();
+    call.abort();
+    await held;
+    wafer = await startTestPlatform();
+    const { invocations } = (await (await wafer.fetch('/v1/invocations?function=cut')).json()) as {
+      invocations: { outcome: { kind: string } }[];
+    };
+    expect(invocations.map(({ outcome }) => outcome.kind)).toEqual(['cancelled']);
+    await wafer.remove('cut');
   });
 
   it('says in one line that the port is in use, with the fix, and ends with status 4', async () => {

@@ -99,7 +99,7 @@ export const head = (line: string, ...headers: string[]) =>
   [`${line} HTTP/1.1`, 'Host: test', `Authorization: Bearer ${TEST_KEY}`, ...headers].join('\r\n');
 
 export async function until(what: string, check: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + 100_000;
   while (!check()) {
     if (Date.now() > end) throw new Error(`never happened: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

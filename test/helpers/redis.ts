@@ -35,7 +35,7 @@ export async function startTestRedis(): Promise<TestRedis> {
 export async function eventually<T>(
   what: string,
   check: () => Promise<T | null | false> | T | null | false,
-  patienceMs = 20_000,
+  patienceMs = 100_000,
 ): Promise<T> {
   const deadline = Date.now() + patienceMs;
   while (Date.now() < deadline) {

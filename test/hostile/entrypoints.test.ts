@@ -74,6 +74,17 @@ describe('a working directory', () => {
   });
 });
 
+describe('a code layer', () => {
+  it('whose directory `function` is a link is refused, wherever the link leads', async () => {
+    for (const linkname of ['real', '/etc', '../../..', '/proc/self/root']) {
+      const evil = await lab.unpack({ 'real/file': { content: 'x', mode: 0o644 }, function: { linkname } });
+      await expect(lab.run([], { argv: ['ls', '/function'], codeLayers: [evil] }), linkname).rejects.toThrow(
+        /has no directory `function`/,
+      );
+    }
+  });
+});
+
 it('the next program runs and the host has what it had', async () => {
   expect(await lab.checkRest()).toEqual({ next: 'fine\n', host: lab.before });
 });

@@ -73,6 +73,29 @@ describe('every mount', () => {
   });
 });
 
+describe('the directories of /proc that speak of the machine, and the scratch file systems', () => {
+  it('are empty, or not there', async () => {
+    const { out } = await lab.run([], {
+      argv: ['sh', '-c', 'cd /proc; ls -A acpi bus driver fs irq scsi 2>/dev/null'],
+    });
+    expect(out.split('\n').filter((line) => line !== '' && !line.endsWith(':'))).toEqual([]);
+  });
+  it('have a size and a number of files', async () => {
+    const { out } = await lab.run([], { argv: ['stat', '-f', '-c', '%n %c %b %S', '/tmp', '/dev/shm'] });
+    const sizes = out
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [point, files, blocks, size] = line.split(' ');
+        return [point, Number(files), Number(blocks) * Number(size)];
+      });
+    expect(sizes).toEqual([
+      ['/tmp', 65_536, 8 << 20],
+      ['/dev/shm', 4096, 64 << 20],
+    ]);
+  });
+});
+
 describe('a file of a shared layer', () => {
   it('can not be linked, renamed, removed, changed, hidden or mapped for writing', () => {
     const names = Object.keys(answers).filter((name) =>

@@ -144,9 +144,12 @@ describe('the control socket', () => {
   it('that Python code replaces by another descriptor ends the instance', async () => {
     const source = 'import os, time\n\ndef handler(event, context):\n    os.dup2(1, 3)\n    time.sleep(60)\n';
     await wafer.deploy('replaced', { 'main.py': source }, { runtime: 'python', timeoutMs: 5000 });
+    // A thread that waits on the old descriptor keeps the socket open; then only the time-out tells.
     expect((await wafer.invoke('replaced')).body).toMatchObject({
-      code: expect.stringMatching(/^(protocol_error|function_crashed)$/),
+      code: expect.stringMatching(/^(protocol_error|function_crashed|function_timeout)$/),
     });
+    const list = (await (await wafer.fetch('/v1/instances')).json()) as { instances: { functionName: string }[] };
+    expect(list.instances.filter((one) => one.functionName === 'replaced')).toEqual([]);
     await wafer.remove('replaced');
   });
   // The first call of an instance has number 1: these speak about the call that runs. Where a
@@ -184,7 +187,9 @@ describe('after a call', () => {
     await nextIsFine();
   });
   it('a fork bomb that it left behind ends with its instance', async () => {
-    expect((await act('bomb')).status).toBe(200);
+    // The answer may lose the race against the bomb, which takes the memory of its own sandbox.
+    const reply = await act('bomb');
+    if (reply.status !== 200) expect(reply.body).toMatchObject({ code: expect.stringMatching(/^function_/) });
     expect((await wafer.invoke('neighbour')).body).toBe('served');
     // A zombie has no command line.
     await until('the bomb is gone', async () => !(await commands()).some((name) => name === 'sh' || name === ''));

@@ -55,6 +55,15 @@ describe('SandboxHost', () => {
     });
   });
 
+  it('keeps no connection of a program that could not be started', async () => {
+    const count = async () => (await readdir('/proc/self/fd')).length;
+    const fail = () => expect(start(['no-such-program'], { control: true })).rejects.toThrow(/no-such-program/);
+    await fail();
+    const before = await count();
+    for (let round = 0; round < 10; round++) await fail();
+    await until('every connection is closed', async () => (await count()) <= before);
+  });
+
   it('keeps every byte of a large output', async () => {
     const { out } = await run(['sh', '-c', 'seq 1 200000; echo end']);
     expect(out.length).toBeGreaterThan(1_200_000);
@@ -167,6 +176,20 @@ describe('SandboxHost', () => {
     expect(entries['made/file']).toEqual({ uid: 33, content: 'hi\n' });
     expect(Object.keys(entries)).toContain('etc/.wh.issue');
     expect((await test.host.list()).work).not.toContain(upper);
+  });
+
+  it('keeps no connection of what it packed', async () => {
+    const upper = 'build-test-pack-fds';
+    const build = { profile: 'build' as const, upper, tmpBytes: 1 << 20 };
+    expect((await run(['sh', '-c', 'echo made > /made'], build)).status).toBe(0);
+    const count = async () => (await readdir('/proc/self/fd')).length;
+    const pack = async () => text(await test.host.pack(upper));
+    await pack();
+    const before = await count();
+    for (let round = 0; round < 10; round++) await pack();
+    await until('every connection is closed', async () => (await count()) <= before);
+    await test.host.removeWork(upper);
+    await expect(pack()).rejects.toThrow(/build-test-pack-fds|pack/);
   });
 
   it('unpacks a layer whole, says when it was there already, and leaves nothing of a bad one', async () => {

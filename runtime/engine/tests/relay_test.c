@@ -137,7 +137,9 @@ static int dial(int family, const char *address, unsigned int port, int type) {
 		bad = connect(fd, (struct sockaddr *)&v6, sizeof(v6));
 	if (!bad)
 		return fd;
+	bad = errno;
 	close(fd);
+	errno = bad;
 	return -1;
 }
 
@@ -165,6 +167,11 @@ static const char *hear(int fd) {
 		return errno == ECONNRESET ? "r" : strerror(errno);
 	text[got] = '\0';
 	return got == 0 ? "x" : text;
+}
+
+/* Of a connection that was just dialled: its reset may come before connect() has returned. */
+static int is_reset(int dialled) {
+	return dialled < 0 ? errno == ECONNRESET : strcmp(hear(dialled), "r") == 0;
 }
 
 static int say(int fd, const char *text) {
@@ -351,7 +358,7 @@ static void test_caps(void) {
 		good = good && clients[i] >= 0 && hosts[i] >= 0;
 	}
 	clients[RELAY_CONNS_PER_SANDBOX] = dial(AF_INET, "203.0.113.9", 9, SOCK_STREAM);
-	ok(good && strcmp(hear(clients[RELAY_CONNS_PER_SANDBOX]), "r") == 0, "connection 257 of a sandbox is reset");
+	ok(is_reset(clients[RELAY_CONNS_PER_SANDBOX]) && good, "connection 257 of a sandbox is reset");
 	for (int i = 0; i < RELAY_CONNS_PER_SANDBOX; i++) {
 		close(clients[i]);
 		good = good && strcmp(hear(hosts[i]), "x") == 0;
@@ -396,7 +403,7 @@ static void test_forget(int sock) {
 	close(host_listener);
 	unlink(host_path);
 	client = dial(AF_INET, "203.0.113.12", 12, SOCK_STREAM);
-	ok(strcmp(hear(client), "r") == 0, "without a host every connection is reset");
+	ok(is_reset(client), "without a host every connection is reset");
 	close(client);
 }
 

@@ -6,14 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *xmalloc(size_t size)
-{
-	void *p = calloc(1, size ? size : 1);
-	if (!p)
-		die(EXIT_PROTOCOL, "out of memory for %zu bytes", size);
-	return p;
-}
-
 static void reserve(struct buf *b, size_t more)
 {
 	if (b->start && (b->len == 0 || b->start + b->len + more > b->cap)) {
@@ -28,7 +20,7 @@ static void reserve(struct buf *b, size_t more)
 		cap *= 2;
 	char *data = realloc(b->data, cap);
 	if (!data)
-		die(EXIT_PROTOCOL, "out of memory for %zu bytes", cap);
+		die("out of memory for %zu bytes", cap);
 	b->data = data;
 	b->cap = cap;
 }
@@ -55,7 +47,7 @@ void buf_fmt(struct buf *b, const char *format, ...)
 	int n = vasprintf(&text, format, args);
 	va_end(args);
 	if (n < 0)
-		die(EXIT_PROTOCOL, "out of memory for a message");
+		die("out of memory for a message");
 	buf_add(b, text, (size_t)n);
 	free(text);
 }

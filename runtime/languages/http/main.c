@@ -16,112 +16,47 @@
  * mistakes fail the call). The child's stdout and stderr are inherited: they are its log.
  * The end: fd 3 closes -> the child's group is killed, exit 0. The child exits -> what it
  * had answered is passed on, exit with its status, and the host sees a crash.
+ *
+ *   main.c            the phases, and what frames and the child's end mean in each
+ *   |- settings.c     INIT
+ *   |- child.c        the server: starting it, reaching its port
+ *   |- calls.c        the calls that are open
+ *   |  `- call.c      one call: its connection, by child.c
+ *   |     |- request.c    the request, into a buffer
+ *   |     |- response.c   the answer, out of bytes; head and body go to a sink it is given
+ *   |     `- answer.c     that sink: RESULT, BODY, END or ERROR for the host
+ *   `- control.c      fd 3: frames in and out; calls above use it too
+ *
+ * Below all: loop.c (epoll), json.c, buf.c, util.c. Calls go downward only; a lower file
+ * reaches an upper one by the function that it was given.
  */
 #include "wafer-http.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONTROL = 3, BATCH = 64, PROBE_FIRST_MS = 1, PROBE_MAX_MS = 20, TERM_GRACE_MS = 1000 };
+enum { PROBE_FIRST_MS = 1, PROBE_MAX_MS = 20, TERM_GRACE_MS = 1000 };
 
 enum phase { BLANK, STARTING, SERVING, DRAINING, STOPPING };
 
 static struct {
 	enum phase phase;
-	int epoll, signals, probe_ms;
-	struct buf in, out;
-	uint32_t watched, last_call;
+	int signals, probe_ms;
+	uint32_t last_call;
 	struct settings *settings;
 	pid_t child;
 	bool child_ended;
 	int child_status;
 } self = {.child = -1};
 
-void die(int status, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	fputs("wafer-http: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	if (self.child > 0)
-		kill(-self.child, SIGKILL);
-	_exit(status);
-}
-
-static NORETURN void leave(int status)
-{
-	if (self.child > 0)
-		kill(-self.child, SIGKILL);
-	_exit(status);
-}
-
-/* The control socket */
-
-void control_send(int type, uint32_t call, const void *bytes, size_t n)
-{
-	unsigned char head[FRAME_HEAD] = {(unsigned char)(n >> 24), (unsigned char)(n >> 16), (unsigned char)(n >> 8), (unsigned char)n,
-					  (unsigned char)type, (unsigned char)(call >> 24), (unsigned char)(call >> 16),
-					  (unsigned char)(call >> 8), (unsigned char)call};
-	buf_add(&self.out, head, sizeof head);
-	buf_add(&self.out, bytes, n);
-}
-
-size_t control_pending(void)
-{
-	return self.out.len;
-}
-
-static void control_flush(void)
-{
-	while (self.out.len > 0) {
-		ssize_t n = write(CONTROL, buf_at(&self.out), self.out.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0)
-			leave(0);
-		buf_take(&self.out, (size_t)n);
-	}
-}
-
-/* Before an exit: the host always reads, so this ends. */
-static void control_flush_all(void)
-{
-	while (control_flush(), self.out.len > 0) {
-		struct pollfd p = {.fd = CONTROL, .events = POLLOUT};
-		poll(&p, 1, 1000);
-	}
-}
-
-/* Keeps epoll's interest in `fd` at `wanted`; 0 takes it out, so that a hang-up can not spin. */
-void watch(int fd, struct source *source, uint32_t *now, uint32_t wanted)
-{
-	struct epoll_event event = {.events = wanted, .data.ptr = source};
-	if (*now == wanted || fd < 0)
-		return;
-	int op = wanted == 0 ? EPOLL_CTL_DEL : *now == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-	if (epoll_ctl(self.epoll, op, fd, &event) < 0)
-		die(EXIT_PROTOCOL, "epoll_ctl on fd %d: %s", fd, strerror(errno));
-	*now = wanted;
-}
-
 /* Frames */
 
-static void fail_init(const char *text, size_t n)
+static NORETURN void fail_init(const char *text, size_t n)
 {
 	struct buf json = {0};
 	buf_str(&json, "{\"code\":\"function_init_failed\",\"message\":");
@@ -136,22 +71,23 @@ static void on_init(const char *json, size_t n)
 {
 	struct buf error = {0};
 	if (self.phase != BLANK)
-		die(EXIT_PROTOCOL, "a second INIT");
+		die("a second INIT");
 	self.settings = settings_parse(json, n);
 	if (!self.settings)
-		die(EXIT_PROTOCOL, "INIT is not what it must be");
+		die("INIT is not what it must be");
 	self.phase = STARTING;
 	self.probe_ms = PROBE_FIRST_MS;
 	self.child = child_start(self.settings, &error);
 	if (self.child < 0)
 		fail_init(buf_at(&error), error.len);
+	kill_at_exit(self.child);
 }
 
 static void on_call_frame(int type, uint32_t number, const char *bytes, size_t n)
 {
-	struct call *c = call_find(number);
+	struct call *c = calls_find(number);
 	if (number == 0 || number > self.last_call)
-		die(EXIT_PROTOCOL, "frame type %d of the unknown call %u", type, number);
+		die("frame type %d of the unknown call %u", type, number);
 	if (!c)
 		return;
 	if (type == T_BODY)
@@ -161,10 +97,9 @@ static void on_call_frame(int type, uint32_t number, const char *bytes, size_t n
 	else if (type == T_CANCEL)
 		call_cancel(c);
 	else if (n == 4)
-		call_credit(c, (uint32_t)(unsigned char)bytes[0] << 24 | (uint32_t)(unsigned char)bytes[1] << 16 |
-				       (uint32_t)(unsigned char)bytes[2] << 8 | (unsigned char)bytes[3]);
+		call_credit(c, frame_u32(bytes));
 	else
-		die(EXIT_PROTOCOL, "CREDIT has %zu bytes", n);
+		die("CREDIT has %zu bytes", n);
 }
 
 static void on_frame(int type, uint32_t number, const char *bytes, size_t n)
@@ -177,43 +112,14 @@ static void on_frame(int type, uint32_t number, const char *bytes, size_t n)
 		self.phase = DRAINING;
 	} else if (type == T_CALL) {
 		if (self.phase != SERVING || number <= self.last_call)
-			die(EXIT_PROTOCOL, "CALL %u comes out of order", number);
+			die("CALL %u comes out of order", number);
 		self.last_call = number;
-		if (!call_open(number, self.settings, bytes, n))
-			die(EXIT_PROTOCOL, "CALL %u is not what it must be", number);
+		if (!calls_open(number, self.settings, bytes, n))
+			die("CALL %u is not what it must be", number);
 	} else if (type >= T_BODY && type <= T_CREDIT) {
 		on_call_frame(type, number, bytes, n);
 	} else {
-		die(EXIT_PROTOCOL, "frame type %d is unknown", type);
-	}
-}
-
-static uint32_t u32(const unsigned char *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void on_control(struct source *source, uint32_t events)
-{
-	static char bytes[BODY_PIECE];
-	(void)source;
-	if (!(events & ~(uint32_t)EPOLLOUT))
-		return;
-	ssize_t n = read(CONTROL, bytes, sizeof bytes);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0)
-		leave(0);
-	buf_add(&self.in, bytes, (size_t)n);
-	while (self.in.len >= FRAME_HEAD) {
-		const unsigned char *head = (unsigned char *)buf_at(&self.in);
-		size_t length = u32(head);
-		if (length > MAX_PAYLOAD)
-			die(EXIT_PROTOCOL, "a frame of %zu bytes", length);
-		if (self.in.len < FRAME_HEAD + length)
-			break;
-		on_frame(head[4], u32(head + 5), (const char *)head + FRAME_HEAD, length);
-		buf_take(&self.in, FRAME_HEAD + length);
+		die("frame type %d is unknown", type);
 	}
 }
 
@@ -250,23 +156,15 @@ static void on_child_ended(void)
 
 static void probe(void)
 {
-	bool pending;
-	int fd = port_connect(self.settings->port, &pending);
-	if (fd >= 0 && pending) {
-		struct pollfd p = {.fd = fd, .events = POLLOUT};
-		int error = 0;
-		socklen_t n = sizeof error;
-		pending = poll(&p, 1, 100) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error != 0;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (fd >= 0 && !pending) {
+	if (port_accepts(self.settings->port)) {
 		self.phase = SERVING;
 		control_send(H_INIT_OK, 0, "{}", 2);
 	} else if (self.probe_ms < PROBE_MAX_MS) {
 		self.probe_ms *= 2;
 	}
 }
+
+/* The rounds */
 
 static void advance(void)
 {
@@ -290,37 +188,32 @@ static int timeout(void)
 
 static void open_signals(void)
 {
+	static struct source signals = {on_signal};
+	static uint32_t watched;
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	self.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (self.signals < 0)
+		die("signalfd: %s", strerror(errno));
+	watch(self.signals, &signals, &watched, EPOLLIN);
 }
 
 int main(void)
 {
-	static struct source control = {on_control}, signals = {on_signal};
 	static const char ready[] = "{\"protocol\":1,\"runtime\":\"http\",\"runtimeVersion\":\"1\"}";
-	struct epoll_event events[BATCH];
-	uint32_t signals_watched = 0;
-	self.epoll = epoll_create1(EPOLL_CLOEXEC);
+	loop_open();
 	open_signals();
-	if (self.epoll < 0 || self.signals < 0 || fcntl(CONTROL, F_SETFD, FD_CLOEXEC) < 0 ||
-	    fcntl(CONTROL, F_SETFL, fcntl(CONTROL, F_GETFL) | O_NONBLOCK) < 0)
-		die(EXIT_PROTOCOL, "file descriptor 3 is not a control socket: %s", strerror(errno));
-	watch(self.signals, &signals, &signals_watched, EPOLLIN);
+	control_open(on_frame);
 	control_send(H_READY, 0, ready, sizeof ready - 1);
 	control_flush();
 	for (;;) {
-		watch(CONTROL, &control, &self.watched, EPOLLIN | (self.out.len > 0 ? (uint32_t)EPOLLOUT : 0));
-		int n = epoll_wait(self.epoll, events, BATCH, timeout());
+		control_watch();
+		int n = loop_round(timeout());
 		if (n == 0 && self.phase == STOPPING && !self.child_ended)
 			leave(0);
-		for (int i = 0; i < n; i++) {
-			struct source *source = events[i].data.ptr;
-			source->ready(source, events[i].events);
-		}
 		advance();
 	}
 }

@@ -1,6 +1,7 @@
 /*
  * The server's answer, fed in pieces of any cut. Hostile input: what is wrong comes back
  * as the end of a sentence ("the server sent ..."), after which the call has to fail.
+ * What is right goes to the sink at once: the head, then the pieces of the body.
  */
 #include "wafer-http.h"
 
@@ -74,6 +75,23 @@ static long long parse_size(const char *p, size_t n, int base)
 	return value;
 }
 
+/* Fields that say where the body ends: any doubt about that is refused. */
+static const char *note_framing(struct head_state *h, const struct field *f)
+{
+	if (is_named(f, "content-length")) {
+		long long length = parse_size(f->value, f->value_len, 10);
+		if (length < 0 || (h->length >= 0 && h->length != length))
+			return "sent a content-length that is not valid";
+		h->length = length;
+	}
+	if (is_named(f, "transfer-encoding")) {
+		if (f->value_len != 7 || strncasecmp(f->value, "chunked", 7) != 0)
+			return "sent a transfer-encoding other than chunked";
+		h->chunked = true;
+	}
+	return NULL;
+}
+
 static const char *parse_field(struct head_state *h, const char *line, size_t n)
 {
 	const char *colon = memchr(line, ':', n);
@@ -89,17 +107,9 @@ static const char *parse_field(struct head_state *h, const char *line, size_t n)
 	struct field f = {line, (size_t)(colon - line), value, (size_t)(end - value)};
 	if (!is_value(f.value, f.value_len))
 		return "sent a header whose value is not valid";
-	if (is_named(&f, "content-length")) {
-		long long length = parse_size(f.value, f.value_len, 10);
-		if (length < 0 || (h->length >= 0 && h->length != length))
-			return "sent a content-length that is not valid";
-		h->length = length;
-	}
-	if (is_named(&f, "transfer-encoding")) {
-		if (f.value_len != 7 || strncasecmp(f.value, "chunked", 7) != 0)
-			return "sent a transfer-encoding other than chunked";
-		h->chunked = true;
-	}
+	const char *wrong = note_framing(h, &f);
+	if (wrong)
+		return wrong;
 	h->fields[h->count++] = f;
 	return NULL;
 }
@@ -158,7 +168,7 @@ static const char *parse_head(struct response *r, struct head_state *h, char *te
 	return r->status == 101 ? "switched protocols, which a function can not" : NULL;
 }
 
-static const char *finish_head(struct response *r, struct call *call)
+static const char *finish_head(struct response *r)
 {
 	struct head_state h = {.length = -1, .fields = xmalloc(RESPONSE_HEADERS_MAX * sizeof(struct field))};
 	size_t n = r->head.len - 2;
@@ -178,7 +188,9 @@ static const char *finish_head(struct response *r, struct call *call)
 	bool interim = !wrong && r->status < 200;
 	free(h.fields);
 	buf_free(&r->head);
-	return wrong || interim ? wrong : call_on_head(call);
+	if (!wrong && !interim)
+		r->sink->head(r->owner);
+	return wrong;
 }
 
 /* Collects up to and with the end mark; the number of bytes taken. */
@@ -217,7 +229,7 @@ static const char *finish_line(struct response *r)
 	return wrong;
 }
 
-static const char *feed_body(struct response *r, struct call *call, const char *bytes, size_t *n)
+static void feed_body(struct response *r, const char *bytes, size_t *n)
 {
 	if (r->part != P_CLOSE && (long long)*n > r->left)
 		*n = (size_t)r->left;
@@ -227,21 +239,21 @@ static const char *feed_body(struct response *r, struct call *call, const char *
 		r->part = P_DONE;
 	else if (r->part == P_CHUNK && r->left == 0)
 		r->part = P_CHUNK_END;
-	return call_on_body(call, bytes, *n);
+	r->sink->body(r->owner, bytes, *n);
 }
 
-const char *response_feed(struct response *r, struct call *call, const char *bytes, size_t n)
+const char *response_feed(struct response *r, const char *bytes, size_t n)
 {
 	const char *wrong = NULL;
 	while (n > 0 && r->part != P_DONE && !wrong) {
 		size_t taken = n;
 		bool found = false;
 		if (r->part == P_LENGTH || r->part == P_CLOSE || r->part == P_CHUNK) {
-			wrong = feed_body(r, call, bytes, &taken);
+			feed_body(r, bytes, &taken);
 		} else {
 			taken = collect(&r->head, bytes, n, r->part == P_HEAD ? "\r\n\r\n" : "\r\n", &found);
 			if (found)
-				wrong = r->part == P_HEAD ? finish_head(r, call) : finish_line(r);
+				wrong = r->part == P_HEAD ? finish_head(r) : finish_line(r);
 			else if (r->head.len > RESPONSE_HEAD_MAX)
 				wrong = "sent a head that is too long";
 		}
@@ -251,7 +263,6 @@ const char *response_feed(struct response *r, struct call *call, const char *byt
 	return wrong;
 }
 
-/* The server closed; true when the answer is whole by that. */
 bool response_close(struct response *r)
 {
 	if (r->part == P_CLOSE)

@@ -83,7 +83,14 @@ async function handle(
   const version = await deps.functions.resolve(name);
   const head = requestHead(request, id);
   const body = hasBody(request.raw) ? detachedBody(request.raw) : null;
-  const call = await startCall(deps, { id, trigger: 'http', version, request: { kind: 'http', head, body }, signal });
+  // What the function did not read is read away, or the connection could not be used again.
+  const dropRest = () => void body?.destroy();
+  const start = { id, trigger: 'http', version, request: { kind: 'http', head, body }, signal } as const;
+  const call = await startCall(deps, start).catch((error: unknown) => {
+    dropRest();
+    throw error;
+  });
+  void call.done.then(dropRest);
   const note = createNote(deps.logs, version, id, call.receipt.instanceId);
   return sendAnswer(call, { request, reply, invocationId: id, note, resultBytes: limits.resultBytes });
 }

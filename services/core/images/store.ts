@@ -146,7 +146,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
 
   return {
     addLayer: layers.add,
-    layer: disk.get,
+    // Behind a running collection: a layer that it is removing is not there.
+    layer: (diffId) => exclusive(() => disk.get(diffId)),
     exportLayer: layers.export,
     putImage,
     get: lookup.get,

@@ -63,8 +63,10 @@ async function runScript(
   { images, log }: LayerSourceDeps,
   onProgress: LayerProgress,
 ): Promise<LayerInfo> {
+  // A process group of its own: a mmdebstrap that fails sends SIGHUP to its whole group, which must not be ours.
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'bash', script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
   const kept: string[] = [];
   eachLine(child.stderr, (line) => {

@@ -1,5 +1,6 @@
 /** What one build holds of the store until its version is published or given up. */
 import type { Digest, ImageStore, LayerInfo } from '../../core/images/types.ts';
+import type { Log } from '../../core/log.ts';
 
 export interface BuildLeases {
   hold(digest: Digest): void;
@@ -7,11 +8,11 @@ export interface BuildLeases {
   made(layer: LayerInfo): LayerInfo;
   /** Idempotent. */
   release(): void;
-  /** The build failed: what it made goes, unless others use it. */
+  /** The build failed: what it made goes, unless others use it. Never rejects: why the build failed counts more. */
   discard(): Promise<void>;
 }
 
-export function openBuildLeases(images: ImageStore): BuildLeases {
+export function openBuildLeases(images: ImageStore, log: Pick<Log, 'warn'>): BuildLeases {
   const leases: { release(): void }[] = [];
   const made: Digest[] = [];
   const hold = (digest: Digest) => void leases.push(images.lease([digest]));
@@ -30,7 +31,7 @@ export function openBuildLeases(images: ImageStore): BuildLeases {
       release();
       if (made.length === 0) return;
       images.forget(made);
-      await images.collectGarbage();
+      await images.collectGarbage().catch((err: unknown) => log.warn({ err }, 'garbage could not be collected'));
     },
   };
 }

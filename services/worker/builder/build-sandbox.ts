@@ -157,7 +157,9 @@ function cutAfter(command: BuildCommand, end: () => void) {
     late = true;
     end();
   }, command.timeoutMs ?? BUILD_MS);
-  command.signal?.addEventListener('abort', end, { once: true });
+  if (command.signal?.aborted)
+    end(); // while the sandbox was made
+  else command.signal?.addEventListener('abort', end, { once: true });
   return {
     timedOut: () => late,
     clear: () => {

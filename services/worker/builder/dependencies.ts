@@ -11,6 +11,7 @@ import type { ImageStore, LayerInfo } from '../../core/images/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
 import type { BuildOutput, BuildSandboxes } from './build-sandbox.ts';
 import type { Registries, RegistryAccess } from './registries.ts';
+import { createSharedWork } from './shared-work.ts';
 
 export interface DependencyBuilder {
   /** Whether the source has any, so that a build without them does not speak of them. */
@@ -45,7 +46,7 @@ export interface DependencyDeps {
 }
 
 export function createDependencyBuilder({ images, sandboxes, registries }: DependencyDeps): DependencyBuilder {
-  const building = new Map<string, Promise<LayerInfo>>();
+  const inCommon = createSharedWork<LayerInfo>();
   return {
     needed: async (source, config) => (await makePlan(source, config, registries)) !== null,
     async layer(source, config, base, onOutput, signal) {
@@ -56,15 +57,10 @@ export function createDependencyBuilder({ images, sandboxes, registries }: Depen
       const known = await images.find(dependencyTag(key));
       const top = known?.layers.at(-1);
       if (top !== undefined) return { layer: top, key, cached: true };
-      const shared = building.get(key);
-      if (shared !== undefined) return { layer: await shared, key, cached: true };
-      const made = install(plan, inputs, base, { sandboxes, images }, onOutput, signal);
-      building.set(key, made);
-      try {
-        return { layer: await made, key, cached: false };
-      } finally {
-        building.delete(key);
-      }
+      const work = (output: BuildOutput, cut: AbortSignal) =>
+        install(plan, inputs, base, { sandboxes, images }, output, cut);
+      const { value, isOwn } = await inCommon({ key, signal, onOutput, work });
+      return { layer: value, key, cached: !isOwn };
     },
   };
 }

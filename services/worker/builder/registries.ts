@@ -26,9 +26,16 @@ type Env = Record<string, string | undefined>;
 
 export function createRegistries(env: Env): Registries {
   // Settings are read once, at the first build; a change needs a restart, like every other setting.
-  const ca = once(() => readCa(env));
-  const npm = once(async () => npmAccess(await npmSettings(env), await ca()));
-  const pip = once(async () => pipAccess(await pipSettings(env), await ca()));
+  const extra = [env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE']];
+  const npm = once(async () => {
+    const settings = await npmSettings(env);
+    const own = settings['cafile'];
+    return npmAccess(settings, await readCa([...extra, typeof own === 'string' ? own : undefined]));
+  });
+  const pip = once(async () => {
+    const settings = await pipSettings(env);
+    return pipAccess(settings, await readCa([...extra, settings.cert]));
+  });
   return { npm, pip };
 }
 
@@ -43,18 +50,15 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function readCa(env: Env): Promise<Buffer | null> {
-  const paths = [
-    env['NODE_EXTRA_CA_CERTS'],
-    env['SSL_CERT_FILE'],
-    env['PIP_CERT'],
-    '/etc/ssl/certs/ca-certificates.crt',
-  ];
-  for (const path of paths) {
-    const content = path ? await readFile(path).catch(() => null) : null;
-    if (content !== null && content.length > 0) return content;
-  }
-  return null;
+/**
+ * What the host trusts, in one file: a build's npm and pip know only the one that they are given,
+ * and an extra certificate of the operator must not take the public ones away.
+ */
+async function readCa(paths: (string | undefined)[]): Promise<Buffer | null> {
+  const given = [...new Set([...paths, '/etc/ssl/certs/ca-certificates.crt'].filter((path) => path))] as string[];
+  const found = await Promise.all(given.map((path) => readFile(path, 'utf8').catch(() => '')));
+  const texts = [...new Set(found.map((text) => text.trim()).filter((text) => text !== ''))];
+  return texts.length === 0 ? null : Buffer.from(`${texts.join('\n')}\n`);
 }
 
 /** `npm config ls` redacts credentials itself, and leaves out a registry whose address holds some. */
@@ -100,15 +104,21 @@ interface PipSettings {
   index: string | undefined;
   extra: string[];
   trusted: string[];
+  cert: string | undefined;
 }
 
 async function pipSettings(env: Env): Promise<PipSettings> {
-  const files = [
-    env['PIP_CONFIG_FILE'],
-    '/etc/pip.conf',
-    join(homedir(), '.pip/pip.conf'),
-    join(homedir(), '.config/pip/pip.conf'),
-  ];
+  // Weakest first, as pip reads them; a named /dev/null switches all of them off.
+  const named = env['PIP_CONFIG_FILE'];
+  const files =
+    named === '/dev/null'
+      ? []
+      : [
+          '/etc/pip.conf',
+          join(homedir(), '.pip/pip.conf'),
+          join(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'pip/pip.conf'),
+          named,
+        ];
   const found = await Promise.all(files.map((path) => (path ? readFile(path, 'utf8').catch(() => '') : '')));
   const ini = Object.assign({}, ...found.map(parsePipConf)) as Record<string, string>;
   const words = (text: string | undefined) => (text ?? '').split(/\s+/).filter((word) => word !== '');
@@ -116,6 +126,7 @@ async function pipSettings(env: Env): Promise<PipSettings> {
     index: env['PIP_INDEX_URL'] || ini['index-url'],
     extra: words(env['PIP_EXTRA_INDEX_URL'] || ini['extra-index-url']).filter((url) => /^https?:/.test(url)),
     trusted: words(env['PIP_TRUSTED_HOST'] || ini['trusted-host']),
+    cert: env['PIP_CERT'] || ini['cert'],
   };
 }
 

@@ -2,10 +2,12 @@
 
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { WaferError } from '../../core/errors.ts';
 import type { SourceTree } from '../../core/functions/source/index.ts';
 import type { ImageStore } from '../../core/images/types.ts';
+import type { Log } from '../../core/log.ts';
 import type { BaseImage } from '../base-images/index.ts';
 import { openBuildLeases } from './build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './build-sandbox.ts';
@@ -34,14 +36,14 @@ export interface BundleInputs {
 
 export async function bundleTypescript(
   { entry, base, dependencies, source }: BundleInputs,
-  { images, sandboxes }: { images: ImageStore; sandboxes: BuildSandboxes },
+  { images, sandboxes, log }: { images: ImageStore; sandboxes: BuildSandboxes; log: Log },
   onOutput: BuildOutput,
   signal: AbortSignal,
 ): Promise<Bundle> {
   const step = 'bundle typescript';
   const path = entry.replace(/\.[a-z]+$/, '.mjs');
   const sources = await images.addLayer(source.toTar('function/'), { createdBy: step });
-  const leases = openBuildLeases(images);
+  const leases = openBuildLeases(images, log);
   leases.made(sources);
   const flags = [
     '--bundle',
@@ -75,11 +77,16 @@ export async function bundleTypescript(
 }
 
 /** The one file of a tar that was packed from a build sandbox. */
-async function readOnly(stream: Readable, wanted: string): Promise<Buffer | null> {
+export async function readOnly(stream: Readable, wanted: string): Promise<Buffer | null> {
   let found: Buffer | null = null;
-  for await (const entry of stream.pipe(tar.extract())) {
+  const extract = tar.extract();
+  // `pipe` would pass no error on: a packing that fails would end the process.
+  const piped = pipeline(stream, extract);
+  piped.catch(() => {}); // reading the entries fails with it
+  for await (const entry of extract) {
     if (entry.header.name === wanted && entry.header.type === 'file') found = await buffer(entry);
     else entry.resume();
   }
+  await piped;
   return found;
 }

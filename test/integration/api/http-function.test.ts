@@ -56,6 +56,18 @@ describe('ANY /fn/{name}/{path}', () => {
     expect(answer.headers.get('server-timing')).toMatch(/^queue;dur=/);
   });
 
+  test('reads away the body that a function did not want, so that the connection stays usable', async () => {
+    const { connect, platform } = await startApi();
+    platform.handler = (call) => http(call.request.kind === 'http' ? call.request.head.path : '');
+    const client = await connect();
+    const size = 4 * 1024 * 1024;
+    client.write(`${head('POST /fn/hello/first', `Content-Length: ${size}`)}\r\n\r\n`);
+    await client.until('/first');
+    client.write('x'.repeat(size));
+    client.write(`${head('GET /fn/hello/second', 'Connection: close')}\r\n\r\n`);
+    expect(await client.closed()).toContain('/second');
+  });
+
   test('streams both ways at once', async () => {
     const { connect, platform } = await startApi();
     platform.handler = (call) => http(bodyOf(call).pipe(new PassThrough()));

@@ -65,7 +65,7 @@ async function checkStore(dir: string, output: string): Promise<void> {
 }
 
 it('openImageStore finds a whole store after SIGKILL before any change of a deploy or a collection', {
-  timeout: 300_000,
+  timeout: 1_800_000,
 }, async () => {
   const whole = await withDir(async (dir) => {
     const result = await run(dir, 0);

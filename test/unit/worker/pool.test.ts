@@ -43,6 +43,7 @@ class Slot implements Pooled {
 const version = (functionName: string, config: object = {}, number = 1) =>
   ({ functionName, number, config: { concurrency: 1, memoryMb: 100, minInstances: 0, ...config } }) as FunctionVersion;
 const never = new AbortController().signal;
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 function pool(
   options: { memoryBudgetMb?: number; maxWaiting?: number; start?: (version: FunctionVersion) => Promise<Slot> } = {},
@@ -53,7 +54,10 @@ function pool(
     made.push(slot);
     return slot;
   };
-  return { made, pool: createPool<Slot>({ memoryBudgetMb: 1000, maxWaiting: 10, idleMs: 1000, start, ...options }) };
+  const failed: unknown[] = [];
+  const onStartFailed = (_version: FunctionVersion, error: unknown) => void failed.push(error);
+  const defaults = { memoryBudgetMb: 1000, maxWaiting: 10, idleMs: 1000, start, onStartFailed };
+  return { made, failed, pool: createPool<Slot>({ ...defaults, ...options }) };
 }
 
 describe('pool', () => {
@@ -104,10 +108,39 @@ describe('pool', () => {
 
   it('keeps minInstances of a version when it makes room', async () => {
     const { pool: slots, made } = pool({ memoryBudgetMb: 200 });
-    (await slots.acquire(version('kept', { minInstances: 1 }), never)).release();
+    slots.keepWarm(version('kept', { minInstances: 1 }));
+    await turn();
     (await slots.acquire(version('a'), never)).release();
     await slots.acquire(version('b'), never);
     expect(made.map((slot) => slot.endedBy)).toEqual([undefined, 'evicted', undefined]);
+  });
+
+  it('gives up even minInstances of another version before a call would wait for ever', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 100 });
+    slots.keepWarm(version('kept', { minInstances: 1 }));
+    await turn();
+    await slots.acquire(version('a'), never);
+    expect(made.map((slot) => slot.endedBy)).toEqual(['evicted', undefined]);
+  });
+
+  it('does not give up minInstances of one version for those of another', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 100 });
+    slots.keepWarm(version('kept', { minInstances: 1 }));
+    await turn();
+    slots.keepWarm(version('other', { minInstances: 1 }));
+    await turn();
+    expect(made.map((slot) => slot.endedBy)).toEqual([undefined]);
+  });
+
+  it('ends no instance when that would not make enough room', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 300 });
+    await slots.acquire(version('busy', { memoryMb: 200 }), never);
+    (await slots.acquire(version('idle'), never)).release();
+    const caller = new AbortController();
+    const waiting = slots.acquire(version('large', { memoryMb: 200 }), caller.signal);
+    expect(made.map((slot) => slot.endedBy)).toEqual([undefined, undefined]);
+    caller.abort(new Error('gone'));
+    await expect(waiting).rejects.toThrow('gone');
   });
 
   it('refuses with overloaded when too many calls wait', async () => {
@@ -117,19 +150,21 @@ describe('pool', () => {
     await expect(slots.acquire(version('a'), never)).rejects.toMatchObject({ code: 'overloaded', status: 429 });
   });
 
-  it('serves the versions that wait in turn', async () => {
+  it('does not let a version whose calls never stop starve another', async () => {
     const { pool: slots } = pool({ memoryBudgetMb: 100 });
     const order: string[] = [];
     const first = await slots.acquire(version('a'), never);
     const wait = async (name: string) => {
       const grant = await slots.acquire(version(name), never);
       order.push(name);
+      await turn();
       grant.release();
     };
-    const all = [wait('a'), wait('a'), wait('b'), wait('c')];
+    const all = ['a', 'a', 'a', 'b', 'c'].map(wait);
     first.release();
     await Promise.all(all);
-    expect(order.slice().sort()).toEqual(['a', 'a', 'b', 'c']);
+    expect(order.slice(0, 3)).toEqual(['b', 'a', 'c']);
+    expect(order.slice().sort()).toEqual(['a', 'a', 'a', 'b', 'c']);
   });
 
   it('forgets a call whose caller went away', async () => {
@@ -159,9 +194,35 @@ describe('pool', () => {
     (await slots.acquire(version('a'), never)).release();
     made[0]?.idle?.();
     expect(made[0]?.endedBy).toBe('idle');
-    (await slots.acquire(version('kept', { minInstances: 1 }), never)).release();
+    slots.keepWarm(version('kept', { minInstances: 1 }));
+    await turn();
     made[1]?.idle?.();
     expect(made[1]?.endedBy).toBeUndefined();
+  });
+
+  it('keeps minInstances only of the version that is kept warm, and of none when the function is removed', async () => {
+    const { pool: slots, made } = pool();
+    const old = version('kept', { minInstances: 1 });
+    slots.keepWarm(old);
+    await turn();
+    const busy = await slots.acquire(old, never);
+    slots.keepWarm(version('kept', { minInstances: 1 }, 2));
+    await turn();
+    busy.release();
+    for (const slot of made) slot.idle?.();
+    expect(made.map((slot) => slot.endedBy)).toEqual(['idle', undefined]);
+    const starting = slots.acquire(version('kept', { minInstances: 1 }, 2), never);
+    await slots.retire('kept');
+    (await starting).release();
+    made.at(-1)?.idle?.();
+    expect(made.at(-1)?.endedBy).toBeDefined();
+  });
+
+  it('tells of a start that failed when no call waits for it', async () => {
+    const { pool: slots, failed } = pool({ start: () => Promise.reject(new Error('no sandbox')) });
+    slots.keepWarm(version('kept', { minInstances: 1 }));
+    await turn();
+    expect(failed).toEqual([new Error('no sandbox')]);
   });
 
   it('refuses calls after close and ends every instance', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -77,7 +77,33 @@ describe('createRegistries()', () => {
       NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem'),
       PIP_CONFIG_FILE: '/dev/null',
     }).pip();
-    expect(access.files['/run/wafer/ca.crt']?.toString()).toBe('CERT');
+    expect(access.files['/run/wafer/ca.crt']?.toString()).toMatch(/^CERT\n/);
     expect(access.env['PIP_CERT']).toBe('/run/wafer/ca.crt');
+  });
+
+  it('hands over the certificate files that the settings of npm and pip name, beside the others', async () => {
+    for (const name of ['extra', 'npm', 'pip']) writeFileSync(join(dir, `${name}.pem`), `CERT ${name}`);
+    writeFileSync(join(dir, 'npmrc'), `cafile=${join(dir, 'npm.pem')}\n`);
+    writeFileSync(join(dir, 'pip.conf'), `[global]\ncert = ${join(dir, 'pip.pem')}\n`);
+    const { npm_config_cafile: _, PIP_CERT: __, ...inherited } = process.env;
+    const registries = createRegistries({
+      ...inherited,
+      NODE_EXTRA_CA_CERTS: join(dir, 'extra.pem'),
+      npm_config_userconfig: join(dir, 'npmrc'),
+      PIP_CONFIG_FILE: join(dir, 'pip.conf'),
+    });
+    const [npm, pip] = await Promise.all([registries.npm(), registries.pip()]);
+    expect(npm.files['/run/wafer/ca.crt']?.toString()).toMatch(/CERT extra[\s\S]*CERT npm/);
+    expect(pip.files['/run/wafer/ca.crt']?.toString()).toMatch(/CERT extra[\s\S]*CERT pip/);
+  });
+
+  it('lets the file that PIP_CONFIG_FILE names win over the ones of host and user', async () => {
+    mkdirSync(join(dir, 'pip'));
+    writeFileSync(join(dir, 'pip/pip.conf'), '[global]\nindex-url = https://user.example/simple\n');
+    writeFileSync(join(dir, 'named.conf'), '[global]\nindex-url = https://named.example/simple\n');
+    const env = { XDG_CONFIG_HOME: dir, PIP_CONFIG_FILE: join(dir, 'named.conf') };
+    expect((await createRegistries(env).pip()).env['PIP_INDEX_URL']).toBe('https://named.example/simple');
+    const off = await createRegistries({ XDG_CONFIG_HOME: dir, PIP_CONFIG_FILE: '/dev/null' }).pip();
+    expect(off.env['PIP_INDEX_URL']).toBeUndefined();
   });
 });

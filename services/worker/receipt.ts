@@ -1,0 +1,35 @@
+/** What a call cost. Its phases sum to the time it took. */
+import type { Phases, Receipt } from '../core/invocations/types.ts';
+import type { StartTimings } from './init-failure.ts';
+
+/** `start` is null when the instance was there. Milliseconds until the call had an instance, and since then. */
+export function makeReceipt(
+  instanceId: string,
+  start: StartTimings | null,
+  waitedMs: number,
+  handlerMs: number,
+): Receipt {
+  const { queue, sandbox, boot, init } = splitWait(start, waitedMs);
+  const phases = { queue, sandbox, attach: 0, boot, init, handler: handlerMs };
+  return { start: start === null ? 'warm' : 'cold', phases, instanceId };
+}
+
+/** Of a call that never got an instance. */
+export const failedStartReceipt = (instanceId: string, start: StartTimings | null, waitedMs: number): Receipt => ({
+  ...makeReceipt(instanceId, start, waitedMs, 0),
+  start: 'cold',
+});
+
+/** A call may come when its instance has been starting for a while: it pays only for what it waited for, the last part. */
+function splitWait(start: StartTimings | null, waitedMs: number): Pick<Phases, 'queue' | 'sandbox' | 'boot' | 'init'> {
+  let left = waitedMs;
+  const pay = (ms: number) => {
+    const paid = Math.min(ms, left);
+    left -= paid;
+    return paid;
+  };
+  const init = pay(start?.init ?? 0);
+  const boot = pay(start?.boot ?? 0);
+  const sandbox = pay(start?.sandbox ?? 0);
+  return { queue: left, sandbox, boot, init };
+}

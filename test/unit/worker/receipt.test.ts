@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { PHASES, type Receipt } from '../../../services/core/invocations/types.ts';
+import { failedStartReceipt, makeReceipt } from '../../../services/worker/receipt.ts';
+
+const START = { sandbox: 5, boot: 25, init: 100 };
+const sum = ({ phases }: Receipt) => PHASES.reduce((total, phase) => total + phases[phase], 0);
+
+describe('the phases of a receipt', () => {
+  it('are those of the start for the call that started the instance, and the queue before it', () => {
+    const receipt = makeReceipt('i', START, 150, 7);
+    expect(receipt).toMatchObject({
+      start: 'cold',
+      phases: { queue: 20, sandbox: 5, attach: 0, boot: 25, init: 100, handler: 7 },
+    });
+  });
+
+  it('sum to the time of a call that came when its instance had been starting for a while', () => {
+    const receipt = makeReceipt('i', START, 110, 7);
+    expect(receipt.phases).toEqual({ queue: 0, sandbox: 0, attach: 0, boot: 10, init: 100, handler: 7 });
+    expect(sum(makeReceipt('i', START, 40, 7))).toBe(47);
+  });
+
+  it('are all queue when the instance was there, or never came', () => {
+    expect(makeReceipt('i', null, 30, 7)).toMatchObject({ start: 'warm', phases: { queue: 30, init: 0, handler: 7 } });
+    expect(failedStartReceipt('', null, 30)).toMatchObject({ start: 'cold', phases: { queue: 30, handler: 0 } });
+  });
+});
