@@ -56,8 +56,7 @@ ENV SALT=${SALT}
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY main.c /
 RUN gcc -static -o /app /main.c
-FROM debian12
-COPY --from=build /app /usr/local/bin/app
+${FROM}COPY --from=build /app /usr/local/bin/app
 RUN app && ! command -v gcc
 `,
       },

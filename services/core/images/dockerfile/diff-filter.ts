@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
+import { WaferError } from '../../errors.ts';
 import { type TarEntry, tarEnd, tarFile, tarHeader } from '../../functions/source/tar-writer.ts';
 import type { FileTree } from './file-tree.ts';
 import { cleanName, seconds, xattrsOf } from './layer-index.ts';
@@ -27,14 +28,17 @@ async function* filter(tar: Readable, targets: readonly string[], below: FileTre
     const { header } = member;
     const path = cleanName(header.name);
     const kind = KINDS[header.type ?? 'file'];
-    if (kind === undefined) throw new Error(`/${path} is a ${header.type}`);
+    if (kind === undefined) throw new WaferError('build_failed', `/${path} is a ${header.type}.`);
     if (targets.some((target) => isWithin(path, target))) {
       member.resume();
       continue;
     }
     const target = kind === 'link' ? cleanName(header.linkname ?? '') : (header.linkname ?? '');
     if (kind === 'link' && targets.some((one) => isWithin(target, one)))
-      throw new Error(`/${path} is a hard link to a file in a mount`);
+      throw new WaferError(
+        'build_failed',
+        `/${path} is a hard link to a file in a mount, which is in no layer; copy it.`,
+      );
     const pax = xattrsOf(header.pax);
     const entry: TarEntry = {
       kind,
