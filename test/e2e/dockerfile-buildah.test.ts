@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await wafer?.stop();
   await buildah?.close();
-  await rm(context, { recursive: true, force: true });
+  if (context !== undefined) await rm(context, { recursive: true, force: true });
 });
 
 async function makeContext(dir: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** Debian's buildah, rootless, with a storage of its own that is gone afterwards: the builder to compare with. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -37,8 +37,15 @@ export async function openBuildah(): Promise<Buildah> {
   return {
     run,
     async pull(layout, tag, name) {
-      const id = (await run('pull', '--quiet', `oci:${layout}:${tag}`)).trim();
-      await run('tag', id, name);
+      // buildah makes a name of the path, and a name holds no leading dot and no capital letter.
+      const link = join(tmpdir(), `wafer-layout-${process.pid}`);
+      await symlink(layout, link);
+      try {
+        const id = (await run('pull', '--quiet', `oci:${link}:${tag}`)).trim();
+        await run('tag', id, name);
+      } finally {
+        await unlink(link);
+      }
     },
     async list(image) {
       const argv = [...globals, 'unshare', 'bash', '-c', LIST, 'list', ...command];
