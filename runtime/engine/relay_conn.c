@@ -81,16 +81,21 @@ static uint32_t interest_of(const struct flow *reading, const struct flow *writi
 static void conn_progress(struct conn *conn) {
 	struct hub *hub = conn->group->pool->hub;
 	int client = conn->client.fd, host = conn->host.fd;
-	int left = flow_flush(&conn->down, client);
 
-	/* Downward first: what the host said before it closed should arrive. */
-	if (left == 0)
-		left = flow_pump(&conn->down, host, client);
-	if (left < 0 || host_gave_up(conn) || flow_step(&conn->down, host, client) != 0 ||
-	    flow_step(&conn->up, client, host) != 0) {
+	/*
+	 * Downward first: what the host said before it closed should arrive. Nothing is read between
+	 * the question whether it gave up and passing its end on, or giving up would look like an end.
+	 */
+	if (flow_copy(&conn->down, host, client) != 0 || host_gave_up(conn)) {
 		conn_abort(conn);
 		return;
 	}
+	flow_end(&conn->down, client);
+	if (flow_copy(&conn->up, client, host) != 0) {
+		conn_abort(conn);
+		return;
+	}
+	flow_end(&conn->up, host);
 	if (conn->up.shut && conn->down.shut) {
 		conn_release(conn);
 		return;

@@ -54,7 +54,7 @@ int flow_flush(struct flow *flow, int to) {
 	return 0;
 }
 
-int flow_pump(struct flow *flow, int from, int to) {
+static int flow_pump(struct flow *flow, int from, int to) {
 	static unsigned char chunk[CHUNK];
 
 	for (int i = 0; i < READS_PER_TURN; i++) {
@@ -80,14 +80,15 @@ int flow_pump(struct flow *flow, int from, int to) {
 	return 0;
 }
 
-int flow_step(struct flow *flow, int from, int to) {
+int flow_copy(struct flow *flow, int from, int to) {
 	int left = flow_flush(flow, to);
 
-	if (left < 0 || (left == 0 && flow_pump(flow, from, to) != 0))
-		return -1;
-	if (flow->eof && flow->size == 0 && !flow->shut) {
-		shutdown(to, SHUT_WR);
-		flow->shut = 1;
-	}
-	return 0;
+	return left == 0 ? flow_pump(flow, from, to) : left < 0 ? -1 : 0;
+}
+
+void flow_end(struct flow *flow, int to) {
+	if (!flow->eof || flow->size > 0 || flow->shut)
+		return;
+	shutdown(to, SHUT_WR);
+	flow->shut = 1;
 }

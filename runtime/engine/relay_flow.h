@@ -17,11 +17,11 @@ int flow_append(struct flow *flow, const void *data, size_t size);
 /* Writes what is pending. 0 all written, 1 some left, -1 failed. */
 int flow_flush(struct flow *flow, int to);
 
-/* Reads until there is nothing, or the other side is full. -1: this side or the other one failed. */
-int flow_pump(struct flow *flow, int from, int to);
+/* Flushes, then reads until there is nothing or the other side is full. -1: one of the sides failed. */
+int flow_copy(struct flow *flow, int from, int to);
 
-/* Flushes, pumps, and passes the end on once nothing is left. -1: one of the sides failed. */
-int flow_step(struct flow *flow, int from, int to);
+/* Passes the end on, once, when nothing is left. */
+void flow_end(struct flow *flow, int to);
 
 void flow_free(struct flow *flow);
 
