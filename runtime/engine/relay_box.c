@@ -40,11 +40,12 @@ void box_forget(struct boxes *boxes, const char *id) {
 		return;
 	*at = box->next;
 	box->dead = 1;
-	conns_abort(&box->conns);
+	/* Listeners first: a client that sees its connection go finds no listener either. */
 	for (int i = 0; i < box->n_tcp; i++)
 		source_close(boxes->hub, &box->tcp[i]);
 	for (int i = 0; i < box->n_udp; i++)
 		source_close(boxes->hub, &box->udp[i]);
+	conns_abort(&box->conns);
 	dns_close(&box->dns);
 	box->next = boxes->buried;
 	boxes->buried = box;

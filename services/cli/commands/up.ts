@@ -16,8 +16,8 @@ function refuseRoot(): void {
 }
 
 const LIMITS: Record<Platform['engine']['limits'], string> = {
-  v2: 'cgroup v2: memory, CPU and processes of each sandbox are limited by the kernel',
-  v1: 'cgroup v1: memory, CPU and processes of each sandbox are limited by the kernel',
+  v2: 'cgroup v2: memory and processes of each sandbox are limited by the kernel',
+  v1: 'cgroup v1: memory and processes of each sandbox are limited by the kernel',
   none: 'no cgroup: rlimits and a memory watcher only; "wafer doctor" says how to get more',
 };
 

@@ -104,7 +104,7 @@ const cgroupVerdicts = () =>
   verdicts({
     id: 'limits',
     title: 'Limits',
-    meaning: 'the kernel holds each sandbox to its memory, CPU and processes',
+    meaning: 'the kernel holds each sandbox to its memory and processes',
   });
 
 export async function probeCgroups(context: ProbeContext): Promise<ProbeResult> {
