@@ -19,7 +19,7 @@ const ofSandbox = async ({ hostUid }: Sandbox) => (await hostProcesses()).filter
 
 describe('processes', () => {
   it('a fork bomb of double forks in own sessions stays under the limit and dies whole', async () => {
-    const sandbox = await lab.start(['exhaust', 'bomb'], { pids: PIDS });
+    const sandbox = await lab.start(['exhaust', 'bomb'], { pids: PIDS, memoryBytes: 512 << 20 });
     await hasStarted(sandbox);
     const seen = await until('the bomb is at its limit', async () => {
       const { pids } = await sandbox.stats();
