@@ -1,6 +1,6 @@
 /** Finds the command, loads it, runs it, and turns what it threw into a line and an exit code. */
 import { WaferError } from '../core/errors.ts';
-import { packageVersion } from './assets.ts';
+import { packageVersion } from '../core/package-root.ts';
 import type { CliContext, Command, CommandEntry } from './command.ts';
 import { showCommandHelp, showFirstScreen } from './help.ts';
 import { COMMANDS } from './registry.ts';

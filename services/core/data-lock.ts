@@ -31,7 +31,10 @@ export async function lockDataDir(path: string): Promise<DataLock> {
   };
 }
 
-/** Two that take over at the same time both rename; the later reading shows each who won. */
+/**
+ * Two that take over a stale lock at the same time both rename. The reading afterwards shows most
+ * losers who won, not all: what stops the rest is the lock of the embedded Redis on its directory.
+ */
 async function takeOver(error: unknown, temporary: string, path: string): Promise<void> {
   if (!isErrno(error, 'EEXIST')) throw error;
   const held = await readFile(path, 'utf8').catch(() => '');

@@ -1,5 +1,6 @@
 /**
- * Metrics for Prometheus. The only file that imports prom-client, so that it can go.
+ * Metrics of the domain for Prometheus. The API adds those of its requests to the same registry
+ * (services/api/metrics.ts); no other file imports prom-client.
  *
  * No label has a value that users make up (function names, paths): their number would
  * be the server's memory. Per function there are invocation records and logs.

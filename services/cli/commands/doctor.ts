@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SETTINGS } from '../../core/config.ts';
-import { packageRoot } from '../assets.ts';
+import { packageRoot } from '../../core/package-root.ts';
 import { type CliContext, command, jsonFlag } from '../command.ts';
 import { type ProbeResult, runProbes } from '../doctor/index.ts';
 import { chooseSubject } from '../doctor/subject.ts';

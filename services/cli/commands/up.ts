@@ -1,7 +1,7 @@
 import { type Config, dataPaths, readConfig } from '../../core/config.ts';
 import { WaferError } from '../../core/errors.ts';
+import { packageVersion } from '../../core/package-root.ts';
 import type { Platform } from '../../platform.ts';
-import { packageVersion } from '../assets.ts';
 import { type CliContext, command } from '../command.ts';
 import { runDemo } from '../demo.ts';
 import { keyExpression } from '../how-to-call.ts';

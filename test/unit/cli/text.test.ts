@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import type { ArgsDef } from 'citty';
 import { expect, test } from 'vitest';
 import { checkArguments } from '../../../services/cli/arguments.ts';
-import { packageRoot } from '../../../services/cli/assets.ts';
 import { formatAge, formatBytes, formatMs, safeText } from '../../../services/cli/format.ts';
 import { parseCount, parseDuration } from '../../../services/cli/numbers.ts';
 import { readReceipt } from '../../../services/cli/receipt.ts';
@@ -12,6 +11,7 @@ import { renderSchema } from '../../../services/cli/schema-file.ts';
 import { suggest } from '../../../services/cli/suggest.ts';
 import { createUi } from '../../../services/cli/ui.ts';
 import { parseConfigText, validateConfig } from '../../../services/core/functions/validate.ts';
+import { packageRoot } from '../../../services/core/package-root.ts';
 
 test.each([
   [0, '0 B'],
