@@ -2,12 +2,14 @@
  * The host side of sandboxes. `openSandboxHost` starts the engine and listens on the
  * host socket; everything else goes through `SandboxHost`. See ../engine/protocol.md.
  */
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 
 export interface SandboxHostOptions {
   enginePath: string;
   layersDir: string;
   workDir: string;
+  /** `<name>/`: the content of volumes; owned by the layer owner. */
+  volumesDir: string;
   /** Directory (0700) for the host socket. */
   runDir: string;
   /** `runtime/languages` (bootstraps and the built http adapter). */
@@ -43,18 +45,42 @@ export type EgressPolicy =
   | { mode: 'public'; also?: EgressRule[] }
   | { mode: 'list'; allow: EgressRule[] };
 
+/** `container`: like `build`, with what a long-running program of a foreign image expects (`/dev/shm`, a host name, ports). */
+export type Profile = 'function' | 'build' | 'container';
+
+export interface TerminalSize {
+  rows: number;
+  columns: number;
+}
+
+export interface VolumeMount {
+  /** In `volumesDir`; made, with what the image has at `path`, when it does not exist. */
+  volume: string;
+  path: string;
+  readOnly: boolean;
+}
+
 export interface SandboxSpec {
   id: string;
-  profile: 'function' | 'build';
+  profile: Profile;
   /** Layer names, bottom first. */
   layers: string[];
   upper?: string;
   codeLayers?: string[];
+  /** Empty: parked. Nothing runs but pid 1 until something is started in it or it is destroyed. */
   argv: string[];
   env: Record<string, string>;
   cwd?: string;
-  /** Ids inside, for builds; root when not given. */
-  user?: { uid: number; gid: number; groups: number[] };
+  /** Ids inside, for builds and containers; root when not given. */
+  user?: UserIds;
+  hostname?: string;
+  /** Gives `stdin`; without it the program reads from /dev/null. */
+  stdin?: boolean;
+  /** A pseudo-terminal is the program's controlling terminal, and its output comes as `stdout`. Brings `stdin`. */
+  terminal?: TerminalSize;
+  volumes?: VolumeMount[];
+  /** Looked up before the policy, also with mode `none`: the id of the live sandbox that a host name means here. */
+  peers?: (name: string) => string | null;
   /** Gives the program fd 3 and `Sandbox.control`. */
   control?: boolean;
   memoryBytes?: number;
@@ -85,7 +111,46 @@ export interface SandboxStats {
   processes: number | null;
 }
 
-export type OutputListener = (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+/** One that returns a promise gets nothing more until it settles; the program is held back meanwhile. */
+export type OutputListener = (stream: 'stdout' | 'stderr', chunk: Buffer) => void | Promise<void>;
+
+export interface UserIds {
+  uid: number;
+  gid: number;
+  groups: number[];
+}
+
+export interface ProgramOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Builds and containers only; default root there. */
+  user?: UserIds;
+  stdin?: boolean;
+  terminal?: TerminalSize;
+}
+
+/** A program that was started in a live sandbox. */
+export interface SandboxProgram {
+  readonly stdin: Writable | null;
+  /** A listener that returns a promise holds the program back until it settles. */
+  onOutput(listener: OutputListener): void;
+  resize(size: TerminalSize): Promise<void>;
+  signal(signal: number): Promise<void>;
+  /** Never rejects; signal 9 when the sandbox ended first. All output has been given out by then. */
+  readonly exited: Promise<{ status: number | null; signal: number | null }>;
+}
+
+export interface SandboxProcess {
+  /** Inside. */
+  pid: number;
+  parent: number;
+  uid: number;
+  cpuMs: number;
+  memoryBytes: number;
+  /** One letter, as in proc(5). */
+  state: string;
+  command: string;
+}
 
 export interface Sandbox {
   readonly id: string;
@@ -95,6 +160,8 @@ export interface Sandbox {
   readonly timings: Record<string, number>;
   /** The host end of fd 3; absent unless asked for. Owned by the caller. */
   readonly control: Duplex | null;
+  /** Null unless asked for. Ending it ends the program's stdin. */
+  readonly stdin: Writable | null;
   /** Settles when everything of the sandbox is freed; never rejects. */
   readonly exited: Promise<SandboxExit>;
   /** Raw output of the program (not what goes through the runtime protocol). Set it right after create; chunks are buffered until then. */
@@ -103,7 +170,22 @@ export interface Sandbox {
     argv: string[],
     options?: { env?: Record<string, string>; cwd?: string; onOutput?: OutputListener },
   ): Promise<{ status: number | null; signal: number | null }>;
+  /** Like `exec`, with a stdin, a terminal, a user. @throws SandboxError `exec_failed` when the program can not be started */
+  start(argv: string[], options?: ProgramOptions): Promise<SandboxProgram>;
+  /** Of the first program's terminal. */
+  resize(size: TerminalSize): Promise<void>;
   signal(signal: number): Promise<void>;
+  /** Stops and continues every process: by the freezer of the limit mode, else by SIGSTOP and SIGCONT. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** A TCP connection to 127.0.0.1:port inside. @throws SandboxError `connect_failed` */
+  connect(port: number): Promise<Duplex>;
+  /** What runs inside, with pid 1. */
+  processes(): Promise<SandboxProcess[]>;
+  /** A tar of `path` as it is seen inside, its entries named from its last component on. Never leaves the root. @throws SandboxError `not_found` */
+  readFiles(path: string): Promise<Readable>;
+  /** Unpacks a tar into the directory `path` inside. */
+  writeFiles(path: string, tar: Readable): Promise<void>;
   stats(): Promise<SandboxStats>;
   /** Kills and waits until nothing is left. Idempotent. */
   destroy(): Promise<void>;
@@ -122,6 +204,7 @@ export interface SandboxHost {
   pack(upper: string, options?: { only?: string[]; mtimeSeconds?: number }): Promise<Readable>;
   removeLayer(name: string): Promise<void>;
   removeWork(name: string): Promise<void>;
+  removeVolume(name: string): Promise<void>;
   list(): Promise<{ layers: string[]; work: string[] }>;
   /** Counters of the engine for leak tests and `doctor`. */
   engineStats(): Promise<{ sandboxes: number; fds: number; children: number }>;

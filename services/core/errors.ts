@@ -33,6 +33,7 @@ export const ERRORS = {
   invalid_dockerfile: spec(400, 2, 'The Dockerfile is not valid'),
   build_failed: spec(422, 1, 'The build failed'),
   invalid_image: spec(422, 2, 'The image is not acceptable'),
+  container_start_failed: spec(422, 1, 'The container could not be started'),
   // access
   unauthorized: spec(401, 3, 'The API key is missing or wrong'),
   not_found: spec(404, 2, 'Not found'),
@@ -41,6 +42,7 @@ export const ERRORS = {
   alias_not_found: spec(404, 2, 'The alias does not exist'),
   invocation_not_found: spec(404, 2, 'The invocation does not exist'),
   image_not_found: spec(404, 2, 'The image does not exist'),
+  container_not_found: spec(404, 2, 'The container does not exist'),
   method_not_allowed: spec(405, 2, 'The method is not allowed here'),
   conflict: spec(409, 2, 'The state does not allow this'),
   registry_denied: spec(403, 3, 'The registry does not allow it'),
