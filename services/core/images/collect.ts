@@ -8,6 +8,7 @@
 import { WaferError } from '../errors.ts';
 import type { Blobs } from './blobs.ts';
 import { hexOf } from './digest.ts';
+import { keptBy, type Records } from './distribution/records.ts';
 import type { TempFiles } from './durable.ts';
 import type { Holds } from './holds.ts';
 import { readConfig, readManifest } from './images.ts';
@@ -25,6 +26,7 @@ interface CollectDeps {
   disk: LayerDisk;
   holds: Holds;
   temp: TempFiles;
+  records: Records;
   unpacker: LayerUnpacker;
   /** Manifest digests of index.json. */
   indexed: Digest[];
@@ -45,18 +47,39 @@ async function addImage(blobs: Blobs, live: Live, digest: Digest, isIndexed: boo
     });
   }
   if (manifest === null) return;
-  const config = await readConfig(blobs, manifest);
   for (const needed of [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)]) {
     live.blobs.add(needed);
   }
-  for (const diffId of config.rootfs.diff_ids) live.diffIds.add(diffId);
+  const config = await readConfig(blobs, manifest).catch((error: unknown) => {
+    // What was only pushed may have any config; it has no unpacked layers then.
+    if (isIndexed || !(error instanceof WaferError && error.code === 'digest_mismatch')) throw error;
+    return null;
+  });
+  for (const diffId of config?.rootfs.diff_ids ?? []) live.diffIds.add(diffId);
 }
 
-async function findLive({ blobs, disk, holds, indexed }: CollectDeps): Promise<Live> {
+/** What was pushed, whether or not it has a name. */
+async function addPushed({ blobs, records }: CollectDeps, live: Live): Promise<void> {
+  const [damaged] = records.damaged();
+  if (damaged !== undefined) {
+    throw new WaferError('digest_mismatch', `${damaged} is damaged; nothing was collected.`, {
+      hint: 'Remove that file: what was pushed into its repository and has no name may be lost.',
+    });
+  }
+  for (const record of records.all()) {
+    const kept = keptBy(record);
+    for (const digest of kept.manifests) await addImage(blobs, live, digest, false);
+    for (const digest of kept.blobs) live.blobs.add(digest);
+  }
+}
+
+async function findLive(deps: CollectDeps): Promise<Live> {
+  const { blobs, disk, holds, indexed } = deps;
   const live: Live = { blobs: new Set(), diffIds: new Set() };
   const held = holds.all();
   for (const digest of indexed) await addImage(blobs, live, digest, true);
   for (const digest of held) await addImage(blobs, live, digest, false);
+  await addPushed(deps, live);
   for (const digest of [...held, ...live.diffIds]) {
     live.blobs.add(digest);
     live.diffIds.add(digest);

@@ -6,6 +6,8 @@ import type { Descriptor, Digest } from './types.ts';
 export interface ImageIndex {
   /** Of every image, once. */
   digests(): Digest[];
+  /** Every name. */
+  entries(): { tag: string; digest: Digest }[];
   tagsOf(digest: Digest): string[];
   byTag(tag: string): Digest | undefined;
   set(tag: string, image: Descriptor): Promise<void>;
@@ -22,6 +24,11 @@ export async function openIndex(layout: Layout, temp: TempFiles): Promise<ImageI
   };
   return {
     digests: () => [...new Set(manifests.map((one) => one.digest))],
+    entries: () =>
+      manifests.flatMap((one) => {
+        const tag = tagOf(one);
+        return tag === undefined ? [] : [{ tag, digest: one.digest }];
+      }),
     tagsOf: (digest) => manifests.flatMap((one) => (one.digest === digest ? (tagOf(one) ?? []) : [])).sort(),
     byTag: (tag) => manifests.find((one) => tagOf(one) === tag)?.digest,
     async set(tag, { mediaType, digest, size }) {

@@ -6,8 +6,8 @@ import type { LayerDisk } from './layer-disk.ts';
 import type { Layers } from './layers.ts';
 import { type Descriptor, type Digest, type Image, type ImageConfig, type LayerInfo, MEDIA } from './types.ts';
 
-/** Names of this store, and whole references: a registry may be an IPv6 address in brackets. */
-const TAG = /^[A-Za-z0-9_[][A-Za-z0-9._:@+/\]-]{0,254}$/;
+/** Names of this store, and whole references: a registry may be an IPv6 address in brackets. The longest is a repository of 255 and a tag of 128. */
+const TAG = /^[A-Za-z0-9_[][A-Za-z0-9._:@+/\]-]{0,399}$/;
 /** Overlayfs takes 500 lower layers; far fewer are ever honest. */
 export const MAX_LAYERS = 128;
 

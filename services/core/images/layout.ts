@@ -5,6 +5,8 @@
  *   blobs/sha256/<hex>          manifests, configs, compressed layers
  *   layers/<hex of diff id>/    unpacked layers; only the engine goes inside
  *   meta/<hex of diff id>.json  LayerInfo; written last, so it says "this layer is whole"
+ *   repositories/<hex>.json     what was pushed into each repository; see distribution/records.ts
+ *   uploads/                    blobs that clients are sending
  *   tmp/                        files being written; emptied at start
  */
 import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises';
@@ -22,6 +24,8 @@ export interface Layout {
   layers: string;
   meta: string;
   tmp: string;
+  repositories: string;
+  uploads: string;
   index: string;
 }
 
@@ -32,6 +36,8 @@ export function layoutOf(dir: string): Layout {
     layers: join(dir, 'layers'),
     meta: join(dir, 'meta'),
     tmp: join(dir, 'tmp'),
+    repositories: join(dir, 'repositories'),
+    uploads: join(dir, 'uploads'),
     index: join(dir, 'index.json'),
   };
 }
@@ -48,7 +54,8 @@ export async function exists(path: string): Promise<boolean> {
 
 /** Makes what is missing; an existing `layers/` keeps the mode the engine gave it. */
 export async function makeLayout(layout: Layout): Promise<void> {
-  for (const dir of [layout.root, layout.blobs, layout.layers, layout.meta, layout.tmp]) {
+  const { root, blobs, layers, meta, tmp, repositories, uploads } = layout;
+  for (const dir of [root, blobs, layers, meta, tmp, repositories, uploads]) {
     await mkdir(dir, { recursive: true, mode: 0o700 });
   }
 }

@@ -133,6 +133,7 @@ function localParts(deps: ImageServiceDeps): LocalParts {
     async prune(all) {
       const images = all ? await store.list() : [];
       const untagged = await untag(images.flatMap(({ tags }) => tags).filter((tag) => !isReserved(tag)));
+      await store.content.prune(all);
       return { ...(await store.collectGarbage()), untagged };
     },
     async usage() {

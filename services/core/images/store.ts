@@ -2,6 +2,8 @@ import { WaferError } from '../errors.ts';
 import { createBlobs } from './blobs.ts';
 import { collect } from './collect.ts';
 import { hexOf, isDigest } from './digest.ts';
+import { createContent, forgetPushed } from './distribution/content.ts';
+import { openRecords } from './distribution/records.ts';
 import { parseManifest } from './documents.ts';
 import { createTempFiles } from './durable.ts';
 import { createHolds } from './holds.ts';
@@ -53,6 +55,8 @@ async function openParts({ dir, unpacker, clock = SYSTEM_CLOCK }: ImageStoreOpti
     layers,
     unpacker,
     index: await openIndex(layout, temp),
+    records: await openRecords(layout.repositories, temp),
+    uploadsDir: layout.uploads,
   };
 }
 
@@ -189,7 +193,13 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
         assertTag(tag);
         await index.set(tag, await describeManifest(parts, (await lookup.get(reference)).digest));
       }),
-    untag: (tag) => exclusive(() => index.unset(tag)),
+    untag: (tag) =>
+      exclusive(async () => {
+        const digest = index.byTag(tag);
+        await index.unset(tag);
+        if (digest !== undefined) await forgetPushed(parts, tag, digest);
+      }),
+    content: createContent(parts),
     lease,
     forget: (digests) => digests.forEach(holds.forget),
     collectGarbage: () =>

@@ -6,6 +6,7 @@
  * write or remove them: the store gets a `LayerUnpacker` and never walks into one.
  */
 import type { Readable } from 'node:stream';
+import type { StoreContent } from './distribution/content.ts';
 
 /** `sha256:` + 64 lower-case hex digits; checked before any use as a path. */
 export type Digest = string;
@@ -152,6 +153,7 @@ export interface ImageStore {
   find(reference: string): Promise<Image | null>;
   list(): Promise<Image[]>;
   tag(reference: string, tag: string): Promise<void>;
+  /** What a client of the registry had pushed under this name goes with it. */
   untag(tag: string): Promise<void>;
   /**
    * While held, garbage collection keeps these layers and images. Leases are in
@@ -167,6 +169,8 @@ export interface ImageStore {
   layerNames(image: Image): string[];
   /** Errors before its end when the bytes are not those of the digest. @throws WaferError `not_found` */
   readBlob(digest: Digest): Promise<Readable>;
+  /** What the registry server serves; see distribution/. */
+  readonly content: StoreContent;
   /** The layer's uncompressed tar, checked against the diff id like a blob. @throws WaferError `not_found` */
   exportLayer(diffId: Digest): Promise<Readable>;
 }
