@@ -80,7 +80,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images, imageBuilds } = worker;
-    const imageService = await openImageService(config, worker);
+    const imageService = await openImageService(config, worker, functions);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -107,7 +107,11 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
   }
 }
 
-async function openImageService(config: Config, { images, isReserved }: Worker): Promise<ImageService> {
+async function openImageService(
+  config: Config,
+  { images: store, names }: Worker,
+  functions: FunctionStore,
+): Promise<ImageService> {
   const { registries, loads } = dataPaths(config.dataDir);
   // What a crash left of archives that were being loaded.
   await rm(loads, { recursive: true, force: true });
@@ -115,7 +119,9 @@ async function openImageService(config: Config, { images, isReserved }: Worker):
   const credentials = createCredentials(registries);
   const { defaultRegistry, insecureRegistries: insecure } = config;
   const client = createRegistryClient({ insecure, credentials });
-  return createImageService({ store: images, client, credentials, defaultRegistry, isReserved, tmpDir: loads });
+  const versions = async () =>
+    (await Promise.all((await functions.list()).map(({ name }) => functions.versions(name)))).flat();
+  return createImageService({ store, client, credentials, defaultRegistry, names, versions, tmpDir: loads });
 }
 
 function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore): void {

@@ -59,7 +59,40 @@ export const PushBody = Type.Object(
 );
 export const TagBody = Type.Object({ tag: imageName('The new name') }, strict);
 export const PruneBody = Type.Object(
-  { all: Type.Optional(Type.Boolean({ description: "Also images with names, except the platform's own" })) },
+  {
+    all: Type.Optional(
+      Type.Boolean({ description: "Also images with names, except the platform's own, and the build cache" }),
+    ),
+    buildCache: Type.Optional(Type.Boolean({ description: 'Also layers of build steps and cache mounts' })),
+  },
+  strict,
+);
+export const TreeQuery = Type.Object(
+  { image: Type.Optional(imageName('Only images that share a layer with this one')) },
+  strict,
+);
+export const ImportQuery = Type.Object(
+  {
+    tag: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Name of the image' })),
+    message: Type.Optional(Type.String({ maxLength: 1024, description: 'Comment in its history' })),
+    change: Type.Optional(
+      Type.Union([Type.String(), Type.Array(Type.String(), { maxItems: 64 })], {
+        description: 'Dockerfile instruction that changes the config, like `CMD ["/bin/sh"]`; may be repeated',
+      }),
+    ),
+  },
+  strict,
+);
+export const SearchQuery = Type.Object(
+  {
+    term: Type.Optional(Type.String({ maxLength: 255, description: 'Part of the name; without it all' })),
+    registry: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 300, description: 'Default: the default registry' }),
+    ),
+    limit: Type.Optional(
+      Type.String({ pattern: '^[1-9][0-9]{0,3}$', description: 'Names at most: 1 to 9999, default 100' }),
+    ),
+  },
   strict,
 );
 export const SaveQuery = Type.Object(
@@ -328,6 +361,14 @@ const StoreUsage = Type.Object({
   unpackedBytes: sized('Uncompressed size of all layers, each once'),
   uniqueBytes: sized('Compressed, in layers that one image has'),
   sharedBytes: sized('Compressed, in layers that several images have'),
+  buildCache: Type.Object(
+    {
+      entries: Type.Integer(),
+      bytes: sized('Compressed, with layers that images have too'),
+      onlyBytes: sized('Compressed: what goes when it is pruned'),
+    },
+    { description: 'Layers of build steps, and what cache mounts keep' },
+  ),
   each: Type.Array(
     Type.Object({
       digest: Type.String(),
@@ -335,6 +376,34 @@ const StoreUsage = Type.Object({
       bytes: Type.Integer(),
       sharedBytes: Type.Integer(),
       uniqueBytes: Type.Integer(),
+    }),
+  ),
+});
+
+const ImageTree = Type.Object({
+  layers: Type.Array(
+    Type.Object({
+      chainId: Type.String({ description: 'Names the place: this layer over those below it' }),
+      parent: nullable('string', 'Chain id of the place below; null at the bottom'),
+      diffId: Type.String(),
+      bytes: sized('Compressed size'),
+      tarBytes: sized('Uncompressed size'),
+      createdBy: Type.String(),
+      images: sized('Images that have it, here or further up'),
+    }),
+    { description: 'Parents before children' },
+  ),
+  images: Type.Array(
+    Type.Object({
+      digest: Type.String(),
+      tags: Type.Array(Type.String()),
+      functions: Type.Array(Type.Object({ name: Type.String(), version: Type.Integer() }), {
+        description: 'Versions of functions that are this image',
+      }),
+      top: nullable('string', 'Chain id of its uppermost layer'),
+      layers: Type.Integer(),
+      bytes: sized('Compressed size'),
+      ownBytes: sized('Compressed size of the layers that no other image has'),
     }),
   ),
 });
@@ -392,6 +461,7 @@ export const COMPONENTS: Record<string, TSchema> = {
   ImageSummary,
   ImageDetail,
   StoreUsage,
+  ImageTree,
   ImageTransfer,
   TransferEvent,
   InstanceInfo,

@@ -2,10 +2,12 @@
 import type { Readable } from 'node:stream';
 import type { Problem } from '../core/errors.ts';
 import type { ImageDetail, StoreUsage } from '../core/images/describe.ts';
+import type { ImageTree } from '../core/images/layer-tree.ts';
 import type { TransferEvent } from '../core/images/progress.ts';
-import type { Transferred } from '../core/images/service.ts';
+import type { SearchResult } from '../core/images/registry/search.ts';
+import type { PruneOptions, Transferred } from '../core/images/service.ts';
 import { connect, jsonCaller, parse, problemError, query, readProblem } from './client.ts';
-import { type HttpReply, type HttpRequest, readLines } from './transport.ts';
+import { type HttpReply, type HttpRequest, readAll, readLines } from './transport.ts';
 
 export type TransferLine<T> = TransferEvent | { type: 'done'; result: T } | { type: 'failed'; problem: Problem };
 
@@ -21,8 +23,14 @@ export interface ImageClient {
   inspect(name: string): Promise<ImageDetail>;
   tag(name: string, tag: string): Promise<ImageDetail>;
   remove(name: string): Promise<Removed>;
-  prune(all: boolean): Promise<{ untagged: string[]; images: number; layers: number; bytes: number }>;
+  prune(options: PruneOptions): Promise<{ untagged: string[]; images: number; layers: number; bytes: number }>;
   usage(): Promise<StoreUsage>;
+  tree(image: string | undefined): Promise<ImageTree>;
+  search(term: string, options: { registry?: string; limit?: number }): Promise<SearchResult>;
+  /** Owns `root`. */
+  importRoot(root: Readable, options: { tag?: string; message?: string; changes: string[] }): Promise<ImageDetail>;
+  /** The root file system as a tar. */
+  exportRoot(name: string): Promise<HttpReply>;
   /** Lines as they come; the last one is `done` or `failed`. */
   pull(reference: string): AsyncGenerator<TransferLine<Transferred>>;
   push(image: string, as: string | undefined): AsyncGenerator<TransferLine<Transferred>>;
@@ -48,6 +56,11 @@ export function createImageClient(env: Record<string, string | undefined>): Imag
     if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
     for await (const line of readLines(reply, origin)) yield parse(line, origin) as TransferLine<T>;
   }
+  const stream = async (path: string) => {
+    const reply = await call('GET', path, { headers: { accept: '*/*' } });
+    if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
+    return reply;
+  };
   const post = (value: object) => ({ headers: JSON_BODY, body: Buffer.from(JSON.stringify(value)) });
 
   return {
@@ -55,17 +68,24 @@ export function createImageClient(env: Record<string, string | undefined>): Imag
     inspect: (name) => json('GET', at(name)),
     tag: (name, tag) => json('POST', `${at(name)}/tag`, { tag }),
     remove: (name) => json('DELETE', at(name)),
-    prune: (all) => json('POST', '/v1/images/prune', { all }),
+    prune: (options) => json('POST', '/v1/images/prune', options),
     usage: () => json('GET', '/v1/images/df'),
+    tree: (image) => json('GET', `/v1/images/tree${query({ image })}`),
+    search: (term, options) => json('GET', `/v1/images/search${query({ term, ...options })}`),
+    async importRoot(root, { changes, ...options }) {
+      const repeated = changes.map((change) => `change=${encodeURIComponent(change)}`);
+      const path = `/v1/images/import${[query(options) || '?', ...repeated].join('&').replace('?&', '?')}`;
+      const headers = { 'content-type': 'application/octet-stream' };
+      const reply = await call('POST', path, { headers, body: root });
+      if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
+      return parse((await readAll(reply, origin)).toString(), origin) as ImageDetail;
+    },
+    exportRoot: (name) => stream(`${at(name)}/export`),
     pull: (reference) => lines('/v1/images/pull', post({ reference })),
     push: (image, as) => lines('/v1/images/push', post(as === undefined ? { image } : { image, as })),
     load: (archive) =>
       lines('/v1/images/load', { headers: { 'content-type': 'application/octet-stream' }, body: archive }),
-    save: async (name, format) => {
-      const reply = await call('GET', `${at(name)}/save${query({ format })}`, { headers: { accept: '*/*' } });
-      if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
-      return reply;
-    },
+    save: (name, format) => stream(`${at(name)}/save${query({ format })}`),
     login: async (name, username, password) => void (await json('PUT', registry(name), { username, password })),
     logout: async (name) => void (await json('DELETE', registry(name))),
   };

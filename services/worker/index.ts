@@ -17,12 +17,13 @@ import { LIVE_ALIAS } from '../core/functions/names.ts';
 import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
+import { createImageNames, type ImageNames } from '../core/images/reserved.ts';
 import type { ImageStore } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
-import { createDependencyBuilder, DEPENDENCY_TAG_PREFIX } from './builder/dependencies.ts';
+import { createDependencyBuilder } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
 import { createRegistries } from './builder/registries.ts';
 import { createDeployer } from './deployer.ts';
@@ -31,7 +32,6 @@ import { createImageBuilds } from './image-builds.ts';
 import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
-import { VERSION_TAG_PREFIX } from './publish-version.ts';
 import { startInstance } from './start-instance.ts';
 
 export interface WorkerDeps {
@@ -52,8 +52,7 @@ export interface Worker {
   readonly dispatcher: Dispatcher;
   readonly deployer: Deployer;
   readonly images: ImageStore;
-  /** Tags that only the platform gives and takes. */
-  isReserved(tag: string): boolean;
+  readonly names: ImageNames;
   readonly imageBuilds: ImageBuilds;
   readonly bases: BaseImages;
   readonly engine: () => EngineInfo;
@@ -93,6 +92,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     sandboxes,
     log: (text) => log.debug(text),
   });
+  const names = createImageNames(() => bases.list().flatMap(({ name }) => [name, toolsTag(name)]));
   const pool = createPool({
     memoryBudgetMb: config.memoryMb ?? Math.floor(totalmem() / MIB / 2),
     idleMs: config.idleMs,
@@ -119,10 +119,10 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     dispatcher,
     deployer,
     images,
-    imageBuilds: createImageBuilds({ images, sandboxes, bases, basesDir, tmpDir }),
+    imageBuilds: createImageBuilds({ images, sandboxes, names, basesDir, tmpDir }),
+    names,
     bases,
     pool,
-    isReserved: (tag) => isReserved(tag, bases),
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool),
@@ -160,11 +160,6 @@ function openHost(
     onEngineExit: (reason) => log.error({ reason }, 'engine ended'),
     onVerdict: (verdict: EgressVerdict) => log.debug({ verdict }, 'egress'),
   });
-}
-
-function isReserved(tag: string, bases: BaseImages): boolean {
-  if (tag.startsWith(VERSION_TAG_PREFIX) || tag.startsWith(DEPENDENCY_TAG_PREFIX)) return true;
-  return bases.list().some(({ name }) => tag === name || tag === toolsTag(name));
 }
 
 /** After a crash: uppers of builds, half-made layers, images and blobs that nothing refers to. */

@@ -2,12 +2,13 @@
 import { WaferError } from '../core/errors.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
 import type { FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import { OWN_PREFIX } from '../core/images/reserved.ts';
 import type { Image, ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { BaseImage } from './base-images/index.ts';
 import { dependencyTag } from './builder/dependencies.ts';
 import { LABEL_BASE_LAYERS } from './instance-plan.ts';
 
-export const VERSION_TAG_PREFIX = 'functions/';
+export const VERSION_TAG_PREFIX = OWN_PREFIX.version;
 /** Tag of a version's image; the same content has the same one. */
 const versionTag = (name: string, digest: string): string => `${VERSION_TAG_PREFIX}${name}@${digest.slice(7, 19)}`;
 

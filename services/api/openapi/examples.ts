@@ -123,6 +123,7 @@ export const STORE_USAGE = {
   unpackedBytes: 152_104_960,
   uniqueBytes: 61_202_000,
   sharedBytes: 0,
+  buildCache: { entries: 12, bytes: 4_120_000, onlyBytes: 1_204_301 },
   each: [
     {
       digest: IMAGE_DETAIL.digest,
@@ -130,6 +131,49 @@ export const STORE_USAGE = {
       bytes: 61_202_000,
       sharedBytes: 0,
       uniqueBytes: 61_202_000,
+    },
+  ],
+};
+
+export const IMAGE_TREE = {
+  layers: [
+    {
+      chainId: LAYER.chainId,
+      parent: null,
+      diffId: LAYER.diffId,
+      bytes: LAYER.bytes,
+      tarBytes: LAYER.tarBytes,
+      createdBy: LAYER.createdBy,
+      images: 2,
+    },
+    {
+      chainId: `sha256:${'d4'.repeat(32)}`,
+      parent: LAYER.chainId,
+      diffId: `sha256:${'b2'.repeat(32)}`,
+      bytes: 2_301,
+      tarBytes: 10_240,
+      createdBy: 'code',
+      images: 1,
+    },
+  ],
+  images: [
+    {
+      digest: IMAGE_DETAIL.digest,
+      tags: ['node24'],
+      functions: [],
+      top: LAYER.chainId,
+      layers: 1,
+      bytes: LAYER.bytes,
+      ownBytes: 0,
+    },
+    {
+      digest: `sha256:${'7a'.repeat(32)}`,
+      tags: ['functions/hello@3f3f3f3f3f3f'],
+      functions: [{ name: 'hello', version: 3 }],
+      top: `sha256:${'d4'.repeat(32)}`,
+      layers: 2,
+      bytes: LAYER.bytes + 2_301,
+      ownBytes: 2_301,
     },
   ],
 };

@@ -3,10 +3,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ArchiveFormat } from '../../core/images/archive/save.ts';
 import type { ApiDeps } from '../deps.ts';
 import { detachedBody } from '../http/body.ts';
+import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { ImageParams, PullBody, PushBody, SaveQuery } from '../schemas.ts';
+import { ImageParams, ImportQuery, PullBody, PushBody, SaveQuery } from '../schemas.ts';
 import { answerWithProgress, NDJSON, type Work } from '../uploads/progress-stream.ts';
 
 const tags = ['images'];
@@ -36,7 +37,8 @@ const answer = (request: FastifyRequest, reply: FastifyReply, work: Work) => ans
 export async function imageTransferRoutes(app: App, deps: ApiDeps): Promise<void> {
   registryTransfers(app, deps);
   saveRoute(app, deps);
-  app.register(async (inner) => loadRoute(inner, deps));
+  exportRoute(app, deps);
+  app.register(async (inner) => archiveRoutes(inner, deps));
 }
 
 function registryTransfers(app: App, { imageService }: ApiDeps): void {
@@ -80,6 +82,28 @@ function registryTransfers(app: App, { imageService }: ApiDeps): void {
 
 const TAR = 'application/x-tar';
 
+function exportRoute(app: App, { imageService }: ApiDeps): void {
+  app.get(
+    '/v1/images/:ref/export',
+    {
+      schema: {
+        tags,
+        operationId: 'exportImage',
+        summary: 'The root file system of an image, as a sandbox of it sees it',
+        params: ImageParams,
+        response: {
+          200: content('A tar', { [TAR]: { type: 'string', contentMediaType: TAR } }),
+          ...problems(...COMMON, 'image_not_found', 'conflict', 'digest_mismatch'),
+        },
+      },
+    },
+    async ({ params }, reply) => {
+      const { stream, digest } = await imageService.exportRoot(params.ref);
+      return reply.header('content-type', TAR).header('x-wafer-image', digest).send(stream);
+    },
+  );
+}
+
 function saveRoute(app: App, { imageService }: ApiDeps): void {
   app.get(
     '/v1/images/:ref/save',
@@ -114,11 +138,54 @@ const bodyDocs = {
 const loaded = { type: 'object', properties: { images: { type: 'array', items: ref('ImageDetail') } } };
 
 /** In a scope of its own: the body is read by the loader, never held. */
-async function loadRoute(app: App, { imageService }: ApiDeps): Promise<void> {
+async function archiveRoutes(app: App, deps: ApiDeps): Promise<void> {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser([TAR, 'application/gzip', 'application/octet-stream'], (_request, _payload, done) =>
     done(null),
   );
+  loadRoute(app, deps);
+  importRoute(app, deps);
+}
+
+function importRoute(app: App, { imageService }: ApiDeps): void {
+  app.post(
+    '/v1/images/import',
+    {
+      config: { bodyDocs },
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      schema: {
+        tags,
+        operationId: 'importImage',
+        summary: 'Make an image of one layer from a root file system, plain or with gzip',
+        querystring: ImportQuery,
+        response: {
+          200: json('The image', ref('ImageDetail'), examples.IMAGE_DETAIL),
+          ...problems(
+            ...COMMON,
+            'invalid_archive',
+            'invalid_dockerfile',
+            'invalid_name',
+            'conflict',
+            'unsupported_media_type',
+            'disk_full',
+            'engine_failed',
+          ),
+        },
+      },
+    },
+    (request, reply) => {
+      const { tag, message, change = [] } = request.query;
+      return imageService.importRoot(detachedBody(request.raw), {
+        changes: [change].flat(),
+        signal: callerSignal(reply),
+        ...(tag === undefined ? {} : { tag }),
+        ...(message === undefined ? {} : { message }),
+      });
+    },
+  );
+}
+
+function loadRoute(app: App, { imageService }: ApiDeps): void {
   app.post(
     '/v1/images/load',
     {

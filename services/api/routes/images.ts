@@ -3,7 +3,7 @@ import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { ImageParams, PruneBody, TagBody } from '../schemas.ts';
+import { ImageParams, PruneBody, TagBody, TreeQuery } from '../schemas.ts';
 
 const tags = ['images'];
 const FINDING = [...COMMON, 'image_not_found', 'conflict', 'digest_mismatch'] as const;
@@ -28,6 +28,20 @@ function readRoutes(app: App, { imageService }: ApiDeps): void {
       },
     },
     () => imageService.usage(),
+  );
+
+  app.get(
+    '/v1/images/tree',
+    {
+      schema: {
+        tags,
+        operationId: 'imageTree',
+        summary: 'Which images and functions stand on which layers',
+        querystring: TreeQuery,
+        response: { 200: json('The tree', ref('ImageTree'), examples.IMAGE_TREE), ...problems(...FINDING) },
+      },
+    },
+    ({ query }) => imageService.tree(query.image),
   );
 
   app.get(
@@ -115,6 +129,6 @@ function pruneRoute(app: App, { imageService }: ApiDeps): void {
         },
       },
     },
-    ({ body }) => imageService.prune(body.all === true),
+    ({ body: { all = false, buildCache = false } }) => imageService.prune({ all, buildCache }),
   );
 }

@@ -1,5 +1,6 @@
 /** Images, instances, health, metrics, and the document that describes it all. */
 
+import { isOnlyBuildCache } from '../../core/images/reserved.ts';
 import type { Image } from '../../core/images/types.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
@@ -32,7 +33,10 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
         },
       },
     },
-    async () => ({ images: summarise((await images.list()).filter(isShown)), usage: await images.usage() }),
+    async () => ({
+      images: summarise((await images.list()).filter((image) => !isOnlyBuildCache(image))),
+      usage: await images.usage(),
+    }),
   );
 
   app.get(
@@ -51,10 +55,6 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
     async () => ({ instances: await dispatcher.instances() }),
   );
 }
-
-/** Steps that a build may reuse are no images to anybody else. */
-const isShown = ({ tags: names }: Image) =>
-  names.length === 0 || names.some((tag) => !/^build-(cache|mount)\//.test(tag));
 
 function summarise(images: readonly Image[]): object[] {
   const uses = new Map<string, number>();

@@ -4,7 +4,7 @@ import type { ApiDeps } from '../deps.ts';
 import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, problems } from '../openapi/docs.ts';
-import { LoginBody, RegistryParams } from '../schemas.ts';
+import { LoginBody, RegistryParams, SearchQuery } from '../schemas.ts';
 
 const tags = ['images'];
 
@@ -25,6 +25,8 @@ export function registryRoutes(app: App, { imageService }: ApiDeps): void {
     },
     async () => ({ registries: await imageService.registries() }),
   );
+
+  searchRoute(app, imageService);
 
   app.put(
     '/v1/registries/:registry',
@@ -66,5 +68,42 @@ export function registryRoutes(app: App, { imageService }: ApiDeps): void {
         throw new WaferError('not_found', `There is no password for ${registry}.`);
       return { registries: await imageService.registries() };
     },
+  );
+}
+
+function searchRoute(app: App, imageService: ApiDeps['imageService']): void {
+  const found = {
+    type: 'object',
+    properties: {
+      registry: { type: 'string' },
+      repositories: { type: 'array', items: { type: 'string' } },
+      isCut: { type: 'boolean', description: 'There may be more than the limit' },
+    },
+  };
+  app.get(
+    '/v1/images/search',
+    {
+      schema: {
+        tags,
+        operationId: 'searchImages',
+        summary: 'Find repositories of a registry by a part of their name',
+        querystring: SearchQuery,
+        response: {
+          200: json('Their names', found, {
+            registry: 'registry.example:5000',
+            repositories: ['team/app', 'team/app-worker'],
+            isCut: false,
+          }),
+          ...problems(...COMMON, 'invalid_name', 'registry_denied', 'registry_failed'),
+        },
+      },
+    },
+    ({ query: { term = '', registry, limit = '100' } }, reply) =>
+      imageService.search({
+        term,
+        limit: Number(limit),
+        signal: callerSignal(reply),
+        ...(registry === undefined ? {} : { registry }),
+      }),
   );
 }

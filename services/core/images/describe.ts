@@ -1,5 +1,6 @@
 /** What people and programs are told about images: parents, steps, shared and own bytes. */
 import { chainIds } from './digest.ts';
+import { isOnlyBuildCache } from './reserved.ts';
 import type { Digest, Image, ImageConfig } from './types.ts';
 
 export interface LayerDetail {
@@ -42,6 +43,7 @@ export interface ImageDetail {
 }
 
 export interface StoreUsage {
+  /** Without those that only the build cache names. */
   images: number;
   layers: number;
   /** All blobs on disk. */
@@ -51,6 +53,8 @@ export interface StoreUsage {
   /** In blobs of layers that only one image has, and that several have. Compressed. */
   uniqueBytes: number;
   sharedBytes: number;
+  /** Layers of build steps and cache mounts. `onlyBytes`: what goes when it is pruned. */
+  buildCache: { entries: number; bytes: number; onlyBytes: number };
   each: { digest: Digest; tags: string[]; bytes: number; sharedBytes: number; uniqueBytes: number }[];
 }
 
@@ -106,10 +110,18 @@ const sum = (numbers: Iterable<number>): number => [...numbers].reduce((total, o
 /** Unique blobs of an image: a layer that is in it twice is stored once. */
 const blobsOf = (image: Image) => new Map(image.layers.map(({ blob }) => [blob.digest, blob.size]));
 
-export function describeUsage(images: readonly Image[], blobsBytes: number): StoreUsage {
+function describeBuildCache(cached: readonly Image[], others: ReadonlyMap<Digest, number>): StoreUsage['buildCache'] {
+  const blobs = [...new Map(cached.flatMap((image) => [...blobsOf(image)]))];
+  const only = blobs.filter(([blob]) => !others.has(blob));
+  const bytes = (some: typeof blobs) => sum(some.map(([, size]) => size));
+  return { entries: cached.length, bytes: bytes(blobs), onlyBytes: bytes(only) };
+}
+
+export function describeUsage(all: readonly Image[], blobsBytes: number): StoreUsage {
+  const images = all.filter((image) => !isOnlyBuildCache(image));
   const uses = new Map<Digest, number>();
   for (const blob of images.flatMap((image) => [...blobsOf(image).keys()])) uses.set(blob, (uses.get(blob) ?? 0) + 1);
-  const layers = new Map(images.flatMap((image) => image.layers.map((layer) => [layer.diffId, layer] as const)));
+  const layers = new Map(all.flatMap((image) => image.layers.map((layer) => [layer.diffId, layer] as const)));
   const sizes = new Map(images.flatMap((image) => [...blobsOf(image)]));
   const isShared = (blob: Digest) => (uses.get(blob) ?? 0) > 1;
   return {
@@ -119,6 +131,7 @@ export function describeUsage(images: readonly Image[], blobsBytes: number): Sto
     unpackedBytes: sum([...layers.values()].map(({ tarBytes }) => tarBytes)),
     uniqueBytes: sum([...sizes].map(([blob, size]) => (isShared(blob) ? 0 : size))),
     sharedBytes: sum([...sizes].map(([blob, size]) => (isShared(blob) ? size : 0))),
+    buildCache: describeBuildCache(all.filter(isOnlyBuildCache), sizes),
     each: images.map((image) => {
       const blobs = [...blobsOf(image)];
       const sharedBytes = sum(blobs.map(([blob, size]) => (isShared(blob) ? size : 0)));

@@ -5,7 +5,6 @@
  */
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { WaferError } from '../errors.ts';
 import { blobSink } from './blob-sink.ts';
 import { digestOf, mismatch } from './digest.ts';
 import { createdByOf } from './documents.ts';
@@ -13,6 +12,7 @@ import { type CheckedImage, checkImage } from './import-check.ts';
 import type { LayersDeps } from './layers.ts';
 import { eachLimited } from './parallel.ts';
 import { type Descriptor, type Digest, type Image, type ImageImport, type ImportState, MEDIA } from './types.ts';
+import { unpackRefusal } from './unpack-refusal.ts';
 import { verifiedTar } from './verified-tar.ts';
 
 /** Layers that are fetched and unpacked at a time. */
@@ -41,9 +41,11 @@ function layersOf({ layers, config }: CheckedImage): Layer[] {
 }
 
 /** That the blob's content is the layer we have: one that a config lies about must not get in. */
-async function compare({ blob, diffId }: Layer, disk: LayersDeps['disk']): Promise<void> {
+async function compare({ blob, diffId }: Layer, disk: LayersDeps['disk'], signal: AbortSignal): Promise<void> {
   const { stream } = verifiedTar(diffId);
-  await pipeline(await disk.openTar(blob), stream, new Writable({ write: (_chunk, _encoding, done) => done() }));
+  await pipeline(await disk.openTar(blob), stream, new Writable({ write: (_chunk, _encoding, done) => done() }), {
+    signal,
+  });
 }
 
 export function createImporter(deps: LayersDeps): Importer {
@@ -62,17 +64,18 @@ export function createImporter(deps: LayersDeps): Importer {
       });
     });
 
-  const unpackLayer = (layer: Layer, report: Report): Promise<void> =>
+  const unpackLayer = (layer: Layer, report: Report, signal: AbortSignal): Promise<void> =>
     oneAtATime(layer.diffId, async () => {
+      signal.throwIfAborted();
       const { blob, diffId, createdBy } = layer;
       const found = await disk.get(diffId);
       if (found !== null) {
         if (found.blob.digest === blob.digest) return report(blob, 'exists');
-        await compare(layer, disk);
+        await compare(layer, disk, signal);
         return report(blob, 'done');
       }
       report(blob, 'unpacking');
-      const { bytes } = await disk.unpackVerified(diffId, blob);
+      const { bytes } = await disk.unpackVerified(diffId, blob, signal);
       await disk.writeRecord({ diffId, blob, tarBytes: bytes, createdBy, createdAt: now() });
       report(blob, 'done');
     });
@@ -84,7 +87,7 @@ export function createImporter(deps: LayersDeps): Importer {
     await eachLimited(layersOf(checked), IMPORT_PARALLEL, async (layer) => {
       try {
         await fetchBlob(layer.blob, { ...image, signal }, report);
-        await unpackLayer(layer, report);
+        await unpackLayer(layer, report, signal);
       } catch (error) {
         stop.abort(error);
         throw error;
@@ -111,21 +114,11 @@ export function createImporter(deps: LayersDeps): Importer {
         holds.refresh(digest);
         return await publish(descriptor);
       } catch (error) {
+        image.signal.throwIfAborted();
         throw unpackRefusal(error);
       } finally {
         lease.release();
       }
     },
   };
-}
-
-/** What zlib and the engine's unpacker say about the bytes they were given is about the image, not about us. */
-function unpackRefusal(error: unknown): unknown {
-  const cause = error instanceof WaferError && error.code === 'engine_failed' ? error.cause : error;
-  if (!(cause instanceof Error) || !('code' in cause)) return error;
-  const code = String(cause.code);
-  // "cannot ...": the engine asked the kernel for something and did not get it; all else is about the archive.
-  const isArchive = code === 'unpack_failed' && !/^\w+: (cannot|out of memory)/.test(cause.message);
-  if (!isArchive && !/^Z_|^ERR_ZSTD|^ZSTD/.test(code)) return error;
-  return new WaferError('invalid_image', `A layer can not be unpacked: ${cause.message}.`, { cause });
 }

@@ -19,9 +19,9 @@ export interface LayerDisk {
   /** The uncompressed tar in a blob; errors when the blob is damaged. */
   openTar(blob: Descriptor): Promise<Readable>;
   /** @throws WaferError `engine_failed | disk_full | digest_mismatch` */
-  unpack(diffId: Digest, blob: Descriptor): Promise<void>;
+  unpack(diffId: Digest, blob: Descriptor, signal?: AbortSignal): Promise<void>;
   /** The same for a blob that nobody has looked into: there is a layer only if the content has the diff id. */
-  unpackVerified(diffId: Digest, blob: Descriptor): Promise<Verified>;
+  unpackVerified(diffId: Digest, blob: Descriptor, signal?: AbortSignal): Promise<Verified>;
   /** Record first, then the directory. */
   remove(hex: string): Promise<void>;
   /** Diff ids of all records, and the names in `layers/`. */
@@ -42,6 +42,12 @@ function unpackFailure(error: unknown, diffId: Digest): unknown {
   return new WaferError('engine_failed', `Layer ${diffId} could not be unpacked: ${message}`, { cause: error });
 }
 
+/** The largest layer that is taken, on a slow disk: one that needs longer is made to take time. */
+const UNPACK_MS = 30 * 60_000;
+
+const tookTooLong = (diffId: Digest, ms: number, cause: unknown) =>
+  new WaferError('invalid_image', `Layer ${diffId} was not unpacked in ${ms / 1000} s.`, { cause });
+
 /** Its digest was wrong, or it could not be decompressed; as opposed to a reader that went away. */
 const isOfStream = (error: unknown): boolean =>
   error instanceof WaferError ||
@@ -61,7 +67,13 @@ async function readRecord(path: string, diffId: Digest): Promise<LayerInfo | nul
   }
 }
 
-export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, unpacker: LayerUnpacker): LayerDisk {
+export function createLayerDisk(
+  layout: Layout,
+  blobs: Blobs,
+  temp: TempFiles,
+  unpacker: LayerUnpacker,
+  unpackMs = UNPACK_MS,
+): LayerDisk {
   const recordPath = (hex: string) => join(layout.meta, `${hex}.json`);
   let unpacking = 0;
 
@@ -71,11 +83,15 @@ export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, u
     return unpacked === null ? compressed : pipe(compressed, unpacked, () => undefined);
   };
 
-  const unpackTar = async (diffId: Digest, tar: Readable): Promise<void> => {
+  const unpackTar = async (diffId: Digest, tar: Readable, signal?: AbortSignal): Promise<void> => {
+    const timeout = AbortSignal.timeout(unpackMs);
     unpacking += 1;
     try {
-      await unpacker.unpack(hexOf(diffId), tar);
+      const until = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+      await unpacker.unpack(hexOf(diffId), tar, until);
     } catch (error) {
+      signal?.throwIfAborted();
+      if (timeout.aborted) throw tookTooLong(diffId, unpackMs, error);
       throw unpackFailure(error, diffId);
     } finally {
       unpacking -= 1;
@@ -92,8 +108,8 @@ export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, u
     },
     writeRecord: (info) => temp.writeWhole(recordPath(hexOf(info.diffId)), JSON.stringify(info)),
     openTar,
-    unpack: async (diffId, blob) => unpackTar(diffId, await openTar(blob)),
-    async unpackVerified(diffId, blob) {
+    unpack: async (diffId, blob, signal) => unpackTar(diffId, await openTar(blob), signal),
+    async unpackVerified(diffId, blob, signal) {
       const { stream, result } = verifiedTar(diffId);
       let broken: unknown;
       stream.once('error', (error) => {
@@ -104,9 +120,11 @@ export function createLayerDisk(layout: Layout, blobs: Blobs, temp: TempFiles, u
         await unpackTar(
           diffId,
           pipe(source, stream, () => undefined),
+          signal,
         );
       } catch (error) {
         // Who unpacks saw only that the tar was cut off; the stream knows why.
+        signal?.throwIfAborted();
         throw isOfStream(broken) ? broken : error;
       }
       return result();

@@ -56,10 +56,10 @@ function sinkOf(file: FileHandle): Writable {
   });
 }
 
-async function spool(tar: Readable, file: FileHandle, level: number): Promise<Spooled> {
+async function spool(tar: Readable, file: FileHandle, level: number, signal?: AbortSignal): Promise<Spooled> {
   const raw = digestTap();
   const packed = digestTap();
-  await pipeline(tar, raw.stream, createGzip({ level }), packed.stream, sinkOf(file));
+  await pipeline(tar, raw.stream, createGzip({ level }), packed.stream, sinkOf(file), signal ? { signal } : {});
   const { digest: diffId, bytes: tarBytes } = raw.result();
   const { digest, bytes: size } = packed.result();
   return { diffId, tarBytes, blob: { mediaType: MEDIA.layerGzip, digest, size } };
@@ -70,12 +70,12 @@ async function install(
   { disk, blobs, now }: LayersDeps,
   { diffId, blob, tarBytes }: Spooled,
   place: () => Promise<void>,
-  createdBy: string,
+  { createdBy, signal }: Pick<AddLayerOptions, 'createdBy' | 'signal'>,
 ): Promise<LayerInfo> {
   const hadBlob = await blobs.has(blob.digest);
   try {
     await place();
-    await disk.unpack(diffId, blob);
+    await disk.unpack(diffId, blob, signal);
     const info: LayerInfo = { diffId, blob, tarBytes, createdBy, createdAt: now() };
     await disk.writeRecord(info);
     return info;
@@ -114,12 +114,12 @@ export function createLayers(deps: LayersDeps): Layers {
       return found ?? holds.hold([diffId, blob]);
     });
 
-  const addSpooled = (spooled: Spooled, place: () => Promise<void>, createdBy: string): Promise<LayerInfo> =>
+  const addSpooled = (spooled: Spooled, place: () => Promise<void>, options: AddLayerOptions): Promise<LayerInfo> =>
     oneAtATime(spooled.diffId, async () => {
       const found = await claimOrHold(spooled.diffId, spooled.blob.digest);
       if (!('release' in found)) return found;
       try {
-        const info = await install(deps, spooled, place, createdBy);
+        const info = await install(deps, spooled, place, options);
         holds.refresh(info.diffId);
         return info;
       } finally {
@@ -127,13 +127,14 @@ export function createLayers(deps: LayersDeps): Layers {
       }
     });
 
-  const add = (tar: Readable, { createdBy, expectedDiffId, fast = false }: AddLayerOptions): Promise<LayerInfo> =>
+  const add = (tar: Readable, options: AddLayerOptions): Promise<LayerInfo> =>
     temp.use(async (file, commit) => {
-      const spooled = await spool(tar, file, fast ? FAST_GZIP_LEVEL : GZIP_LEVEL);
+      const { expectedDiffId, fast = false, signal } = options;
+      const spooled = await spool(tar, file, fast ? FAST_GZIP_LEVEL : GZIP_LEVEL, signal);
       const { diffId, blob } = spooled;
       if (expectedDiffId !== undefined && expectedDiffId !== diffId)
         throw mismatch('The layer', expectedDiffId, diffId);
-      return addSpooled(spooled, () => commit(blobs.path(blob.digest)), createdBy);
+      return addSpooled(spooled, () => commit(blobs.path(blob.digest)), options);
     });
 
   return {
@@ -142,6 +143,9 @@ export function createLayers(deps: LayersDeps): Layers {
       try {
         const found = expectedDiffId === undefined ? null : await claim(expectedDiffId);
         return found ?? (await add(tar, options));
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        throw error;
       } finally {
         tar.destroy();
       }

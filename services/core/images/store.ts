@@ -23,6 +23,8 @@ export interface ImageStoreOptions {
   log: { warn(details: object, message: string): void; info(details: object, message: string): void };
   /** Only tests give one. `now` is wall time in ms, `monotonic` never goes back. */
   clock?: { now(): number; monotonic(): number };
+  /** Time that unpacking one layer may take; only tests give it. */
+  unpackMs?: number;
 }
 
 /**
@@ -33,14 +35,14 @@ export const GRACE_MS = 10 * 60 * 1000;
 
 const SYSTEM_CLOCK = { now: () => Date.now(), monotonic: () => performance.now() };
 
-async function openParts({ dir, unpacker, clock = SYSTEM_CLOCK }: ImageStoreOptions) {
+async function openParts({ dir, unpacker, clock = SYSTEM_CLOCK, unpackMs }: ImageStoreOptions) {
   const layout = layoutOf(dir);
   const temp = createTempFiles(layout.tmp);
   await makeLayout(layout);
   await temp.clean();
   await writeLayoutFiles(layout, temp);
   const blobs = createBlobs(layout, temp);
-  const disk = createLayerDisk(layout, blobs, temp, unpacker);
+  const disk = createLayerDisk(layout, blobs, temp, unpacker, unpackMs);
   const holds = createHolds(clock.monotonic, GRACE_MS);
   const exclusive = createMutex();
   const shared = { disk, blobs, temp, holds, exclusive, oneAtATime: createKeyedMutex(), now: clock.now };

@@ -123,6 +123,8 @@ export interface AddLayerOptions {
   expectedDiffId?: Digest;
   /** Half the time for a tenth more bytes: for layers that a build waits for. */
   fast?: boolean;
+  /** Ends reading and unpacking; nothing stays. */
+  signal?: AbortSignal;
 }
 
 export interface ImageStore {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { WaferError } from '../../core/errors.ts';
 import type { FunctionConfig } from '../../core/functions/schema.ts';
 import type { SourceTree } from '../../core/functions/source/index.ts';
+import { OWN_PREFIX } from '../../core/images/reserved.ts';
 import type { ImageStore, LayerInfo } from '../../core/images/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
 import type { BuildOutput, BuildSandboxes } from './build-sandbox.ts';
@@ -27,8 +28,8 @@ export interface DependencyBuilder {
 }
 
 /** Tag of an image that holds the layer of a key, so that it outlives restarts and garbage collection. */
-export const dependencyTag = (key: string): string => `deps/${key}`;
-export const DEPENDENCY_TAG_PREFIX = 'deps/';
+export const DEPENDENCY_TAG_PREFIX = OWN_PREFIX.dependencies;
+export const dependencyTag = (key: string): string => DEPENDENCY_TAG_PREFIX + key;
 
 interface Plan {
   /** Files of the source that decide the result. */

@@ -19,6 +19,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tarEnd, tarHeader } from '../../../services/core/functions/source/tar-writer.ts';
 import { createImageService, type ImageService, openImageStore } from '../../../services/core/images/index.ts';
 import { createRegistryClient } from '../../../services/core/images/registry/client.ts';
+import { createImageNames } from '../../../services/core/images/reserved.ts';
 import { type ImageStore, MEDIA } from '../../../services/core/images/types.ts';
 import { skopeo } from '../../helpers/docker-registry.ts';
 import { makeTar, streamOf } from '../../helpers/make-tar.ts';
@@ -53,8 +54,9 @@ beforeEach(async () => {
     registries: async () => [],
   };
   const client = createRegistryClient({ insecure: [], credentials });
-  const isReserved = (tag: string) => tag.startsWith('functions/');
-  const parts = { store, client, credentials, defaultRegistry: null, isReserved, tmpDir: join(at, 'loads') };
+  const names = createImageNames(() => []);
+  const versions = async () => [];
+  const parts = { store, client, credentials, defaultRegistry: null, names, versions, tmpDir: join(at, 'loads') };
   service = createImageService({ ...parts, archiveLimits: LIMITS });
 });
 

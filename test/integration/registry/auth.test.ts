@@ -11,6 +11,7 @@ import { createImageService, type ImageService, openImageStore } from '../../../
 import type { TransferEvent } from '../../../services/core/images/progress.ts';
 import { createRegistryClient } from '../../../services/core/images/registry/client.ts';
 import { type Credentials, createCredentials } from '../../../services/core/images/registry/credentials.ts';
+import { createImageNames } from '../../../services/core/images/reserved.ts';
 import { type DockerRegistry, freePort, skopeo, startDockerRegistry } from '../../helpers/docker-registry.ts';
 import { type MadeImage, makeImage, writeLayout } from '../../helpers/oci-layout.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
@@ -45,7 +46,15 @@ async function newService(
   const credentials = createCredentials(file);
   const limits = { backoffMs: 1, maxBackoffMs: 50, progressBytes: 1000 };
   const client = createRegistryClient({ insecure, credentials, limits });
-  const parts = { store, client, credentials, defaultRegistry: null, isReserved: () => false, tmpDir: at };
+  const parts = {
+    store,
+    client,
+    credentials,
+    defaultRegistry: null,
+    names: createImageNames(() => []),
+    versions: async () => [],
+    tmpDir: at,
+  };
   return { service: createImageService(parts), credentials, file };
 }
 

@@ -8,6 +8,7 @@ import { createImageService, type ImageService, openImageStore } from '../../../
 import type { TransferEvent } from '../../../services/core/images/progress.ts';
 import { createRegistryClient } from '../../../services/core/images/registry/client.ts';
 import type { RegistryLimits } from '../../../services/core/images/registry/limits.ts';
+import { createImageNames } from '../../../services/core/images/reserved.ts';
 import type { ImageStore } from '../../../services/core/images/types.ts';
 import { type MadeImage, type MakeOptions, makeImage } from '../../helpers/oci-layout.ts';
 import { bytesOf, type ScriptedRegistry, startScriptedRegistry } from '../../helpers/scripted-registry.ts';
@@ -71,7 +72,8 @@ export function service({ limits = {}, login = false, named = [] }: Setup = {}):
     client,
     credentials,
     defaultRegistry: null,
-    isReserved: () => false,
+    names: createImageNames(() => []),
+    versions: async () => [],
     tmpDir: dir,
   });
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createImageService, type ImageService, openImageStore } from '../../../services/core/images/index.ts';
 import { createRegistryClient } from '../../../services/core/images/registry/client.ts';
+import { createImageNames } from '../../../services/core/images/reserved.ts';
 import type { ImageStore } from '../../../services/core/images/types.ts';
 import { makeTar, streamOf } from '../../helpers/make-tar.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
@@ -26,9 +27,10 @@ beforeEach(async () => {
     registries: async () => [],
   };
   const client = createRegistryClient({ insecure: [], credentials });
-  const isReserved = (tag: string) => tag === 'node24' || tag.startsWith('functions/');
+  const names = createImageNames(() => ['node24']);
+  const versions = async () => [];
   const tmpDir = join(dir, 'loads');
-  service = createImageService({ store, client, credentials, defaultRegistry: 'hub.example', isReserved, tmpDir });
+  service = createImageService({ store, client, credentials, defaultRegistry: 'hub.example', names, versions, tmpDir });
   digest = (await put('hub.example/team/app:latest', 'one')).digest;
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
@@ -106,7 +108,7 @@ describe('a name', () => {
     await store.tag(digest, 'node24');
     for (const name of ['node24', digest])
       await expect(service.remove(name)).rejects.toMatchObject({ code: 'conflict' });
-    expect((await service.prune(true)).untagged).toEqual(['hub.example/team/app:latest']);
+    expect((await service.prune({ all: true, buildCache: false })).untagged).toEqual(['hub.example/team/app:latest']);
     expect((await store.get('node24')).digest).toBe(digest);
   });
 
@@ -123,9 +125,9 @@ describe('prune', () => {
     await put('loose:v1', 'two');
     await store.untag('loose:v1');
     store.forget([...(await store.list()).map((one) => one.digest)]);
-    expect(await service.prune(false)).toMatchObject({ untagged: [] });
+    expect(await service.prune({ all: false, buildCache: false })).toMatchObject({ untagged: [] });
     expect(await store.find('hub.example/team/app:latest')).not.toBeNull();
-    const { untagged } = await service.prune(true);
+    const { untagged } = await service.prune({ all: true, buildCache: false });
     expect(untagged).toEqual(['hub.example/team/app:latest']);
     expect(await store.list()).toEqual([]);
   });

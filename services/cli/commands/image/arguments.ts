@@ -7,3 +7,7 @@ export const imageArgument = {
 export const registryArgument = {
   registry: { type: 'positional', description: 'Registry: host or host:port', required: true },
 } as const satisfies ArgsDef;
+
+export const outputFlag = {
+  output: { type: 'string', alias: 'o', valueHint: 'FILE', description: 'File to write; without it stdout' },
+} as const satisfies ArgsDef;

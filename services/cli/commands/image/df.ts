@@ -31,6 +31,10 @@ export default command({
         'blobs',
         `${formatBytes(usage.blobsBytes)} on disk: ${formatBytes(usage.sharedBytes)} shared, ${formatBytes(usage.uniqueBytes)} unique`,
       ],
+      [
+        'build cache',
+        `${count(usage.buildCache.entries, 'step')} with ${formatBytes(usage.buildCache.bytes)}; ${formatBytes(usage.buildCache.onlyBytes)} of it go with "wafer image prune --build-cache"`,
+      ],
       ['unpacked', `about ${formatBytes(usage.unpackedBytes)}, each layer once`],
     ]);
   },

@@ -27,9 +27,25 @@ const commands: readonly CommandEntry[] = [
     synonyms: ['gc', 'clean'],
     load: () => import('./prune.ts'),
   },
+  {
+    name: 'tree',
+    summary: 'Draw which images and functions share which layers',
+    synonyms: ['layers', 'graph'],
+    load: () => import('./tree.ts'),
+  },
   { name: 'df', summary: 'What images take on disk', synonyms: ['du', 'usage'], load: () => import('./df.ts') },
-  { name: 'save', summary: 'Write an image into an archive', synonyms: ['export'], load: () => import('./save.ts') },
-  { name: 'load', summary: 'Take the images of an archive', synonyms: ['import'], load: () => import('./load.ts') },
+  { name: 'save', summary: 'Write an image into an archive', load: () => import('./save.ts') },
+  { name: 'load', summary: 'Take the images of an archive', load: () => import('./load.ts') },
+  {
+    name: 'import',
+    summary: 'Make an image from the tar of a root file system',
+    load: () => import('./import.ts'),
+  },
+  {
+    name: 'export',
+    summary: 'Write the root file system of an image as a tar',
+    load: () => import('./export.ts'),
+  },
   {
     name: 'pull',
     summary: 'Bring an image from a registry',
@@ -37,6 +53,12 @@ const commands: readonly CommandEntry[] = [
     load: () => import('./pull.ts'),
   },
   { name: 'push', summary: 'Bring an image to a registry', synonyms: ['upload'], load: () => import('./push.ts') },
+  {
+    name: 'search',
+    summary: 'Find repositories of a registry',
+    synonyms: ['find', 'catalog'],
+    load: () => import('./search.ts'),
+  },
   { name: 'login', summary: 'Keep a name and a password for a registry', load: () => import('./login.ts') },
   { name: 'logout', summary: 'Forget them', load: () => import('./logout.ts') },
 ];

@@ -1,17 +1,8 @@
-import { open } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { WaferError } from '../../../core/errors.ts';
 import { command, jsonFlag } from '../../command.ts';
 import { shortDigest } from '../../format.ts';
 import { createImageClient } from '../../image-client.ts';
+import { openTar } from '../../tar-input.ts';
 import { showTransfer } from '../../transfer-progress.ts';
-
-async function openArchive(path: string) {
-  const file = await open(path).catch((cause: Error) => {
-    throw new WaferError('usage', `${path} can not be read: ${cause.message}`, { cause });
-  });
-  return file.createReadStream({ highWaterMark: 256 * 1024 });
-}
 
 export default command({
   name: 'image load',
@@ -25,11 +16,8 @@ export default command({
     ['docker save app | wafer image load', 'from another program'],
   ],
   run: async ({ input, json }, { ui, env, cwd }) => {
-    if (input === undefined && process.stdin.isTTY === true) {
-      throw new WaferError('usage', 'There is no archive on stdin.', { hint: 'Add -i FILE.' });
-    }
+    const archive = await openTar(input, cwd, 'Add -i FILE.');
     const client = createImageClient(env);
-    const archive = input === undefined ? process.stdin : await openArchive(resolve(cwd, input));
     const { images } = await showTransfer(client.load(archive), ui, client.url);
     if (json) return ui.json(images);
     for (const { digest, tags } of images) {

@@ -2,9 +2,9 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { PassThrough, pipeline, type Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import type { Readable } from 'node:stream';
 import { asDiskFull } from '../durable.ts';
+import { decompressed } from './decompress.ts';
 import { readArchive, refuseArchive } from './tar-reader.ts';
 
 export const ARCHIVE_LIMITS = {
@@ -36,22 +36,6 @@ function normalise(name: string): string | null {
   const isInside =
     plain !== '' && plain !== '.' && !plain.startsWith('/') && plain !== '..' && !plain.startsWith('../');
   return isInside && !name.includes('\0') ? plain : null;
-}
-
-/** Plain or with gzip, by its first bytes. */
-async function decompressed(source: Readable): Promise<Readable> {
-  const out = new PassThrough();
-  const iterator = (source as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  const head: Buffer = first.done === true ? Buffer.alloc(0) : first.value;
-  const rest = async function* () {
-    yield head;
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
-  };
-  const isGzip = head[0] === 0x1f && head[1] === 0x8b;
-  if (isGzip) pipeline(rest, createGunzip(), out, () => undefined);
-  else pipeline(rest, out, () => undefined);
-  return out;
 }
 
 interface Stored {

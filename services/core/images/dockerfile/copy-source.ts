@@ -26,7 +26,7 @@ function digester(open: (file: FileEntry) => AsyncIterable<Buffer>) {
     return hash.digest('hex');
   };
   return (file: FileEntry): Promise<string> => {
-    const key = `${file.origin.layer} ${file.origin.path}`;
+    const key = `${file.origin.layer} ${file.origin.member ?? ''} ${file.origin.path}`;
     const found = known.get(key) ?? compute(file);
     known.set(key, found);
     return found;

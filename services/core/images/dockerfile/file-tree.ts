@@ -17,7 +17,12 @@ export interface FileEntry {
   /** Extended attributes as PAX records. */
   pax?: Readonly<Record<string, string>>;
   /** Where the bytes are: a layer (or 'context'), and the name there. Equal origins are one file with many names. */
-  origin: { layer: string; path: string };
+  origin: {
+    layer: string;
+    path: string;
+    /** Place of the entry in the layer's tar, from 0: a name may be there twice. */
+    member?: number;
+  };
 }
 
 interface Node {

@@ -8,4 +8,3 @@ export type {
   RunStep,
   StepRunner,
 } from './builder-types.ts';
-export { BUILD_CACHE_PREFIX } from './step-cache.ts';

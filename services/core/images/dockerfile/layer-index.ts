@@ -45,7 +45,7 @@ const KINDS: Record<string, FileEntry['kind']> = {
   symlink: 'symlink',
 };
 
-function entryOf(header: Header, layer: string, path: string): FileEntry | null {
+function entryOf(header: Header, origin: FileEntry['origin']): FileEntry | null {
   const kind = KINDS[header.type ?? 'file'];
   if (kind === undefined) return null; // devices and the like are in no layer of ours
   const pax = xattrsOf(header.pax);
@@ -58,7 +58,7 @@ function entryOf(header: Header, layer: string, path: string): FileEntry | null 
     mtime: seconds(header.mtime),
     ...(kind === 'symlink' ? { target: header.linkname ?? '' } : {}),
     ...(pax === undefined ? {} : { pax }),
-    origin: { layer, path },
+    origin,
   };
 }
 
@@ -68,7 +68,9 @@ async function readIndex(tar: Readable, layer: string): Promise<LayerIndex> {
   const parser = extract();
   const feeding = pipeline(tar, parser);
   feeding.catch(() => undefined);
+  let at = -1;
   for await (const member of parser) {
+    at += 1;
     const path = cleanName(member.header.name);
     const name = nameOf(path);
     if (name === OPAQUE) index.opaque.push(parentOf(path));
@@ -78,7 +80,7 @@ async function readIndex(tar: Readable, layer: string): Promise<LayerIndex> {
       const linked = index.entries.get(cleanName(member.header.linkname ?? ''));
       if (linked !== undefined) index.entries.set(path, linked);
     } else {
-      const entry = entryOf(member.header, layer, path);
+      const entry = entryOf(member.header, { layer, path, member: at });
       if (entry !== null) index.entries.set(path, entry);
       if (entry?.kind === 'file' && ACCOUNT_FILES.has(path) && entry.size <= ACCOUNT_BYTES) {
         index.accounts.set(path, (await buffer(member)).toString('utf8'));
@@ -147,7 +149,7 @@ export interface LayerContents {
   close(): Promise<void>;
 }
 
-const keyOf = ({ origin }: FileEntry) => `${origin.layer} ${origin.path}`;
+const keyOf = ({ origin }: FileEntry) => `${origin.layer} ${origin.member}`;
 
 export async function openLayerContents(
   images: Pick<ImageStore, 'exportLayer'>,
@@ -155,33 +157,34 @@ export async function openLayerContents(
 ): Promise<LayerContents> {
   const spool: Spool = await openSpool(tmpDir);
   const places = new Map<string, { offset: number; size: number }>();
-  const takeFrom = async (layer: string, paths: Set<string>) => {
+  const takeFrom = async (layer: string, members: Set<number>) => {
     const tar = await images.exportLayer(layer);
     const parser = extract();
     pipeline(tar, parser).catch(() => undefined);
+    let at = -1;
     for await (const member of parser) {
-      const path = cleanName(member.header.name);
-      if (!paths.has(path)) {
+      at += 1;
+      if (!members.has(at)) {
         member.resume();
         continue;
       }
       const offset = spool.size;
       for await (const chunk of member) await spool.append(chunk as Buffer);
-      places.set(`${layer} ${path}`, { offset, size: spool.size - offset });
-      paths.delete(path);
-      if (paths.size === 0) break; // the rest of the layer is of no use
+      places.set(`${layer} ${at}`, { offset, size: spool.size - offset });
+      members.delete(at);
+      if (members.size === 0) break; // the rest of the layer is of no use
     }
     tar.destroy();
   };
   return {
     async load(files) {
-      const wanted = new Map<string, Set<string>>();
+      const wanted = new Map<string, Set<number>>();
       for (const file of files) {
         if (file.kind !== 'file' || places.has(keyOf(file))) continue;
-        const { layer, path } = file.origin;
-        wanted.set(layer, (wanted.get(layer) ?? new Set()).add(path));
+        const { layer, member } = file.origin;
+        if (member !== undefined) wanted.set(layer, (wanted.get(layer) ?? new Set()).add(member));
       }
-      for (const [layer, paths] of wanted) await takeFrom(layer, paths);
+      for (const [layer, members] of wanted) await takeFrom(layer, members);
     },
     open(file) {
       const place = places.get(keyOf(file));

@@ -37,13 +37,21 @@ export function parseDockerfile(bytes: Buffer, file: string): Dockerfile {
 /** Instructions of an image's ONBUILD: one text each. */
 export function parseTriggers(texts: readonly string[], file: string): Instruction[] {
   return texts.map((text) => {
-    const reader = openLines(Buffer.from(text), file);
-    const line = reader.next();
-    if (line === null) throw dockerfileError(file, { line: 1, column: 1 }, 'ONBUILD holds no instruction.');
-    const instruction = parseInstruction(line, reader, file);
+    const instruction = parseOne(text, file);
     assertTrigger(instruction, instruction.keyword);
     return instruction;
   });
+}
+
+/** A text that is one instruction, with its heredocs. */
+export function parseOne(text: string, file: string): Instruction {
+  const reader = openLines(Buffer.from(text), file);
+  const line = reader.next();
+  if (line === null) throw dockerfileError(file, { line: 1, column: 1 }, 'there is no instruction.');
+  const instruction = parseInstruction(line, reader, file);
+  const next = reader.next();
+  if (next !== null) throw dockerfileError(file, next.positionAt(0), 'there is more than one instruction.');
+  return instruction;
 }
 
 function parseInstruction(line: LogicalLine, reader: LineReader, file: string): Instruction {

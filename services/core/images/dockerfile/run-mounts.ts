@@ -5,6 +5,7 @@
  */
 import type { Readable } from 'node:stream';
 import { WaferError } from '../../errors.ts';
+import { OWN_PREFIX } from '../reserved.ts';
 import type { LayerInfo } from '../types.ts';
 import { type BuildContext, latestOf } from './build-context.ts';
 import { placeCopies } from './copy-plan.ts';
@@ -34,7 +35,7 @@ interface Where {
   instruction: Instruction;
 }
 
-const CACHE_TAG = 'build-mount/';
+const CACHE_TAG = OWN_PREFIX.mountCache;
 /** Differences of a cache on top of each other; then it starts anew. */
 const MAX_CACHE_LAYERS = 16;
 const cacheTag = (mount: RunMount) => CACHE_TAG + stepKey(mount.id, mount.target);

@@ -3,9 +3,10 @@
  * outlives restarts and garbage collection like any other image.
  */
 import { createHash } from 'node:crypto';
+import { OWN_PREFIX } from '../reserved.ts';
 import type { ImageStore, LayerInfo } from '../types.ts';
 
-export const BUILD_CACHE_PREFIX = 'build-cache/';
+const BUILD_CACHE_PREFIX = OWN_PREFIX.stepCache;
 /** Beyond it the oldest go. */
 const MAX_ENTRIES = 512;
 
