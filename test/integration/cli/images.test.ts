@@ -169,13 +169,138 @@ describe('one image', () => {
     expect((await image(['rm', NAME])).stdout).toContain('is gone with 2 layers: 2.0 KiB.');
     api.on('POST /v1/images/prune', json({ untagged: [], images: 1, layers: 2, bytes: 1024 }));
     expect((await image(['prune', '-a'])).stdout).toContain('1 image and 2 layers are gone: 1.0 KiB.');
-    expect(JSON.parse(last().body.toString())).toEqual({ all: true });
+    expect(JSON.parse(last().body.toString())).toEqual({ all: true, buildCache: false });
+    await image(['prune', '--build-cache']);
+    expect(JSON.parse(last().body.toString())).toEqual({ all: false, buildCache: true });
+    const buildCache = { entries: 7, bytes: 5120, onlyBytes: 2048 };
     const each = [{ digest: DIGEST, tags: [NAME], bytes: 3072, sharedBytes: 1024, uniqueBytes: 2048 }];
     api.on(
       'GET /v1/images/df',
-      json({ images: 1, layers: 2, blobsBytes: 4096, unpackedBytes: 9000, sharedBytes: 1024, uniqueBytes: 2048, each }),
+      json({
+        images: 1,
+        layers: 2,
+        blobsBytes: 4096,
+        unpackedBytes: 9000,
+        sharedBytes: 1024,
+        uniqueBytes: 2048,
+        buildCache,
+        each,
+      }),
     );
-    expect((await image(['df'])).stdout).toMatch(/3\.0 KiB +1\.0 KiB +2\.0 KiB[\s\S]*4\.0 KiB on disk/);
+    expect((await image(['df'])).stdout).toMatch(
+      /3\.0 KiB +1\.0 KiB +2\.0 KiB[\s\S]*4\.0 KiB on disk[\s\S]*build cache +7 steps with 5\.0 KiB; 2\.0 KiB of it/,
+    );
+  });
+});
+
+describe('roots', () => {
+  test('import sends a file or stdin, with name, comment and every change; export writes it', async () => {
+    const made = { digest: DIGEST, tags: ['app:flat'], bytes: 1024 };
+    api.on('POST /v1/images/import', json(made));
+    await writeFile(join(home, 'root.tar'), 'a root');
+    const changes = ['-c', 'CMD ["/bin/sh", "-c"]', '--change', 'ENV A=b&c'];
+    const { code, stdout } = await image(['import', 'root.tar', 'app:flat', '-m', 'from tape', ...changes]);
+    expect([code, stdout]).toEqual([0, '✓ app:flat abababababab has one layer of 1.0 KiB.\n']);
+    const sent = new URL(last().url, 'http://x').searchParams;
+    expect([sent.get('tag'), sent.get('message'), sent.getAll('change')]).toEqual([
+      'app:flat',
+      'from tape',
+      ['CMD ["/bin/sh", "-c"]', 'ENV A=b&c'],
+    ]);
+    expect(last().body.toString()).toBe('a root');
+    await image(['import', '-'], { input: 'from stdin' });
+    expect([last().url, last().body.toString()]).toEqual(['/v1/images/import', 'from stdin']);
+    await image(['import', '-', '-c', 'USER x'], { input: '' });
+    expect(last().url).toBe('/v1/images/import?change=USER%20x');
+    api.on(`GET /v1/images/${encodeURIComponent(NAME)}/export`, (_request, response) => void response.end('a root'));
+    expect((await image(['export', NAME])).stdout).toBe('a root');
+    await image(['export', NAME, '-o', 'out.tar']);
+    expect(await readFile(join(home, 'out.tar'), 'utf8')).toBe('a root');
+  });
+});
+
+describe('search', () => {
+  const found = { registry: 'r.example', repositories: ['team/app', 'team/app2'], isCut: true };
+
+  test('prints whole names, and says on stderr when there are more', async () => {
+    api.on('GET /v1/images/search', json(found));
+    const { stdout, stderr } = await image(['search', 'app', '-r', 'r.example', '--limit', '2']);
+    expect([stdout, stderr]).toEqual([
+      'r.example/team/app\nr.example/team/app2\n',
+      'These are the first 2 names; --limit shows more.\n',
+    ]);
+    expect(last().url).toBe('/v1/images/search?term=app&limit=2&registry=r.example');
+    expect((await image(['search', 'app', '--limit', 'x'])).code).toBe(2);
+  });
+});
+
+describe('tree', () => {
+  const id = (digit: string) => `sha256:${digit.repeat(64)}`;
+  const at = (chain: string, parent: string | null, createdBy: string, images: number) => ({
+    chainId: id(chain),
+    parent: parent === null ? null : id(parent),
+    diffId: id(chain),
+    bytes: 1024,
+    tarBytes: 2048,
+    createdBy,
+    images,
+  });
+  const one = (digit: string, top: string, tags: string[], functions: object[] = []) => ({
+    digest: id(digit),
+    tags,
+    functions,
+    top: id(top),
+    layers: 1,
+    bytes: 3072,
+    ownBytes: digit === '9' ? 0 : 1024,
+  });
+  const tree = {
+    layers: [
+      at('1', null, 'base', 3),
+      at('2', '1', 'apt', 2),
+      at('3', '2', 'COPY a', 1),
+      at('4', '3', 'COPY \u001b[2Jb', 1),
+      at('5', '2', 'code', 1),
+      at('6', null, 'other', 1),
+    ],
+    images: [
+      one('9', '1', ['node24']),
+      one('a', '4', ['app:1', 'app:latest']),
+      one(
+        'b',
+        '5',
+        ['functions/hello@0123'],
+        [
+          { name: 'hello', version: 3 },
+          { name: 'hello', version: 4 },
+        ],
+      ),
+      one('c', '6', []),
+    ],
+  };
+
+  test('draws layers over layers, with images where they end and functions by name and version', async () => {
+    api.on('GET /v1/images/tree', json(tree));
+    const { stdout } = await image(['tree']);
+    expect(stdout).toBe(
+      [
+        '111111111111  1.0 KiB  base  in 3 images',
+        '├─ node24 999999999999  3.0 KiB, all of it shared',
+        '└─ 222222222222  1.0 KiB  apt  in 2 images',
+        '   ├─ 444444444444  2.0 KiB  2 layers, the last: COPY b',
+        '   │  └─ app:1, app:latest aaaaaaaaaaaa  3.0 KiB, 1.0 KiB its own',
+        '   └─ 555555555555  1.0 KiB  code',
+        '      └─ function hello 3, 4 bbbbbbbbbbbb  3.0 KiB, 1.0 KiB its own',
+        '666666666666  1.0 KiB  other',
+        '└─ (no name) cccccccccccc  3.0 KiB, 1.0 KiB its own',
+        '',
+        '4 images of 12 KiB on 6 layers of 6.0 KiB.',
+        '',
+      ].join('\n'),
+    );
+    expect((await image(['tree', NAME, '--layers'])).stdout).toContain('333333333333  1.0 KiB  COPY a');
+    expect(last().url).toBe(`/v1/images/tree?image=${encodeURIComponent(NAME)}`);
+    expect(JSON.parse((await image(['tree', '--json'])).stdout)).toEqual(tree);
   });
 });
 

@@ -25,7 +25,8 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'wafer-search-'));
   registry = await startDockerRegistry(join(dir, 'registry'));
   const layout = writeLayout(join(dir, 'layout'), makeImage([{ a: 'a' }]));
-  for (const name of NAMES) await skopeo('copy', '--dest-tls-verify=false', layout, `docker://${registry.host}/${name}:v1`);
+  for (const name of NAMES)
+    await skopeo('copy', '--dest-tls-verify=false', layout, `docker://${registry.host}/${name}:v1`);
   lab = await openImageLab(join(dir, 'store'), { insecure: [registry.host], defaultRegistry: registry.host });
 });
 afterAll(async () => {
@@ -53,9 +54,9 @@ describe('search', () => {
       code: 'invalid_request',
       hint: expect.stringContaining('WAFER_DEFAULT_REGISTRY'),
     });
-    expect((await none.service.search({ term: 'other', limit: 9, signal, registry: registry.host })).repositories).toEqual([
-      'team/other',
-    ]);
+    expect(
+      (await none.service.search({ term: 'other', limit: 9, signal, registry: registry.host })).repositories,
+    ).toEqual(['team/other']);
   });
 });
 
@@ -67,7 +68,9 @@ describe('a registry', () => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
     });
     try {
-      const other = await openImageLab(join(dir, `scripted-${scripted.host.split(':')[1]}`), { insecure: [scripted.host] });
+      const other = await openImageLab(join(dir, `scripted-${scripted.host.split(':')[1]}`), {
+        insecure: [scripted.host],
+      });
       return await other.service.search({ term: '', limit: 100, signal, registry: scripted.host });
     } finally {
       await scripted.close();
@@ -80,7 +83,9 @@ describe('a registry', () => {
   });
 
   it('with several pages is read to the last one', async () => {
-    const found = await at(({ url }) => (url.includes('last=b') ? page(['c']) : page(['a', 'b'], '/v2/_catalog?last=b&n=2')));
+    const found = await at(({ url }) =>
+      url.includes('last=b') ? page(['c']) : page(['a', 'b'], '/v2/_catalog?last=b&n=2'),
+    );
     expect(found.repositories).toEqual(['a', 'b', 'c']);
   });
 

@@ -27,7 +27,7 @@ export function registryParts({ client, credentials, defaultRegistry }: ImageSer
     },
     logout: async (text) => credentials.remove(registryOf(text)),
     registries: () => credentials.registries(),
-    search: ({ term, registry, limit, signal }) =>
+    search: async ({ term, registry, limit, signal }) =>
       searchRegistry(client, chosen(registry, defaultRegistry), { term, limit, signal }),
   };
 }
