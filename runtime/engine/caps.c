@@ -17,6 +17,16 @@
 	(BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) |              \
 	 BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL))
 
+/*
+ * A container's root: docker's defaults, without what would reach devices (MKNOD), raw
+ * packets (NET_RAW), or the kernel's log (AUDIT_WRITE). What is added here is good only
+ * for what the sandbox owns itself: ports of its own network namespace, sets that only
+ * shrink (SETPCAP), and file capabilities, which its nosuid mounts never honour but which
+ * installers want to write. Without SYS_CHROOT: the system call is closed to everybody.
+ */
+#define CONTAINER_CAPS                                                                         \
+	(BUILD_CAPS | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SETPCAP) | BIT(CAP_SETFCAP))
+
 /* Init: become the program's user, drop the bounding set, signal the sandbox's processes. */
 #define INIT_CAPS                                                                              \
 	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) | BIT(CAP_KILL))
@@ -50,25 +60,32 @@ static int drop_bounding(uint64_t keep)
 	return 0;
 }
 
+static uint64_t caps_of_root(enum profile profile)
+{
+	return profile == PROFILE_CONTAINER ? CONTAINER_CAPS
+	       : profile == PROFILE_BUILD   ? BUILD_CAPS
+	                                    : 0;
+}
+
 int caps_confine_init(enum profile profile)
 {
-	uint64_t keep = INIT_CAPS | (profile == PROFILE_BUILD ? BUILD_CAPS : 0);
+	uint64_t keep = INIT_CAPS | caps_of_root(profile);
 	return drop_bounding(keep) || set_caps(keep) ? -1 : 0;
 }
 
 int caps_before_identity(enum profile profile)
 {
 	unsigned long bits = SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-	/* Root of a build gets its few capabilities by being root; a function's uid never gets any. */
+	/* Root of a build or container gets its few capabilities by being root; a function's uid never gets any. */
 	if (profile == PROFILE_FUNCTION)
 		bits |= SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
 		        SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
-	if (drop_bounding(profile == PROFILE_BUILD ? BUILD_CAPS : 0))
+	if (drop_bounding(caps_of_root(profile)))
 		return -1;
 	return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) ? fault(STEP, "securebits") : 0;
 }
 
 int caps_after_identity(enum profile profile, bool root)
 {
-	return set_caps(profile == PROFILE_BUILD && root ? BUILD_CAPS : 0);
+	return set_caps(root ? caps_of_root(profile) : 0);
 }

@@ -31,10 +31,10 @@ static int wait_for_go(const struct child_plan *plan)
 
 static int keep_only_own_descriptors(const struct child_plan *plan)
 {
-	int keep[8 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
-		                             plan->logs };
-	memcpy(keep + 4, plan->group->tasks, sizeof(plan->group->tasks));
-	close_all_but(keep, 4 + V1_CONTROLLERS);
+	int keep[5 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
+		                             plan->logs, plan->input };
+	memcpy(keep + 5, plan->group->tasks, sizeof(plan->group->tasks));
+	close_all_but(keep, 5 + V1_CONTROLLERS);
 	return 0;
 }
 
@@ -93,8 +93,8 @@ static int forbid_namespaces(const struct child_plan *plan)
 
 static int set_hostname(const struct child_plan *plan)
 {
-	(void)plan;
-	return sethostname("wafer", 5) ? fault("hostname", "sethostname") : 0;
+	const char *name = plan->spec->hostname ? plan->spec->hostname : "wafer";
+	return sethostname(name, strlen(name)) ? fault("hostname", "%s", name) : 0;
 }
 
 static int build_root(const struct child_plan *plan)
@@ -155,5 +155,5 @@ _Noreturn void sandbox_child(struct child_plan *plan)
 	uint64_t mounted = now_us();
 	message = (struct report){ .type = REPORT_MOUNTED, .value = (int64_t)(mounted - began) };
 	send_with_fds(plan->commands, &message, sizeof(message), NULL, 0);
-	init_run(&init, plan->control, plan->logs, mounted);
+	init_run(&init, (struct streams){ plan->control, plan->logs, plan->input }, mounted);
 }

@@ -56,6 +56,7 @@ void reply_fault(struct engine *engine, uint32_t id, const char *code);
 /* sandbox.c */
 void sandbox_create(struct engine *engine, struct message *message);
 void sandbox_exec(struct engine *engine, const struct message *message);
+void sandbox_resize(struct engine *engine, const struct message *message);
 void sandbox_signal(struct engine *engine, const struct message *message);
 void sandbox_stats(struct engine *engine, const struct message *message);
 void sandbox_destroy(struct engine *engine, const struct message *message);

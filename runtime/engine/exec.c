@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,11 +28,12 @@ static int set_descriptors(const struct start *start, int *report)
 	int out = fcntl(start->out, F_DUPFD_CLOEXEC, 16);
 	int err = fcntl(start->err, F_DUPFD_CLOEXEC, 16);
 	int control = start->control < 0 ? -1 : fcntl(start->control, F_DUPFD_CLOEXEC, 16);
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (moved < 0 || out < 0 || err < 0 || null < 0 || (start->control >= 0 && control < 0))
+	int in = start->in < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+	                       : fcntl(start->in, F_DUPFD_CLOEXEC, 16);
+	if (moved < 0 || out < 0 || err < 0 || in < 0 || (start->control >= 0 && control < 0))
 		return fault(STEP, "descriptors");
 	*report = moved;
-	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
 	    (control >= 0 && dup2(control, CONTROL_FD) < 0))
 		return fault(STEP, "descriptors");
 	keep[0] = moved;
@@ -40,7 +42,7 @@ static int set_descriptors(const struct start *start, int *report)
 	return 0;
 }
 
-/* A function is always its one user; a build is root, or the user that it names. */
+/* A function is always its one user; others are root, or the user that they name. */
 static int become_user(const struct init *init, const struct user *named)
 {
 	struct user user = { 0 };
@@ -48,19 +50,33 @@ static int become_user(const struct init *init, const struct user *named)
 		user = *named;
 	if (init->spec->profile == PROFILE_FUNCTION) {
 		if (named->given)
-			return refuse(STEP, "user is for builds only");
+			return refuse(STEP, "user is for builds and containers only");
 		user.uid = user.gid = FUNCTION_ID;
 	}
 	if (caps_before_identity(init->spec->profile))
 		return -1;
 	/* A single-id map has no setgroups, and no other id to become. */
-	if (init->single && init->spec->profile == PROFILE_BUILD && (user.uid || user.gid))
+	if (init->single && init->spec->profile != PROFILE_FUNCTION && (user.uid || user.gid))
 		return refuse(STEP, "this machine has no subordinate ids: there is no uid %u", user.uid);
 	if (!init->single &&
 	    (setgroups(user.group_count, user.groups) || setresgid(user.gid, user.gid, user.gid) ||
 	     setresuid(user.uid, user.uid, user.uid)))
 		return fault(STEP, "become uid %u gid %u", user.uid, user.gid);
 	return caps_after_identity(init->spec->profile, user.uid == 0);
+}
+
+/* The session's terminal is its user's, who may open it again by name. */
+static int take_terminal(const struct init *init, const struct start *start)
+{
+	if (!start->program->terminal.given)
+		return 0;
+	if (ioctl(start->in, TIOCSCTTY, 0))
+		return fault(STEP, "make the terminal the controlling one");
+	/* Init of a function may not give files away; its program has the descriptors. */
+	if (init->spec->profile != PROFILE_FUNCTION &&
+	    fchown(start->in, start->program->user.uid, (gid_t)-1))
+		return fault(STEP, "give the terminal to uid %u", start->program->user.uid);
+	return 0;
 }
 
 static int enter_directory(const char *cwd)
@@ -124,7 +140,8 @@ static int run(const struct init *init, const struct start *start, int *report)
 	sigset_t none;
 	if (setsid() < 0)
 		return fault(STEP, "setsid");
-	if (set_descriptors(start, report) || rlimits_confine(init->spec) || become_user(init, &program->user) ||
+	if (take_terminal(init, start) || set_descriptors(start, report) ||
+	    rlimits_confine(init->spec) || become_user(init, &program->user) ||
 	    enter_directory(program->cwd))
 		return -1;
 	umask(init->spec->profile == PROFILE_FUNCTION ? 077 : 022);

@@ -1,6 +1,13 @@
 /*
- * Pid 1: starts the programs, reaps, carries their output, reports their ends,
- * and ends with the first program, which ends everything else in the sandbox.
+ * Pid 1: starts the programs, reaps, carries their bytes, reports their ends. It ends
+ * with the first program, which ends everything else in the sandbox; a parked sandbox
+ * has no first program and ends when it is killed.
+ *
+ *   init.c             the loop and what the engine asks
+ *   |- exec.c          the start of a program
+ *   |- init_output.c   its output to the worker
+ *   |- init_input.c    the worker's bytes to its stdin
+ *   `- init_terminal.c a terminal instead of pipes
  */
 #define _GNU_SOURCE
 #include "init.h"
@@ -11,29 +18,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_RUNS 17 /* the first program and 16 execs */
-#define CHUNK (32 * 1024)
-#define HEAD 4
+#include "init_run.h"
 
-/* A program and the way of its output: two pipes in, one framed connection out. */
-struct run {
-	bool used, ended;
-	pid_t pid;
-	uint32_t number;
-	int status;
-	int pipes[2]; /* of stdout and stderr; -1 at their end */
-	int logs;     /* -1: nobody listens (any more), output is thrown away */
-	char *chunk;  /* one frame on its way */
-	size_t length, sent;
-};
+#define MAX_RUNS 33 /* the first program and 32 execs */
+#define HUNG_MS 50  /* between looks whether a terminal is in use again: poll can not wait for that */
 
+static const struct run no_run = { .pipes = { -1, -1 }, .logs = -1, .input = -1, .sink = -1 };
 static struct run runs[MAX_RUNS];
 
 static void report(const struct init *init, uint32_t type, uint32_t number, int64_t value)
@@ -44,91 +40,41 @@ static void report(const struct init *init, uint32_t type, uint32_t number, int6
 	send_with_fds(init->commands, &message, sizeof(message), NULL, 0);
 }
 
-static int open_output(struct run *run, int writers[2])
-{
-	writers[0] = writers[1] = -1;
-	for (int i = 0; i < 2; i++) {
-		int ends[2];
-		if (pipe2(ends, O_CLOEXEC))
-			return fault("exec", "output pipe");
-		run->pipes[i] = ends[0];
-		writers[i] = ends[1];
-		/* So that the program's user may open /dev/stdout again. */
-		if (fchmod(ends[1], 0666) || fcntl(ends[0], F_SETFL, O_NONBLOCK))
-			return fault("exec", "output pipe");
-	}
-	return 0;
-}
-
 static void forget_run(struct run *run)
 {
 	close_fd(&run->pipes[0]);
 	close_fd(&run->pipes[1]);
 	close_fd(&run->logs);
+	input_close(run);
 	free(run->chunk);
-	*run = (struct run){ .pipes = { -1, -1 }, .logs = -1 };
+	*run = no_run;
 }
 
-/* Takes over `logs`. */
+/* Takes over `logs` and `input`. */
 static int start_run(const struct init *init, struct run *run, const struct program *program,
-                     uint32_t number, int control, int logs)
+                     uint32_t number, struct streams streams)
 {
+	cleanup_fd int in = -1;
 	int writers[2] = { -1, -1 };
-	*run = (struct run){ .used = true, .number = number, .pipes = { -1, -1 }, .logs = logs };
-	int bad = open_output(run, writers);
-	struct start start = { program, number, control, writers[0], writers[1] };
+	*run = no_run;
+	run->used = true;
+	run->number = number;
+	run->logs = streams.logs;
+	run->input = streams.input;
+	int bad = program->terminal.given ? terminal_open(run, &program->terminal, &in)
+	          : output_open(run, writers) ? -1
+	          : run->input >= 0           ? input_open(run, &in)
+	                                      : 0;
+	struct start start = { program, number, streams.control, in, writers[0], writers[1] };
+	if (program->terminal.given)
+		start.out = start.err = in;
 	run->pid = bad ? -1 : program_start(init, &start);
 	close_fd(&writers[0]);
 	close_fd(&writers[1]);
-	run->chunk = need_memory(HEAD + CHUNK);
 	if (run->pid > 0)
 		return 0;
 	forget_run(run);
 	return -1;
-}
-
-static void send_chunk(struct run *run)
-{
-	ssize_t sent = send(run->logs, run->chunk + run->sent, run->length - run->sent,
-	                    MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (sent < 0) {
-		close_fd(&run->logs); /* the reader is gone: go on without it */
-		run->sent = run->length = 0;
-		return;
-	}
-	run->sent += (size_t)sent;
-	if (run->sent == run->length)
-		run->sent = run->length = 0;
-}
-
-static bool pending(const struct run *run)
-{
-	return run->sent < run->length;
-}
-
-/* Reads one piece of one stream and sends it; false when nothing is there now. */
-static bool pump(struct run *run, int stream)
-{
-	if (run->pipes[stream] < 0 || pending(run))
-		return false;
-	ssize_t got = read(run->pipes[stream], run->chunk + HEAD, CHUNK);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (got <= 0) {
-		close_fd(&run->pipes[stream]);
-		return false;
-	}
-	if (run->logs < 0)
-		return true;
-	run->chunk[0] = (char)(stream + 1);
-	run->chunk[1] = (char)(got >> 16);
-	run->chunk[2] = (char)(got >> 8);
-	run->chunk[3] = (char)got;
-	run->length = (size_t)got + HEAD;
-	send_chunk(run);
-	return true;
 }
 
 static void reap(void)
@@ -140,6 +86,8 @@ static void reap(void)
 			if (runs[i].used && !runs[i].ended && runs[i].pid == pid) {
 				runs[i].ended = true;
 				runs[i].status = status;
+				runs[i].hung = false;
+				input_close(&runs[i]);
 				if (i == 0)
 					kill(-1, SIGKILL); /* the rest, so that its output ends too */
 			}
@@ -149,7 +97,7 @@ static void reap(void)
 static void drain_now(struct run *run)
 {
 	for (int stream = 0; stream < 2; stream++)
-		while (pump(run, stream))
+		while (output_pump(run, stream))
 			;
 }
 
@@ -162,7 +110,7 @@ static void settle(const struct init *init)
 		if (i > 0)
 			drain_now(run);
 		bool open = run->pipes[0] >= 0 || run->pipes[1] >= 0;
-		if (pending(run) || (i == 0 && open))
+		if (output_waits(run) || (i == 0 && open))
 			continue;
 		report(init, REPORT_EXIT, run->number, run->status);
 		if (i == 0)
@@ -172,79 +120,139 @@ static void settle(const struct init *init)
 	}
 }
 
-static int exec_request(const struct init *init, uint32_t number, int body, int logs)
+static struct run *find_run(uint32_t number)
+{
+	for (int i = 0; i < MAX_RUNS; i++)
+		if (runs[i].used && !runs[i].ended && runs[i].number == number)
+			return &runs[i];
+	return NULL;
+}
+
+/* Takes over the streams. */
+static int exec_request(const struct init *init, uint32_t number, int body,
+                        struct streams streams)
 {
 	struct stat status;
 	struct run *run = NULL;
 	for (int i = 1; i < MAX_RUNS && !run; i++)
 		run = runs[i].used ? NULL : &runs[i];
-	if (!run || fstat(body, &status)) {
-		close_fd(&logs);
-		return refuse("exec", "%d programs already run in this sandbox", MAX_RUNS);
-	}
-	struct message message = { .length = (size_t)status.st_size };
+	struct message message = { 0 };
 	struct program program = { 0 };
-	message.body = need_memory(message.length + 1);
-	int bad = pread(body, message.body, message.length, 0) != (ssize_t)message.length ||
-	          program_parse(&program, &message);
-	if (bad)
-		close_fd(&logs);
-	else
-		bad = start_run(init, run, &program, number, -1, logs);
+	int bad = run ? 0 : refuse("exec", "%d programs already run in this sandbox", MAX_RUNS - 1);
+	if (!bad && fstat(body, &status))
+		bad = fault("exec", "request");
+	if (!bad) {
+		message.length = (size_t)status.st_size;
+		message.body = need_memory(message.length + 1);
+		bad = pread(body, message.body, message.length, 0) != (ssize_t)message.length ||
+		      program_parse(&program, &message, false);
+	}
+	if (bad) {
+		close_fd(&streams.logs);
+		close_fd(&streams.input);
+	} else {
+		bad = start_run(init, run, &program, number, streams);
+	}
 	program_free(&program);
 	message_free(&message);
 	return bad ? -1 : 0;
 }
 
+/* `fds` are the body and the connections that the command says it has. */
+static void take_exec(const struct init *init, const struct command *command, int fds[3])
+{
+	uint64_t since = now_us();
+	struct streams streams = { .control = -1, .logs = -1, .input = -1 };
+	int *next = fds + 1;
+	if (command->has_logs)
+		streams.logs = *next++;
+	if (command->has_input)
+		streams.input = *next;
+	fds[1] = fds[2] = -1;
+	if (exec_request(init, command->number, fds[0], streams))
+		report(init, REPORT_FAULT, command->number, 0);
+	else
+		report(init, REPORT_STARTED, command->number, (int64_t)(now_us() - since));
+}
+
 static void take_command(const struct init *init)
 {
 	struct command command;
-	int fds[2];
+	int fds[3];
 	ssize_t got =
-		receive_with_fds(init->commands, &command, sizeof(command), fds, 2, MSG_DONTWAIT);
+		receive_with_fds(init->commands, &command, sizeof(command), fds, 3, MSG_DONTWAIT);
 	if (got == 0)
 		_exit(1); /* the engine is gone */
 	if (got != (ssize_t)sizeof(command))
 		return;
-	if (command.type == COMMAND_SIGNAL) {
-		if (command.all)
-			kill(-1, command.signal);
-		else if (runs[0].used && !runs[0].ended)
-			kill(runs[0].pid, command.signal);
-	} else if (command.type == COMMAND_EXEC) {
-		uint64_t since = now_us();
-		if (exec_request(init, command.number, fds[0], fds[1]))
-			report(init, REPORT_FAULT, command.number, 0);
-		else
-			report(init, REPORT_STARTED, command.number, (int64_t)(now_us() - since));
-		fds[1] = -1;
-	}
-	close_fd(&fds[0]);
-	close_fd(&fds[1]);
+	const struct run *run = find_run(command.number);
+	if (command.type == COMMAND_EXEC)
+		take_exec(init, &command, fds);
+	else if (command.type == COMMAND_SIGNAL && command.all)
+		kill(-1, command.signal);
+	else if (command.type == COMMAND_SIGNAL && run)
+		kill(run->pid, command.signal);
+	else if (command.type == COMMAND_RESIZE && run)
+		terminal_resize(run, command.rows, command.columns);
+	for (int i = 0; i < 3; i++)
+		close_fd(&fds[i]);
+}
+
+/* What is waited for of one program; at most four. */
+static nfds_t watch_run(const struct run *run, struct pollfd *polls)
+{
+	nfds_t count = 0;
+	if (output_waits(run))
+		polls[count++] = (struct pollfd){ run->logs, POLLOUT, 0 };
+	else
+		for (int i = 0; i < 2; i++)
+			if (run->pipes[i] >= 0 && !run->hung)
+				polls[count++] = (struct pollfd){ run->pipes[i], POLLIN, 0 };
+	if (input_waits(run))
+		polls[count++] = (struct pollfd){ run->sink, POLLOUT, 0 };
+	else if (run->input >= 0)
+		polls[count++] = (struct pollfd){ run->input, POLLIN, 0 };
+	/* That the program closed its end shows without a byte to write. */
+	if (run->sink >= 0 && !input_waits(run) && !run->terminal)
+		polls[count++] = (struct pollfd){ run->sink, 0, 0 };
+	return count;
+}
+
+static void serve_run(struct run *run, int fd, short events)
+{
+	if (fd == run->logs)
+		output_send(run);
+	else if (fd == run->input || (fd == run->sink && input_waits(run)))
+		input_pump(run);
+	else if (fd == run->sink && (events & POLLERR))
+		input_close(run);
+	else if (fd == run->pipes[0] || fd == run->pipes[1])
+		output_pump(run, fd == run->pipes[1]);
 }
 
 static void wait_and_serve(const struct init *init, int signals)
 {
-	struct pollfd polls[2 + 3 * MAX_RUNS] = { { init->commands, POLLIN, 0 },
+	struct pollfd polls[2 + 4 * MAX_RUNS] = { { init->commands, POLLIN, 0 },
 		                                      { signals, POLLIN, 0 } };
 	struct run *owners[ARRAY_LENGTH(polls)];
 	nfds_t count = 2;
+	int patience = -1;
 	for (int i = 0; i < MAX_RUNS; i++) {
-		struct run *run = &runs[i];
-		if (!run->used)
-			continue;
-		/* While a frame waits for its reader nothing more is read: back-pressure. */
-		int fds[3] = { pending(run) ? -1 : run->pipes[0], pending(run) ? -1 : run->pipes[1],
-			           pending(run) ? run->logs : -1 };
-		for (int j = 0; j < 3; j++) {
-			if (fds[j] < 0)
-				continue;
-			owners[count] = run;
-			polls[count++] = (struct pollfd){ fds[j], j == 2 ? POLLOUT : POLLIN, 0 };
-		}
+		if (runs[i].hung)
+			patience = HUNG_MS;
+		nfds_t more = runs[i].used ? watch_run(&runs[i], polls + count) : 0;
+		for (; more > 0; more--)
+			owners[count++] = &runs[i];
 	}
-	if (poll(polls, count, -1) < 0)
+	if (poll(polls, count, patience) < 0)
 		return;
+	for (int i = 0; i < MAX_RUNS && patience > 0; i++)
+		if (runs[i].hung)
+			output_pump(&runs[i], 0);
+	/* Programs first: what follows may close their descriptors and open others of the same number. */
+	for (nfds_t i = 2; i < count; i++)
+		if (polls[i].revents)
+			serve_run(owners[i], polls[i].fd, polls[i].revents);
 	if (polls[1].revents) {
 		struct signalfd_siginfo information;
 		while (read(signals, &information, sizeof(information)) > 0)
@@ -253,35 +261,25 @@ static void wait_and_serve(const struct init *init, int signals)
 	}
 	if (polls[0].revents)
 		take_command(init);
-	for (nfds_t i = 2; i < count; i++) {
-		struct run *run = owners[i];
-		if (!polls[i].revents || !run->used)
-			continue;
-		if (pending(run))
-			send_chunk(run);
-		else if (polls[i].fd == run->pipes[0])
-			pump(run, 0);
-		else if (polls[i].fd == run->pipes[1])
-			pump(run, 1);
-	}
 }
 
-_Noreturn void init_run(const struct init *init, int control, int logs, uint64_t since)
+_Noreturn void init_run(const struct init *init, struct streams streams, uint64_t since)
 {
 	sigset_t child;
+	const struct program *first = &init->spec->program;
 	for (int i = 0; i < MAX_RUNS; i++)
-		runs[i] = (struct run){ .pipes = { -1, -1 }, .logs = -1 };
+		runs[i] = no_run;
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &child, NULL);
 	int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0)
 		fault("init", "signalfd");
-	if (signals < 0 || start_run(init, &runs[0], &init->spec->program, 0, control, logs)) {
+	if (signals < 0 || (first->argv[0] && start_run(init, &runs[0], first, 0, streams))) {
 		report(init, REPORT_FAULT, 0, 0);
 		_exit(1);
 	}
-	close_fd(&control);
+	close_fd(&streams.control);
 	report(init, REPORT_STARTED, 0, (int64_t)(now_us() - since));
 	for (;;) {
 		settle(init);

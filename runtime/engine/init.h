@@ -24,12 +24,17 @@ struct report {
 	struct fault fault;
 };
 
-enum command_type { COMMAND_GO, COMMAND_EXEC, COMMAND_SIGNAL };
+enum command_type { COMMAND_GO, COMMAND_EXEC, COMMAND_SIGNAL, COMMAND_RESIZE };
 
-/* COMMAND_EXEC carries a memfd with the request's body and maybe a logs connection. */
+/*
+ * `number` is of the program that is meant; 0 is the first one. COMMAND_EXEC carries
+ * a memfd with the request's body, then the connections that it says it has.
+ */
 struct command {
 	uint32_t type, number;
-	int32_t signal, all;
+	int32_t signal;
+	bool all, has_logs, has_input;
+	uint16_t rows, columns;
 };
 
 struct child_plan {
@@ -39,7 +44,7 @@ struct child_plan {
 	struct limits_group *group;
 	int landlock_abi;
 	bool single;
-	int engine_pidfd, commands, control, logs;
+	int engine_pidfd, commands, control, logs, input;
 };
 
 /* The child after clone3; never returns. */
@@ -51,13 +56,17 @@ struct init {
 	bool single;
 	int commands;
 };
-_Noreturn void init_run(const struct init *init, int control, int logs, uint64_t since);
+/* The first program's connections; -1: none. */
+struct streams {
+	int control, logs, input;
+};
+_Noreturn void init_run(const struct init *init, struct streams streams, uint64_t since);
 
 /* exec.c: forks and executes; returns the pid after exec has succeeded, or -1. */
 struct start {
 	const struct program *program;
 	uint32_t number;
-	int control, out, err; /* control may be -1 */
+	int control, in, out, err; /* control and in may be -1; a terminal is all three */
 };
 pid_t program_start(const struct init *init, const struct start *start);
 

@@ -105,12 +105,18 @@ static int mount_overlay(const struct spec *spec, const char *options)
 	return 0;
 }
 
+/* A build or a container with a writable layer. */
+static bool is_disk(const struct spec *spec)
+{
+	return spec->profile != PROFILE_FUNCTION && spec->upper;
+}
+
 static int mount_root(const struct spec *spec)
 {
 	char options[2048] = "userxattr,lowerdir=s";
 	size_t used = strlen(options), lowers = spec->layer_count;
-	/* In a build that has an upper the code belongs to the root. */
-	size_t code = spec->profile == PROFILE_BUILD && spec->upper ? spec->code_count : 0;
+	/* Where root has an upper the code belongs to the root file system. */
+	size_t code = is_disk(spec) ? spec->code_count : 0;
 	for (size_t i = 0; i < lowers; i++)
 		if (link_lower(spec->layers[i], (unsigned)i))
 			return -1;
@@ -148,7 +154,7 @@ static int mount_code(const struct spec *spec, int rootfd)
 {
 	char options[4096] = "userxattr,lowerdir=";
 	size_t used = strlen(options);
-	if (spec->code_count == 0 || (spec->profile == PROFILE_BUILD && spec->upper))
+	if (spec->code_count == 0 || is_disk(spec))
 		return 0;
 	for (size_t i = spec->code_count; i-- > 0;) {
 		int fd = open_code(spec->code_layers[i]); /* closed by exec or exit */
@@ -200,8 +206,8 @@ static int mount_proc(int rootfd)
 static int mount_tmp(const struct spec *spec, int rootfd)
 {
 	char options[96];
-	/* A build's /tmp is part of its disk, unless it asks for a tmpfs. */
-	if (spec->profile == PROFILE_BUILD && spec->upper && !spec->tmp)
+	/* It is part of a disk, unless a tmpfs is asked for. */
+	if (is_disk(spec) && !spec->tmp)
 		return 0;
 	snprintf(options, sizeof(options), "mode=1777,size=%llu,nr_inodes=%llu",
 	         (unsigned long long)(spec->tmp ? spec->tmp : DEFAULT_TMP),

@@ -8,6 +8,7 @@
 #include "util.h"
 
 #define STEP "request"
+#define HOSTNAME_LENGTH 64 /* the kernel's __NEW_UTS_LEN */
 
 int number_parse(const struct message *message, const char *key, uint64_t *value)
 {
@@ -54,11 +55,35 @@ static int parse_user(struct user *user, const struct message *message)
 	return 0;
 }
 
-int program_parse(struct program *program, const struct message *message)
+static int parse_token(const char **token, const struct message *message, const char *key)
+{
+	*token = message_get(message, key);
+	if (*token && (!**token || strlen(*token) > 200 || strpbrk(*token, "\n\r")))
+		return refuse(STEP, "%s is not a token", key);
+	return 0;
+}
+
+int window_parse(struct window *window, const struct message *message)
+{
+	const char *text = message_get(message, "terminal");
+	const char *at = text;
+	char *end;
+	*window = (struct window){ .given = text != NULL };
+	for (int i = 0; text && i < 2; i++) {
+		unsigned long number = strtoul(at, &end, 10);
+		if (*at < '0' || *at > '9' || number > UINT16_MAX || *end != (i ? '\0' : 'x'))
+			return refuse(STEP, "terminal is not ROWSxCOLUMNS: \"%.32s\"", text);
+		*(i ? &window->columns : &window->rows) = (uint16_t)number;
+		at = end + 1;
+	}
+	return 0;
+}
+
+int program_parse(struct program *program, const struct message *message, bool may_park)
 {
 	size_t count;
 	program->argv = message_all(message, "arg", &count);
-	if (count == 0 || !*program->argv[0])
+	if (count == 0 ? !may_park : !*program->argv[0])
 		return refuse(STEP, "arg is missing: there is no program to run");
 	program->envp = message_all(message, "env", &count);
 	for (size_t i = 0; i < count; i++)
@@ -69,6 +94,10 @@ int program_parse(struct program *program, const struct message *message)
 		program->cwd = "/";
 	if (*program->cwd != '/')
 		return refuse(STEP, "cwd is not an absolute path: \"%.128s\"", program->cwd);
+	if (parse_token(&program->logs, message, "logs") ||
+	    parse_token(&program->input, message, "stdin") ||
+	    window_parse(&program->terminal, message))
+		return -1;
 	return parse_user(&program->user, message);
 }
 
@@ -83,14 +112,6 @@ static int check_names(const char *key, const char *const *names, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (!valid_name(names[i]))
 			return refuse(STEP, "%s is not a name: \"%.64s\"", key, names[i]);
-	return 0;
-}
-
-static int parse_token(const char **token, const struct message *message, const char *key)
-{
-	*token = message_get(message, key);
-	if (*token && (!**token || strlen(*token) > 200 || strpbrk(*token, "\n\r")))
-		return refuse(STEP, "%s is not a token", key);
 	return 0;
 }
 
@@ -131,11 +152,23 @@ static int parse_profile(struct spec *spec, const struct message *message)
 		spec->profile = PROFILE_FUNCTION;
 	else if (profile && !strcmp(profile, "build"))
 		spec->profile = PROFILE_BUILD;
+	else if (profile && !strcmp(profile, "container"))
+		spec->profile = PROFILE_CONTAINER;
 	else
-		return refuse(STEP, "profile is neither function nor build");
+		return refuse(STEP, "profile is none of function, build and container");
 	if (net && strcmp(net, "none") && strcmp(net, "egress"))
 		return refuse(STEP, "net is neither none nor egress");
 	spec->egress = net && !strcmp(net, "egress");
+	return 0;
+}
+
+static int parse_hostname(struct spec *spec, const struct message *message)
+{
+	const char *name = spec->hostname = message_get(message, "hostname");
+	/* Also goes into /etc/hosts: nothing but letters, digits, dots and dashes. */
+	if (name && (!valid_name(name) || strlen(name) > HOSTNAME_LENGTH || strchr(name, '_')))
+		return refuse(STEP, "hostname is no host name of at most %d characters: \"%.80s\"",
+		              HOSTNAME_LENGTH, name);
 	return 0;
 }
 
@@ -158,11 +191,11 @@ int spec_parse(struct spec *spec, const struct message *message)
 	    check_names("code-layer", spec->code_layers, spec->code_count) ||
 	    (spec->upper && check_names("upper", &spec->upper, 1)))
 		return -1;
-	if (parse_profile(spec, message) || parse_token(&spec->control, message, "control") ||
-	    parse_token(&spec->logs, message, "logs") || parse_numbers(spec, message) ||
+	if (parse_profile(spec, message) || parse_hostname(spec, message) ||
+	    parse_token(&spec->control, message, "control") || parse_numbers(spec, message) ||
 	    parse_mounts(spec, message))
 		return -1;
-	return program_parse(&spec->program, message);
+	return program_parse(&spec->program, message, spec->profile != PROFILE_FUNCTION);
 }
 
 void spec_free(struct spec *spec)

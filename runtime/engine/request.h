@@ -8,7 +8,7 @@
 
 #include "frame.h"
 
-enum profile { PROFILE_FUNCTION, PROFILE_BUILD };
+enum profile { PROFILE_FUNCTION, PROFILE_BUILD, PROFILE_CONTAINER };
 
 #define MAX_GROUPS 32
 
@@ -20,11 +20,18 @@ struct user {
 	size_t group_count;
 };
 
+struct window {
+	bool given;
+	uint16_t rows, columns;
+};
+
 struct program {
-	const char **argv; /* never empty */
+	const char **argv; /* [0] is NULL only in a parked sandbox's spec */
 	const char **envp;
 	const char *cwd;
-	struct user user; /* only builds may choose it */
+	struct user user; /* not for functions, which are always their one user */
+	const char *logs, *input; /* tokens, or NULL */
+	struct window terminal;
 };
 
 struct file_mount {
@@ -40,7 +47,8 @@ struct spec {
 	size_t layer_count, code_count;
 	const char *upper; /* NULL: the root is read-only */
 	struct program program;
-	const char *control, *logs; /* tokens, or NULL */
+	const char *control; /* token, or NULL */
+	const char *hostname; /* NULL: the usual one */
 	uint64_t memory, pids, cpu, tmp, tmp_inodes, nofile, fsize; /* 0: not given */
 	bool egress;
 	const char *hosts, *resolv;
@@ -52,9 +60,12 @@ struct spec {
 
 int spec_parse(struct spec *spec, const struct message *message);
 void spec_free(struct spec *spec);
-int program_parse(struct program *program, const struct message *message);
+/* Refuses a request without `arg`, unless it may park. */
+int program_parse(struct program *program, const struct message *message, bool may_park);
 void program_free(struct program *program);
 /* An optional unsigned number; -1 after `refuse` when it is none. */
 int number_parse(const struct message *message, const char *key, uint64_t *value);
+/* `terminal`, if it is there: ROWSxCOLUMNS. */
+int window_parse(struct window *window, const struct message *message);
 
 #endif

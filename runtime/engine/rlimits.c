@@ -37,10 +37,18 @@ static int set(int resource, const char *name, uint64_t value)
 	return setrlimit(resource, &limit) ? fault(STEP, "%s", name) : 0;
 }
 
+/* Servers in containers expect what docker gives them, or as much as there is. */
+static uint64_t open_files(const struct spec *spec)
+{
+	if (spec->nofile)
+		return spec->nofile;
+	return spec->profile == PROFILE_CONTAINER ? 65536 : 1024;
+}
+
 int rlimits_confine(const struct spec *spec)
 {
 	if (set(RLIMIT_CORE, "core", 0) ||
-	    set(RLIMIT_NOFILE, "nofile", spec->nofile ? spec->nofile : 1024) ||
+	    set(RLIMIT_NOFILE, "nofile", open_files(spec)) ||
 	    set(RLIMIT_MEMLOCK, "memlock", 64 << 10) || set(RLIMIT_MSGQUEUE, "msgqueue", 0) ||
 	    set(RLIMIT_SIGPENDING, "sigpending", 1024) || set(RLIMIT_STACK, "stack", 8 << 20) ||
 	    set(RLIMIT_NICE, "nice", 0) || set(RLIMIT_RTPRIO, "rtprio", 0))

@@ -81,15 +81,7 @@ static void free_sandbox(struct engine *engine, struct sandbox *sandbox)
 		answer_failed_start(engine, sandbox);
 	else
 		send_exit_event(engine, sandbox);
-	while (sandbox->execs) {
-		struct pending_exec *exec = sandbox->execs;
-		sandbox->execs = exec->next;
-		if (exec->request) {
-			refuse("exec", "the sandbox ended");
-			reply_fault(engine, exec->request, "not_found");
-		}
-		free(exec);
-	}
+	execs_free(engine, sandbox);
 	while (sandbox->waiters) {
 		struct waiter *waiter = sandbox->waiters;
 		sandbox->waiters = waiter->next;
@@ -155,52 +147,6 @@ static void answer_create(struct engine *engine, struct sandbox *sandbox)
 	frame_field(&engine->out, "us_mounts", "%llu", (unsigned long long)sandbox->mounts_us);
 	frame_field(&engine->out, "us_exec", "%llu", (unsigned long long)sandbox->exec_us);
 	frame_end(&engine->out, begin);
-}
-
-static struct pending_exec **find_exec(struct sandbox *sandbox, uint32_t number)
-{
-	struct pending_exec **link = &sandbox->execs;
-	while (*link && (*link)->number != number)
-		link = &(*link)->next;
-	return link;
-}
-
-static void end_exec(struct pending_exec **link)
-{
-	struct pending_exec *exec = *link;
-	*link = exec->next;
-	free(exec);
-}
-
-static void exec_report(struct engine *engine, struct sandbox *sandbox,
-                        const struct report *report, pid_t sender)
-{
-	struct pending_exec **link = find_exec(sandbox, report->number), *exec = *link;
-	if (!exec)
-		return;
-	if (report->type == REPORT_STARTING) {
-		exec->pid = sender;
-	} else if (report->type == REPORT_FAULT) {
-		last_fault = report->fault;
-		reply_fault(engine, exec->request, "exec_failed");
-		end_exec(link);
-	} else if (report->type == REPORT_STARTED) {
-		size_t begin = frame_begin(&engine->out, exec->request);
-		frame_field(&engine->out, "ok", "1");
-		frame_field(&engine->out, "pid", "%d", exec->pid);
-		frame_end(&engine->out, begin);
-		exec->request = 0;
-	} else if (report->type == REPORT_EXIT) {
-		int status = (int)report->value;
-		size_t begin = frame_begin(&engine->out, 0);
-		frame_field(&engine->out, "event", "exec-exit");
-		frame_field(&engine->out, "id", "%s", sandbox->id);
-		frame_field(&engine->out, "exec", "%s", exec->name);
-		frame_field(&engine->out, WIFSIGNALED(status) ? "signal" : "status", "%d",
-		            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		frame_end(&engine->out, begin);
-		end_exec(link);
-	}
 }
 
 static void sandbox_report(struct engine *engine, struct sandbox *sandbox,

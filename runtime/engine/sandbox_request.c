@@ -1,15 +1,11 @@
-/* What is asked of a sandbox that runs: exec, signal, stats, destroy. */
+/* What is asked of a sandbox as a whole: stats, destroy. */
 #define _GNU_SOURCE
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "sandbox.h"
 
-static struct sandbox *find_running(struct engine *engine, const struct message *message)
+struct sandbox *sandbox_find_running(struct engine *engine, const struct message *message)
 {
 	const char *id = message_get(message, "id");
 	struct sandbox *sandbox = sandbox_find(engine, id);
@@ -18,71 +14,6 @@ static struct sandbox *find_running(struct engine *engine, const struct message 
 	refuse("request", "no sandbox %s runs here", id ? id : "(no id)");
 	reply_fault(engine, message->id, "not_found");
 	return NULL;
-}
-
-static int send_exec(struct engine *engine, struct sandbox *sandbox,
-                     const struct message *message)
-{
-	struct command command = { .type = COMMAND_EXEC, .number = sandbox->exec_count + 1 };
-	const char *token = message_get(message, "logs");
-	cleanup_fd int body = memfd_create("exec", MFD_CLOEXEC);
-	cleanup_fd int logs = -1;
-	if (body < 0 || write_whole(body, message->body, message->length))
-		return fault("exec", "request");
-	if (token && (logs = connect_stream(engine, token)) < 0)
-		return -1;
-	int fds[2] = { body, logs };
-	if (send_with_fds(sandbox->commands.fd, &command, sizeof(command), fds, logs < 0 ? 1 : 2))
-		return fault("exec", "init does not listen");
-	return 0;
-}
-
-void sandbox_exec(struct engine *engine, const struct message *message)
-{
-	const char *name = message_get(message, "exec");
-	struct program program = { 0 };
-	struct sandbox *sandbox = find_running(engine, message);
-	if (!sandbox)
-		return;
-	int bad = program_parse(&program, message);
-	program_free(&program);
-	if (!name || !valid_name(name))
-		bad = refuse("request", "exec is missing or not a name");
-	if (bad || send_exec(engine, sandbox, message)) {
-		reply_fault(engine, message->id, bad ? "bad_request" : "exec_failed");
-		return;
-	}
-	struct pending_exec *exec = need_memory(sizeof(*exec));
-	exec->number = ++sandbox->exec_count;
-	exec->request = message->id;
-	snprintf(exec->name, sizeof(exec->name), "%s", name);
-	exec->next = sandbox->execs;
-	sandbox->execs = exec;
-}
-
-void sandbox_signal(struct engine *engine, const struct message *message)
-{
-	struct command command = { .type = COMMAND_SIGNAL };
-	const char *all = message_get(message, "all");
-	uint64_t number = 0;
-	struct sandbox *sandbox = find_running(engine, message);
-	if (!sandbox)
-		return;
-	if (number_parse(message, "signal", &number) || number < 1 || number > 64) {
-		refuse("request", "signal is not a number from 1 to 64");
-		reply_fault(engine, message->id, "bad_request");
-		return;
-	}
-	command.signal = (int)number;
-	command.all = all && !strcmp(all, "1");
-	if (send_with_fds(sandbox->commands.fd, &command, sizeof(command), NULL, 0)) {
-		fault("signal", "init does not listen");
-		reply_fault(engine, message->id, "not_found");
-		return;
-	}
-	if (number == SIGKILL)
-		sandbox->killed = true;
-	reply_ok(engine, message->id);
 }
 
 static void engine_stats(struct engine *engine, const struct message *message)
@@ -103,7 +34,7 @@ void sandbox_stats(struct engine *engine, const struct message *message)
 		engine_stats(engine, message);
 		return;
 	}
-	struct sandbox *sandbox = find_running(engine, message);
+	struct sandbox *sandbox = sandbox_find_running(engine, message);
 	if (!sandbox)
 		return;
 	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, &usage);

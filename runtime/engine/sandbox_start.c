@@ -51,13 +51,16 @@ static int check_layers(struct engine *engine, const char *const *names, size_t 
 static int connect_streams(struct engine *engine, const struct spec *spec,
                            struct child_plan *plan)
 {
-	plan->control = plan->logs = -1;
-	if (spec->control && (plan->control = connect_stream(engine, spec->control)) < 0)
-		return -1;
-	if (spec->logs && (plan->logs = connect_stream(engine, spec->logs)) < 0) {
-		close_fd(&plan->control);
-		return -1;
-	}
+	const struct {
+		const char *token;
+		int *fd;
+	} streams[] = { { spec->control, &plan->control },
+		            { spec->program.logs, &plan->logs },
+		            { spec->program.input, &plan->input } };
+	for (size_t i = 0; i < ARRAY_LENGTH(streams); i++)
+		if (streams[i].token &&
+		    (*streams[i].fd = connect_stream(engine, streams[i].token)) < 0)
+			return -1;
 	return 0;
 }
 
@@ -112,25 +115,26 @@ static int start(struct engine *engine, struct sandbox *sandbox, const struct sp
 		                       .group = &sandbox->group,
 		                       .landlock_abi = engine->landlock_abi,
 		                       .single = engine->ids.single,
-		                       .engine_pidfd = engine->self_pidfd };
+		                       .engine_pidfd = engine->self_pidfd,
+		                       .control = -1,
+		                       .logs = -1,
+		                       .input = -1 };
 	if (check_layers(engine, spec->layers, spec->layer_count) ||
 	    check_layers(engine, spec->code_layers, spec->code_count) ||
 	    (spec->upper && prepare_upper(engine, spec->upper)))
 		return -1;
 	if (limits_create(&engine->limits, &sandbox->group, spec))
 		return -1;
-	int bad = connect_streams(engine, spec, &plan);
-	if (!bad) {
-		bad = start_child(engine, sandbox, &plan);
-		close_fd(&plan.control);
-		close_fd(&plan.logs);
-	}
+	int bad = connect_streams(engine, spec, &plan) || start_child(engine, sandbox, &plan);
+	close_fd(&plan.control);
+	close_fd(&plan.logs);
+	close_fd(&plan.input);
 	limits_close_handles(&sandbox->group);
 	if (bad) {
 		close_fd(&sandbox->commands.fd);
 		limits_remove(&engine->limits, &sandbox->group);
 	}
-	return bad;
+	return bad ? -1 : 0;
 }
 
 static struct sandbox *new_sandbox(const struct spec *spec)
@@ -141,16 +145,18 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->commands = (struct source){ -1, sandbox_commands_ready };
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
 	sandbox->last.oom_kills = -1;
+	sandbox->parked = !spec->program.argv[0];
+	sandbox->terminal = spec->program.terminal.given;
 	return sandbox;
 }
 
-/* The id that shows in the reply: a function's private one, a build's layer owner. */
+/* The id that shows in the reply: a function's private one, otherwise the layer owner. */
 static int take_id(struct engine *engine, struct sandbox *sandbox, enum profile profile)
 {
 	if (engine->ids.single)
 		return 0;
 	sandbox->private_id =
-		profile == PROFILE_BUILD ? LAYER_FIRST : ids_take(&engine->ids);
+		profile != PROFILE_FUNCTION ? LAYER_FIRST : ids_take(&engine->ids);
 	return sandbox->private_id ? 0
 	                           : refuse("ids", "no private id is free (%u sandboxes)",
 	                                    engine->sandbox_count);

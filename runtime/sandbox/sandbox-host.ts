@@ -3,14 +3,15 @@
  * live sandbox its exit, its output and its control connection.
  */
 import { join } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import type { EgressVerdict } from './egress/index.ts';
 import { createEgress, type Egress } from './egress/index.ts';
 import { type EngineClient, startEngine } from './engine-client.ts';
-import type { Fields, Pair } from './engine-frames.ts';
+import type { Pair } from './engine-frames.ts';
 import { type HostSocket, openHostSocket } from './host-socket.ts';
+import { hasNetwork } from './requests.ts';
 import { type LiveSandbox, openSandbox } from './sandbox.ts';
+import { createTransfers, type Transfers } from './transfers.ts';
 import { SandboxError, type SandboxHost, type SandboxHostOptions, type SandboxSpec } from './types.ts';
 
 export interface SandboxHostHooks {
@@ -40,13 +41,15 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     await sockets.close();
     throw error;
   }
+  const transfers = createTransfers(engine, sockets);
   return {
     info: engine.info,
-    create: (spec) => create(spec, { engine, sockets, live, egress }),
-    unpack: (layer, tar, limits = {}) => unpack(engine, sockets, layer, tar, limits),
-    pack: async (upper, packing = {}) => pack(engine, sockets, upper, packing),
+    create: (spec) => create(spec, { engine, sockets, transfers, live, egress }),
+    unpack: (layer, tar, limits = {}) => unpack(transfers, layer, tar, limits),
+    pack: async (upper, packing = {}) => pack(transfers, upper, packing),
     removeLayer: async (name) => void (await engine.request('remove', [['layer', name]])),
     removeWork: async (name) => void (await engine.request('remove', [['work', name]])),
+    removeVolume: async (name) => void (await engine.request('remove', [['volume', name]])),
     async list() {
       const fields = await engine.request('list', []);
       return { layers: fields.all('layer'), work: fields.all('work') };
@@ -83,24 +86,27 @@ function engineArgs(options: SandboxHostOptions, hostSocket: string): string[] {
 interface Parts {
   engine: EngineClient;
   sockets: HostSocket;
+  transfers: Transfers;
   live: Map<string, LiveSandbox>;
   egress: Egress;
 }
 
-async function create(spec: SandboxSpec, { engine, sockets, live, egress }: Parts) {
+async function create(spec: SandboxSpec, { live, egress, ...parts }: Parts) {
   if (live.has(spec.id)) throw new SandboxError('exists', 'create', `sandbox ${spec.id} is live`);
-  const sandbox = openSandbox(spec, engine, sockets, () => {
+  if (spec.peers !== undefined || (spec.volumes ?? []).length > 0)
+    throw new SandboxError('bad_request', 'create', 'peers and volumes are not implemented yet');
+  const onGone = () => {
     live.delete(spec.id);
     egress.unregister(spec.id);
-  });
+  };
+  const sandbox = openSandbox(spec, { ...parts, onGone });
   // Registered before the request: output, egress and exit may arrive before the reply.
   live.set(spec.id, sandbox);
   try {
-    if (spec.egress !== undefined && spec.egress.mode !== 'none') egress.register(spec.id, spec.egress);
+    if (hasNetwork(spec)) egress.register(spec.id, spec.egress ?? { mode: 'none' });
     return await sandbox.start();
   } catch (error) {
-    live.delete(spec.id);
-    egress.unregister(spec.id);
+    onGone();
     throw error;
   }
 }
@@ -113,41 +119,15 @@ function routeEgress(egress: Egress, words: string[], socket: import('node:net')
 }
 
 async function unpack(
-  engine: EngineClient,
-  sockets: HostSocket,
+  transfers: Transfers,
   layer: string,
   tar: Readable,
   limits: { signal?: AbortSignal; maxBytes?: number; maxEntries?: number },
 ) {
-  const data = sockets.expect();
-  const pairs: Pair[] = [
-    ['layer', layer],
-    ['data', data.token],
-  ];
+  const pairs: Pair[] = [['layer', layer]];
   if (limits.maxBytes !== undefined) pairs.push(['max-bytes', limits.maxBytes]);
   if (limits.maxEntries !== undefined) pairs.push(['max-entries', limits.maxEntries]);
-  const reply = engine.request('unpack', pairs);
-  reply.catch((error: Error) => data.cancel(error)); // refused before it connected
-  const feed = data.socket.then((socket) =>
-    pipeline(tar, socket, limits.signal === undefined ? {} : { signal: limits.signal }),
-  );
-  feed.catch(() => {});
-  // The source's own failure cuts the stream, so the engine fails too; the source's error says why.
-  const [fed, done] = await Promise.allSettled([feed, reply]);
-  if (fed.status === 'rejected' && !isClosedEarly(fed.reason)) throw fed.reason;
-  if (done.status === 'rejected') throw done.reason;
-  return unpackResult(done.value);
-}
-
-/** The engine stops reading when it refuses an archive; that is its story to tell, not the pipe's. */
-function isClosedEarly(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return (
-    code === 'EPIPE' || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || error instanceof SandboxError
-  );
-}
-
-function unpackResult(fields: Fields) {
+  const fields = await transfers.send('unpack', pairs, tar, limits.signal);
   return {
     entries: fields.number('entries') ?? 0,
     bytes: fields.number('bytes') ?? 0,
@@ -155,34 +135,8 @@ function unpackResult(fields: Fields) {
   };
 }
 
-function pack(
-  engine: EngineClient,
-  sockets: HostSocket,
-  upper: string,
-  options: { only?: string[]; mtimeSeconds?: number },
-): Readable {
-  const data = sockets.expect();
-  const out = new PassThrough();
-  // It may fail before its reader has begun: that must not end the process.
-  out.on('error', () => {});
-  const pairs: Pair[] = [
-    ['upper', upper],
-    ['data', data.token],
-    ...(options.only ?? []).map((prefix): Pair => ['only', prefix]),
-  ];
+function pack(transfers: Transfers, upper: string, options: { only?: string[]; mtimeSeconds?: number }): Readable {
+  const pairs: Pair[] = [['upper', upper], ...(options.only ?? []).map((prefix): Pair => ['only', prefix])];
   if (options.mtimeSeconds !== undefined) pairs.push(['mtime', options.mtimeSeconds]);
-  const reply = engine.request('pack', pairs);
-  reply.catch((error: Error) => {
-    data.cancel(error);
-    out.destroy(error);
-  });
-  // End of stream only after the engine's ok: a cut tar must not look whole.
-  data.socket
-    .then((socket) => pipeline(socket, out, { end: false }).finally(() => socket.destroy())) // half-open otherwise
-    .then(() => reply)
-    .then(
-      () => out.end(),
-      (error: Error) => out.destroy(error),
-    );
-  return out;
+  return transfers.receive('pack', pairs);
 }

@@ -127,6 +127,7 @@ export function dataPaths(dataDir: string) {
     store: join(dataDir, 'store'),
     layers: join(dataDir, 'store', 'layers'),
     work: join(dataDir, 'work'),
+    volumes: join(dataDir, 'volumes'),
     run: join(dataDir, 'run'),
     redis: join(dataDir, 'redis'),
     cache: join(dataDir, 'cache'),

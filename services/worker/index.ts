@@ -138,11 +138,12 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   };
 }
 
-/** `layers` and `work` are walked by other host ids (the sandboxes'); what keeps others out is the 0700 data directory above. */
+/** `layers`, `work` and `volumes` are walked by other host ids (the sandboxes'); what keeps others out is the 0700 data directory above. */
 async function makeDirectories(paths: ReturnType<typeof dataPaths>, tmpDir: string): Promise<void> {
   await mkdir(paths.store, { recursive: true, mode: 0o711 });
   await mkdir(paths.layers, { recursive: true, mode: 0o711 });
   await mkdir(paths.work, { recursive: true, mode: 0o711 });
+  await mkdir(paths.volumes, { recursive: true, mode: 0o711 });
   await mkdir(tmpDir, { recursive: true, mode: 0o700 });
 }
 
@@ -155,6 +156,7 @@ function openHost(
     languagesDir: join(packageRoot, 'runtime/languages'),
     layersDir: paths.layers,
     workDir: paths.work,
+    volumesDir: paths.volumes,
     runDir,
     limits: config.limits,
     onEngineExit: (reason) => log.error({ reason }, 'engine ended'),

@@ -17,6 +17,7 @@ export interface TestHost {
   host: SandboxHost;
   base: (name: string) => BaseImage;
   workDir: string;
+  volumesDir: string;
   close(): Promise<void>;
 }
 
@@ -43,16 +44,19 @@ export async function openTestHost(): Promise<TestHost> {
   const bases = new Map(worker.bases.list().map((one) => [one.name, one]));
   await worker.close(AbortSignal.abort());
   const workDir = join(TEST_DATA, 'work');
+  const volumesDir = join(TEST_DATA, 'volumes');
   const host = await openSandboxHost({
     enginePath: join(ROOT, 'runtime/engine/build/wafer-engine'),
     languagesDir: join(ROOT, 'runtime/languages'),
     layersDir: join(TEST_DATA, 'store/layers'),
     workDir,
+    volumesDir,
     runDir,
   });
   return {
     host,
     workDir,
+    volumesDir,
     base(name) {
       const found = bases.get(name);
       if (found === undefined) throw new Error(`no base image ${name}`);

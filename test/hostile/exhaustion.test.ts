@@ -14,7 +14,11 @@ beforeAll(async () => {
 afterAll(() => lab?.close());
 
 const hasStarted = (sandbox: Sandbox) =>
-  new Promise<void>((resolve) => sandbox.onOutput((_stream, chunk) => chunk.includes('start ok') && resolve()));
+  new Promise<void>((resolve) =>
+    sandbox.onOutput((_stream, chunk) => {
+      if (chunk.includes('start ok')) resolve();
+    }),
+  );
 const ofSandbox = async ({ hostUid }: Sandbox) => (await hostProcesses()).filter((one) => one.uid === hostUid);
 
 describe('processes', () => {

@@ -75,7 +75,9 @@ export async function openLab(...sources: string[]): Promise<Lab> {
     async run(args, spec) {
       const sandbox = await lab.start(args, spec);
       let out = '';
-      sandbox.onOutput((_stream, chunk) => (out += chunk.toString()));
+      sandbox.onOutput((_stream, chunk) => {
+        out += chunk.toString();
+      });
       return { ...(await sandbox.exited), out };
     },
     async answers(args, spec) {

@@ -19,7 +19,12 @@ afterAll(() => lab?.close());
 async function namespacesOf(sandbox: Sandbox): Promise<Record<string, string>> {
   let out = '';
   const list = 'cd /proc/self/ns; for n in *; do echo $n $(readlink $n); done';
-  await sandbox.exec(['sh', '-c', list], { env: { PATH: '/usr/bin' }, onOutput: (_stream, chunk) => (out += chunk) });
+  await sandbox.exec(['sh', '-c', list], {
+    env: { PATH: '/usr/bin' },
+    onOutput: (_stream, chunk) => {
+      out += chunk;
+    },
+  });
   return Object.fromEntries(
     out
       .trim()
@@ -47,7 +52,12 @@ describe('namespaces', () => {
     const made = await one.exec(['ipcmk', '-Q'], { env: { PATH: '/usr/bin' } });
     expect(made.status).toBe(0);
     let listed = '';
-    await two.exec(['ipcs', '-q'], { env: { PATH: '/usr/bin' }, onOutput: (_stream, chunk) => (listed += chunk) });
+    await two.exec(['ipcs', '-q'], {
+      env: { PATH: '/usr/bin' },
+      onOutput: (_stream, chunk) => {
+        listed += chunk;
+      },
+    });
     expect(listed).toContain('Message Queues');
     expect(listed).not.toMatch(/0x[0-9a-f]{8}/);
     expect(await readFile('/proc/sysvipc/msg', 'utf8')).not.toMatch(new RegExp(`\\s${one.hostUid}\\s`));

@@ -41,7 +41,9 @@ async function start(argv: string[], spec: Partial<SandboxSpec> = {}): Promise<S
 async function run(argv: string[], spec: Partial<SandboxSpec> = {}) {
   const sandbox = await start(argv, spec);
   let out = '';
-  sandbox.onOutput((_stream, chunk) => (out += chunk.toString()));
+  sandbox.onOutput((_stream, chunk) => {
+    out += chunk.toString();
+  });
   return { ...(await sandbox.exited), out };
 }
 
@@ -91,7 +93,9 @@ describe('SandboxHost', () => {
     expect(out).toContain('33:34:34 40 41');
     expect(out).toMatch(/CapEff:\s+0000000000000000/);
     await test.host.removeWork(`user-${process.pid}`);
-    await expect(run(argv, { user })).rejects.toMatchObject({ message: expect.stringContaining('builds only') });
+    await expect(run(argv, { user })).rejects.toMatchObject({
+      message: expect.stringContaining('builds and containers only'),
+    });
   });
 
   it('answers for the audit socket like a kernel without audit, so that useradd works', async () => {
@@ -114,7 +118,9 @@ describe('SandboxHost', () => {
     let out = '';
     const exit = await sandbox.exec(['sh', '-c', 'id -u; grep -c . /proc/self/status; exit 3'], {
       env: { PATH: '/usr/bin:/bin' },
-      onOutput: (_stream, chunk) => (out += chunk),
+      onOutput: (_stream, chunk) => {
+        out += chunk;
+      },
     });
     expect(exit).toEqual({ status: 3, signal: null });
     expect(out).toMatch(/^1000\n/);

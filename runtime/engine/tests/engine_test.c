@@ -194,6 +194,25 @@ static void a_build_is_root_with_few_capabilities(void)
 	remove_work("up");
 }
 
+static void a_container_is_root_with_a_few_more(void)
+{
+	check(run(FIELDS("profile=container", "layer=base", "upper=up", "arg=/bin/probe", "arg=show",
+	                 "hostname=box"))
+	                      .status == 0,
+	      "%s%s", out, err);
+	expect_lines(FIELDS("uid 0 0", "fds 0 1 2", "hostname box", "CapInh 0000000000000000",
+	                    "CapEff 00000000800005fb", "CapBnd 00000000800005fb", "NoNewPrivs 1",
+	                    "Seccomp 2", "devices lo"));
+	check(run(FIELDS("profile=container", "layer=base", "upper=up", "arg=/bin/probe", "arg=try"))
+	                      .status == 0,
+	      "%s%s", out, err);
+	expect_lines(always_denied);
+	check(!has_line("core_pattern allowed") && !has_line("sysrq allowed") &&
+	              !has_line("proc-1-environ allowed") && !has_line("proc-1-root allowed"),
+	      "%s", out);
+	remove_work("up");
+}
+
 static void the_root_is_made_of_its_layers(void)
 {
 	run(FIELDS(FUNCTION, "layer=second", "arg=cat", "arg=/etc/name"));
@@ -251,7 +270,9 @@ static void bad_requests_are_refused_and_leave_nothing(void)
 	expect_refused(bad, "layer", FIELDS("op=create", "id=a", FUNCTION, "layer=.."));
 	expect_refused(bad, "layer", FIELDS("op=create", "id=a", FUNCTION, "layer=a/b"));
 	expect_refused(bad, "profile", FIELDS("op=create", "id=a", "profile=root", "layer=base"));
-	expect_refused(bad, "arg", FIELDS("op=create", "id=a", "profile=build", "layer=base"));
+	expect_refused(bad, "arg", FIELDS("op=create", "id=a", "profile=function", "layer=base"));
+	expect_refused(bad, "terminal", FIELDS("op=create", "id=a", FUNCTION, "terminal=24"));
+	expect_refused(bad, "hostname", FIELDS("op=create", "id=a", FUNCTION, "hostname=a b"));
 	expect_refused(bad, "env", FIELDS("op=create", "id=a", FUNCTION, "env=A"));
 	expect_refused(bad, "cwd", FIELDS("op=create", "id=a", FUNCTION, "cwd=tmp"));
 	expect_refused(bad, "memory", FIELDS("op=create", "id=a", FUNCTION, "memory=-1"));
@@ -607,6 +628,7 @@ static const struct {
 	TEST(a_function_sees_only_its_own_world),
 	TEST(forbidden_things_are_refused),
 	TEST(a_build_is_root_with_few_capabilities),
+	TEST(a_container_is_root_with_a_few_more),
 	TEST(the_root_is_made_of_its_layers),
 	TEST(a_build_writes_into_its_upper),
 	TEST(bad_requests_are_refused_and_leave_nothing),
