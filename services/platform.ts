@@ -74,13 +74,14 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     });
     // Flushed after the worker has closed: calls that it cuts leave records and lines too.
     opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
-    const worker = await openWorkerHere(config, { functions, logs, log, env }, opened);
+    const registry = openRegistryAccess(config);
+    const worker = await openWorkerHere(config, { functions, logs, log, env, registry: registry.client }, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images, imageBuilds } = worker;
-    const imageService = await openImageService(config, worker, functions);
+    const imageService = await openImageService(config, worker, functions, registry);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -107,21 +108,24 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
   }
 }
 
+function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config) {
+  const credentials = createCredentials(dataPaths(dataDir).registries);
+  return { credentials, client: createRegistryClient({ insecure, credentials }) };
+}
+
 async function openImageService(
-  config: Config,
+  { dataDir, defaultRegistry }: Config,
   { images: store, names }: Worker,
   functions: FunctionStore,
+  access: ReturnType<typeof openRegistryAccess>,
 ): Promise<ImageService> {
-  const { registries, loads } = dataPaths(config.dataDir);
+  const { loads } = dataPaths(dataDir);
   // What a crash left of archives that were being loaded.
   await rm(loads, { recursive: true, force: true });
   await mkdir(loads, { recursive: true, mode: 0o700 });
-  const credentials = createCredentials(registries);
-  const { defaultRegistry, insecureRegistries: insecure } = config;
-  const client = createRegistryClient({ insecure, credentials });
   const versions = async () =>
     (await Promise.all((await functions.list()).map(({ name }) => functions.versions(name)))).flat();
-  return createImageService({ store, client, credentials, defaultRegistry, names, versions, tmpDir: loads });
+  return createImageService({ store, ...access, defaultRegistry, names, versions, tmpDir: loads });
 }
 
 function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore): void {
@@ -182,7 +186,7 @@ async function openRedis(config: Config, log: Log, opened: (() => Promise<unknow
   return connection;
 }
 
-type Shared = Pick<Parameters<typeof openWorker>[0], 'functions' | 'logs' | 'log' | 'env'>;
+type Shared = Pick<Parameters<typeof openWorker>[0], 'functions' | 'logs' | 'log' | 'env' | 'registry'>;
 
 async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {
   const preferred = dataPaths(config.dataDir).run;

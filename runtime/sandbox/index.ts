@@ -4,6 +4,8 @@ export {
   type RuntimeCall,
   type RuntimeCallHead,
   type RuntimeConnection,
+  type RuntimeEnd,
+  type RuntimeFailure,
   type RuntimeResult,
 } from '../protocol/index.ts';
 export { type EgressVerdict, HOST_NAME } from './egress/index.ts';

@@ -1,11 +1,12 @@
 /**
- * Deploy: source -> dependency layer -> code layer -> image -> version. The version is
+ * Deploy: source -> dependency layer -> code layer -> image -> version; or an image as it is, see deploy-image.ts. The version is
  * published last, in one step; any failure before leaves the old one serving and the
  * store without anything new.
  */
 import { WaferError } from '../core/errors.ts';
+import { dockerfileOf } from '../core/functions/dockerfile.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
-import { readSource, type SourceTree } from '../core/functions/source/index.ts';
+import { readSource, type SourceOptions, type SourceTree } from '../core/functions/source/index.ts';
 import type { BuildEvent, Deployer, DeployRequest, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
@@ -13,9 +14,12 @@ import type { Log } from '../core/log.ts';
 import type { BaseImage, BaseImages } from './base-images/index.ts';
 import { type BuildLeases, openBuildLeases } from './builder/build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './builder/build-sandbox.ts';
-import { configFromSource } from './builder/config.ts';
+import { completeConfig, readConfigFile } from './builder/config.ts';
 import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder } from './builder/dependencies.ts';
+import type { ImageSource } from './builder/image-source.ts';
 import { bundleTypescript, typescriptEntry } from './builder/typescript.ts';
+import { deployDockerfile, deployReference, type ImageDeploy } from './deploy-image.ts';
+import { CONTEXT_LIMITS, type ContextBuilds } from './image-builds.ts';
 import { type Built, publishVersion, VERSION_TAG_PREFIX } from './publish-version.ts';
 
 export interface DeployerDeps {
@@ -24,6 +28,8 @@ export interface DeployerDeps {
   bases: BaseImages;
   sandboxes: BuildSandboxes;
   dependencies: DependencyBuilder;
+  builds: Pick<ContextBuilds, 'buildContext'>;
+  imageSource: ImageSource;
   dispatcher: Dispatcher;
   tmpDir: string;
   log: Log;
@@ -35,10 +41,14 @@ export function createDeployer(deps: DeployerDeps): Deployer {
   const inTurn = createTurns();
   return {
     async deploy(request, onEvent) {
+      const run = (make: Make) => inTurn(request.name, () => deploy(request, make, deps, onEvent));
+      const { source: given } = request;
+      if (given.kind === 'image')
+        return run((leases) => deployReference(given.reference, { request, deps, leases, onEvent }));
       // The upload is read at once: its sender must not wait for another build.
-      const source = await readSource(request.source, { tmpDir: deps.tmpDir, keepNodeModules: true }, request.signal);
+      const source = await readSource(given, sourceOptions(request, deps.tmpDir), request.signal);
       try {
-        return await inTurn(request.name, () => deploy(request, source, deps, onEvent));
+        return await run((leases) => deploySource(source, { request, deps, leases, onEvent }));
       } finally {
         await source.close();
       }
@@ -93,22 +103,25 @@ async function dropUnusedDependencies(store: ImageStore): Promise<void> {
   }
 }
 
+/** Makes the version, and publishes it. */
+type Make = (leases: BuildLeases) => Promise<FunctionVersion>;
+
+/** One that names a Dockerfile sends a build context: nothing of it is left out, and its modes count. */
+function sourceOptions({ config }: DeployRequest, tmpDir: string): SourceOptions {
+  const isContext = typeof config === 'object' && config !== null && 'dockerfile' in config;
+  return isContext ? { tmpDir, context: true, ...CONTEXT_LIMITS } : { tmpDir, keepNodeModules: true };
+}
+
 async function deploy(
   request: DeployRequest,
-  source: SourceTree,
+  make: Make,
   deps: DeployerDeps,
   onEvent: (event: BuildEvent) => void,
 ): Promise<FunctionVersion> {
   const leases = openBuildLeases(deps.images, deps.log);
   try {
     request.signal.throwIfAborted();
-    const config = await configFromSource(request, source, deps.bases);
-    const base = deps.bases.get(config.base);
-    if (base === undefined) throw unknownBase(config, deps.bases);
-    leases.hold(base.image.digest);
-    const built = await build(source, config, base, deps, request.signal, onEvent, leases);
-    request.signal.throwIfAborted();
-    const version = await publishVersion(request.name, config, base, built, deps);
+    const version = await make(leases);
     onEvent({ type: 'deployed', version });
     deps.onPublished(version);
     return version;
@@ -118,6 +131,20 @@ async function deploy(
   } finally {
     leases.release();
   }
+}
+
+async function deploySource(source: SourceTree, context: ImageDeploy): Promise<FunctionVersion> {
+  const { request, deps, leases, onEvent } = context;
+  const file = await readConfigFile(request, source);
+  const dockerfile = dockerfileOf(file, () => source.find('Dockerfile')?.kind === 'file');
+  if (dockerfile !== null) return deployDockerfile(dockerfile, file, source, context);
+  const config = completeConfig(file, source, deps.bases);
+  const base = deps.bases.get(config.base);
+  if (base === undefined) throw unknownBase(config, deps.bases);
+  leases.hold(base.image.digest);
+  const built = await build(source, config, base, deps, request.signal, onEvent, leases);
+  request.signal.throwIfAborted();
+  return publishVersion(request.name, config, base, built, deps);
 }
 
 function unknownBase(config: FunctionConfig, bases: BaseImages): WaferError {

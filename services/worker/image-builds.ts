@@ -1,8 +1,9 @@
-/** `wafer build`: reads the context that was sent, builds it, and forgets it. */
+/** `wafer build`, and the builds of deploys: reads the context that was sent, builds it, and forgets it. */
+import { randomBytes } from 'node:crypto';
 import { WaferError } from '../core/errors.ts';
 import { readSource } from '../core/functions/source/index.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
-import { createImageBuilder } from '../core/images/dockerfile/index.ts';
+import { createImageBuilder, type ImageBuildRequest, type OnBuildEvent } from '../core/images/dockerfile/index.ts';
 import { assertTag } from '../core/images/images.ts';
 import { type ImageNames, isBuildCache } from '../core/images/reserved.ts';
 import type { Image, ImageStore } from '../core/images/types.ts';
@@ -20,16 +21,31 @@ export interface ImageBuildsDeps {
 
 const MIB = 1024 * 1024;
 /** A context is larger than a function: what is sent is limited by the API. */
-const CONTEXT_LIMITS = { compressedBytes: 1024 * MIB, unpackedBytes: 2048 * MIB, entries: 100_000 };
+export const CONTEXT_LIMITS = { compressedBytes: 1024 * MIB, unpackedBytes: 2048 * MIB, entries: 100_000 };
 
-export function createImageBuilds(deps: ImageBuildsDeps): ImageBuilds {
+/** Of builds inside a deploy: gone when it has ended. */
+const DEPLOY_TAG_PREFIX = 'build/deploy-';
+
+export interface ContextBuilds extends ImageBuilds {
+  /** From a context that was read already; its caller closes it. `use` gets the image, which is its own to keep. */
+  buildContext<T>(
+    request: Omit<ImageBuildRequest, 'tags'>,
+    onEvent: OnBuildEvent,
+    use: (image: Image) => Promise<T>,
+  ): Promise<T>;
+}
+
+export function createImageBuilds(deps: ImageBuildsDeps): ContextBuilds {
   const { images, sandboxes, names, basesDir, tmpDir } = deps;
+  const ownTags = new Set<string>();
   const builder = createImageBuilder({
     images,
     tmpDir,
     runner: createStepRunner({ sandboxes, basesDir }),
     resolveImage: (reference) => resolveImage(images, names, reference),
-    assertTag: (tag) => assertFree(tag, names),
+    assertTag: (tag) => {
+      if (!ownTags.has(tag)) assertFree(tag, names);
+    },
   });
   return {
     async build({ source, signal, ...options }, onEvent) {
@@ -38,6 +54,17 @@ export function createImageBuilds(deps: ImageBuildsDeps): ImageBuilds {
         return await builder.build({ ...options, context, signal }, onEvent);
       } finally {
         await context.close();
+      }
+    },
+    async buildContext(request, onEvent, use) {
+      const tag = `${DEPLOY_TAG_PREFIX}${randomBytes(8).toString('hex')}`;
+      ownTags.add(tag);
+      try {
+        const { digest } = await builder.build({ ...request, tags: [tag] }, onEvent);
+        return await use(await images.get(digest));
+      } finally {
+        ownTags.delete(tag);
+        await images.untag(tag);
       }
     },
   };

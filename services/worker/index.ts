@@ -17,14 +17,16 @@ import { LIVE_ALIAS } from '../core/functions/names.ts';
 import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
+import type { RegistryClient } from '../core/images/registry/client.ts';
 import { createImageNames, type ImageNames } from '../core/images/reserved.ts';
-import type { ImageStore } from '../core/images/types.ts';
+import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
 import { createDependencyBuilder } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
+import { createImageSource } from './builder/image-source.ts';
 import { createRegistries } from './builder/registries.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
@@ -42,6 +44,8 @@ export interface WorkerDeps {
   runDir: string;
   functions: FunctionStore;
   logs: LogSink;
+  /** For deploys of images that the store has not. */
+  registry: RegistryClient;
   log: Log;
   env: NodeJS.ProcessEnv;
 }
@@ -75,14 +79,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const tmpDir = join(paths.cache, 'tmp');
   await makeDirectories(paths, tmpDir);
   const host = await openHost(deps, paths);
-  const images = await openImageStore({
-    dir: paths.store,
-    unpacker: {
-      unpack: (name, tar, signal) => host.unpack(name, tar, signal === undefined ? {} : { signal }),
-      remove: (name) => host.removeLayer(name),
-    },
-    log,
-  });
+  const images = await openStore(host, paths.store, log);
   await removeLeftOvers(host, images, paths.work, log);
   const sandboxes = createBuildSandboxes(host, paths.work);
   const basesDir = join(deps.packageRoot, 'infra/base-images');
@@ -103,12 +100,16 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   });
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
+  const imageBuilds = createImageBuilds({ images, sandboxes, names, basesDir, tmpDir });
+  const { defaultRegistry } = config;
   const deployer = createDeployer({
     functions,
     images,
     bases,
     sandboxes,
     dependencies,
+    builds: imageBuilds,
+    imageSource: createImageSource({ images, client: deps.registry, defaultRegistry }),
     tmpDir,
     log,
     dispatcher,
@@ -119,7 +120,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     dispatcher,
     deployer,
     images,
-    imageBuilds: createImageBuilds({ images, sandboxes, names, basesDir, tmpDir }),
+    imageBuilds,
     names,
     bases,
     pool,
@@ -162,6 +163,14 @@ function openHost(
     onEngineExit: (reason) => log.error({ reason }, 'engine ended'),
     onVerdict: (verdict: EgressVerdict) => log.debug({ verdict }, 'egress'),
   });
+}
+
+function openStore(host: SandboxHost, dir: string, log: Log): Promise<ImageStore> {
+  const unpacker: LayerUnpacker = {
+    unpack: (name, tar, signal) => host.unpack(name, tar, signal === undefined ? {} : { signal }),
+    remove: (name) => host.removeLayer(name),
+  };
+  return openImageStore({ dir, unpacker, log });
 }
 
 /** After a crash: uppers of builds, half-made layers, images and blobs that nothing refers to. */

@@ -1,25 +1,36 @@
 /** What a sandbox of a version is made of: layers, program, environment, limits. */
 import type { SandboxSpec } from '../../runtime/sandbox/index.ts';
+import { baseLayersOf, environmentOf, exposedPorts } from '../core/functions/image-config.ts';
 import type { FunctionConfig, RuntimeName } from '../core/functions/schema.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
 import type { Image, ImageStore, Lease } from '../core/images/types.ts';
 
-/** Image label: how many of the image's layers are the base's; the others are shown at /function. */
-export const LABEL_BASE_LAYERS = 'dev.wafer.base-layers';
-
 export interface InstancePlan {
   spec: Omit<SandboxSpec, 'id'>;
+  program: ProgramPlan;
   lease: Lease;
+}
+
+/** What the function's own code runs with. */
+export interface ProgramPlan {
+  /** The whole environment, but for what each call adds. */
+  env: Record<string, string>;
+  /** Where the code is, as the runtime sees it; its working directory. */
+  codePath: string;
 }
 
 const MIB = 1024 * 1024;
 const PIDS = 256;
+const CODE_PATH = '/function';
+/** A server that takes PORT takes one that a user without privileges may listen on. */
+const FIRST_FREE_PORT = 1024;
 
-/** Programs that speak the runtime protocol; `/.wafer` is `runtime/languages`. */
+/** Programs that speak the runtime protocol; `/.wafer` is `runtime/languages`. Of an image nothing runs before a call. */
 const PROGRAMS: Record<RuntimeName, string[]> = {
   node: ['node', '/.wafer/node/main.mjs'],
   python: ['python3', '-I', '-S', '/.wafer/python/main.py'],
   http: ['/.wafer/http/build/wafer-http'],
+  image: [],
 };
 
 const BASE_ENV = {
@@ -29,36 +40,56 @@ const BASE_ENV = {
   LANG: 'C.UTF-8',
 };
 
-/** The environment that the function sees: the user's wins. */
-export const runtimeEnv = (config: FunctionConfig): Record<string, string> => ({ ...BASE_ENV, ...config.env });
-
 export async function planInstance(version: FunctionVersion, images: ImageStore): Promise<InstancePlan> {
   const lease = images.lease([version.image]);
   try {
     const image = await images.get(version.image);
     const { base, code } = splitLayers(image, images);
     const { config } = version;
+    const program = code.length > 0 ? builtProgram(config) : imageProgram(config, image);
     const spec: Omit<SandboxSpec, 'id'> = {
       profile: 'function',
       layers: base,
       codeLayers: code,
       argv: PROGRAMS[config.runtime],
-      env: BASE_ENV,
-      cwd: '/function',
-      control: true,
+      env: code.length > 0 ? BASE_ENV : { ...BASE_ENV, ...pathOf(program) },
+      cwd: code.length > 0 ? CODE_PATH : '/',
+      control: config.runtime !== 'image',
       memoryBytes: config.memoryMb * MIB,
       tmpBytes: config.tmpMb * MIB,
       pids: PIDS,
     };
-    return { spec, lease };
+    return { spec, program, lease };
   } catch (error) {
     lease.release();
     throw error;
   }
 }
 
+/** The environment that the function sees: the user's wins. */
+const builtProgram = ({ env }: FunctionConfig): ProgramPlan => ({
+  env: { ...BASE_ENV, ...env },
+  codePath: CODE_PATH,
+});
+
+function imageProgram(config: FunctionConfig, { config: { config: own } }: Image): ProgramPlan {
+  const env = { ...BASE_ENV, ...environmentOf(own), ...config.env };
+  if (config.runtime === 'node' || config.runtime === 'python') return { env, codePath: CODE_PATH };
+  const port = exposedPorts(own).find((one) => one >= FIRST_FREE_PORT);
+  const codePath = `/${own.WorkingDir ?? ''}`.replace(/^\/+/, '/');
+  if (config.runtime === 'image' || port === undefined) return { env, codePath };
+  return { env: { PORT: String(port), ...env }, codePath };
+}
+
+/** The image knows where its programs are. */
+const pathOf = ({ env: { PATH } }: ProgramPlan): { PATH?: string } => (PATH === undefined ? {} : { PATH });
+
 function splitLayers(image: Image, images: ImageStore): { base: string[]; code: string[] } {
-  const names = images.layerNames(image);
-  const count = Number(image.config.config.Labels?.[LABEL_BASE_LAYERS] ?? names.length);
-  return { base: names.slice(0, count), code: names.slice(count) };
+  const { config } = image.config;
+  const count = baseLayersOf({ name: image.digest, config, layers: image.layers.length });
+  // Counted before a layer that is there twice is left out.
+  const of = (layers: Image['layers']) => images.layerNames({ ...image, layers });
+  return count === 0
+    ? { base: of(image.layers), code: [] }
+    : { base: of(image.layers.slice(0, count)), code: of(image.layers.slice(count)) };
 }

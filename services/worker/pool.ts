@@ -57,7 +57,10 @@ interface Lane<T extends Pooled> extends Occupied<T> {
 export interface Pool<T extends Pooled> {
   /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
   acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>>;
-  /** Starts instances up to the version's `minInstances`, and keeps them; those of the function's other versions end when idle. */
+  /**
+   * Starts instances up to the version's `minInstances`, and keeps them: one that ends with or after a call is
+   * followed by another. Those of the function's other versions end when idle.
+   */
   keepWarm(version: FunctionVersion): void;
   instances(): T[];
   waiting(): number;
@@ -79,6 +82,8 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   readonly #lanes = new Map<string, Lane<T>>();
   /** Function -> number of the version whose `minInstances` count. */
   readonly #kept = new Map<string, number>();
+  /** Had a call. */
+  readonly #served = new WeakSet<T>();
   #waitingCalls = 0;
   #closing = false;
 
@@ -106,10 +111,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const { functionName, number, config } = version;
     if (config.minInstances === 0) return void this.#kept.delete(functionName);
     this.#kept.set(functionName, number);
-    const lane = this.#lane(version);
-    const missing = config.minInstances - countLive(lane) - lane.starting;
-    for (let count = 0; count < missing && this.#makeRoom(lane, false); count++) this.#start(lane);
-    this.#forgetIfEmpty(lane);
+    this.#startMissing(version);
   }
 
   instances(): T[] {
@@ -203,6 +205,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   #grant(lane: Lane<T>, instance: T, started: boolean): Grant<T> {
     instance.take();
+    this.#served.add(instance);
     this.#wasServed(lane);
     let held = true;
     return {
@@ -244,6 +247,8 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       lane.instances.delete(instance);
       this.#forgetIfEmpty(lane);
       this.#pump();
+      // Not one that ended without a call: what can not live would be started for ever.
+      if (this.#served.delete(instance) && !this.#closing) this.#startMissing(lane.version);
     });
     if (this.#closing) return void instance.end('killed');
     const first = lane.waiting[0];
@@ -257,6 +262,13 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       if (countLive(lane) <= this.#minimum(lane.version)) return this.#armIdle(lane, instance);
       void instance.end('idle');
     });
+  }
+
+  #startMissing(version: FunctionVersion): void {
+    const lane = this.#lane(version);
+    const missing = this.#minimum(version) - countLive(lane) - lane.starting;
+    for (let count = 0; count < missing && this.#makeRoom(lane, false); count++) this.#start(lane);
+    this.#forgetIfEmpty(lane);
   }
 
   #minimum({ functionName, number, config }: FunctionVersion): number {

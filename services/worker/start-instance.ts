@@ -4,8 +4,10 @@ import type { FunctionVersion } from '../core/functions/types.ts';
 import { newInstanceId } from '../core/ids.ts';
 import type { LogSink } from '../core/invocations/types.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
-import { Instance } from './instance.ts';
+import type { Instance } from './instance.ts';
 import type { InstancePlan } from './instance-plan.ts';
+import { ProgramInstance } from './program-instance.ts';
+import { RuntimeInstance } from './runtime-instance.ts';
 
 export interface InstanceDeps {
   host: SandboxHost;
@@ -32,10 +34,20 @@ export async function startInstance(version: FunctionVersion, deps: InstanceDeps
     throw explainCreate(error, version, timings, id);
   }
   timings.sandbox = mark();
+  if (version.config.runtime === 'image') {
+    return new ProgramInstance({
+      version,
+      sandbox,
+      logs: deps.logs,
+      lease: plan.lease,
+      timings,
+      program: plan.program,
+    });
+  }
   if (sandbox.control === null) throw new TypeError(`sandbox ${id} has no control socket`);
-  const instance = new Instance(version, sandbox, sandbox.control, deps.logs, plan.lease, timings);
+  const instance = new RuntimeInstance(version, sandbox, sandbox.control, deps.logs, plan.lease, timings);
   try {
-    await instance.load(mark);
+    await instance.load(plan.program, mark);
   } catch (error) {
     timings.init += mark(); // finding out why, and cleaning up
     throw error;
@@ -43,12 +55,19 @@ export async function startInstance(version: FunctionVersion, deps: InstanceDeps
   return instance;
 }
 
-/** A base without the program of the runtime is the version's mistake, not the platform's. */
+/** A root without the program of the runtime, or without its code, is the version's mistake, not the platform's. */
 function explainCreate(error: unknown, version: FunctionVersion, timings: StartTimings, id: string): unknown {
-  if (!(error instanceof SandboxError && error.code === 'exec_failed')) return error;
-  const { base, config } = version;
-  const message = `The base image "${base}" can not run the runtime "${config.runtime}" (${error.message}); name another "base" in wafer.json, or none.`;
-  return new InitFailure({ kind: 'function_init_failed', message }, timings, id);
+  if (!(error instanceof SandboxError)) return error;
+  const failed = (message: string) => new InitFailure({ kind: 'function_init_failed', message }, timings, id);
+  const { base, config, from } = version;
+  if (/^code layer .* has no directory/.test(error.message.slice(error.step.length + 2)))
+    return failed('The image of the function is damaged: a layer above its base holds nothing at /function.');
+  if (error.code !== 'exec_failed') return error;
+  return failed(
+    from === undefined
+      ? `The base image "${base}" can not run the runtime "${config.runtime}" (${error.message}); name another "base" in wafer.json, or none.`
+      : `The image can not run the runtime "${config.runtime}" (${error.message}); it needs ${config.runtime} on its PATH.`,
+  );
 }
 
 /** Milliseconds since the last call of the returned function. */

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { openSandboxHost, type SandboxHost } from '../../runtime/sandbox/index.ts';
 import { readConfig } from '../../services/core/config.ts';
 import type { FunctionStore } from '../../services/core/functions/types.ts';
+import { createRegistryClient } from '../../services/core/images/registry/client.ts';
+import { createCredentials } from '../../services/core/images/registry/credentials.ts';
 import { createLog } from '../../services/core/log.ts';
 import type { BaseImage } from '../../services/worker/base-images/index.ts';
 import { openWorker } from '../../services/worker/index.ts';
@@ -37,6 +39,7 @@ export async function openTestHost(): Promise<TestHost> {
     runDir: workerRun,
     functions: noFunctions,
     logs: { write() {} },
+    registry: createRegistryClient({ insecure: [], credentials: createCredentials(join(runDir, 'registries.json')) }),
     log,
     env: process.env,
   });

@@ -1,7 +1,8 @@
-/** `PUT /v1/functions/{name}`: an archive as multipart, or files inline as JSON. */
+/** `PUT /v1/functions/{name}`: an archive as multipart, files inline as JSON, or the name of an image. */
 import multipart from '@fastify/multipart';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
+import { WaferError } from '../../core/errors.ts';
 import type { DeploySource } from '../../core/functions/types.ts';
 import type { ApiDeps } from '../deps.ts';
 import { isJsonType } from '../http/body.ts';
@@ -46,6 +47,7 @@ const bodyDocs = {
             config: { runtime: 'node', timeoutMs: 5000 },
             files: { 'index.mjs': 'export const handler = async (event) => ({ hello: event.name });' },
           },
+          { image: 'registry.example/team/app:1', config: { memoryMb: 512 } },
         ],
       },
     },
@@ -57,7 +59,7 @@ const schema = {
   operationId: 'deploy',
   summary: 'Deploy a new version; `live` moves to it',
   description:
-    'A failed build leaves the old version serving. With `Accept: application/x-ndjson` the build is streamed, one event a line; the last is `deployed` or `failed`.',
+    'From an archive or files, or from an image (JSON with `image`), which is pulled when the store has it not. A failed build leaves the old version serving. With `Accept: application/x-ndjson` the build is streamed, one event a line; the last is `deployed` or `failed`.',
   params: NameParams,
   body: { content: { 'application/json': { schema: InlineDeploy } } },
   response: {
@@ -75,6 +77,11 @@ const schema = {
       'payload_too_large',
       'unsupported_media_type',
       'build_failed',
+      'invalid_dockerfile',
+      'image_not_found',
+      'invalid_image',
+      'registry_denied',
+      'registry_failed',
       'disk_full',
     ),
   },
@@ -115,8 +122,16 @@ async function readSource(
   limits: ApiLimits,
 ): Promise<{ source: DeploySource; config?: unknown }> {
   if (!isJsonType(request.headers['content-type'] ?? '')) return readUpload(request, limits);
-  const { files, config } = request.body as Static<typeof InlineDeploy>;
-  return { source: { kind: 'files', files }, ...(config === undefined ? {} : { config }) };
+  const { files, image, config } = request.body as Static<typeof InlineDeploy>;
+  return { source: inlineSource(files, image), ...(config === undefined ? {} : { config }) };
+}
+
+function inlineSource(files: Static<typeof InlineDeploy>['files'], reference: string | undefined): DeploySource {
+  if (files !== undefined && reference === undefined) return { kind: 'files', files };
+  if (files === undefined && reference !== undefined) return { kind: 'image', reference };
+  throw new WaferError('invalid_request', 'A deploy has either "files" or "image".', {
+    hint: 'Send {"files": {"index.mjs": "..."}} or {"image": "REFERENCE"}.',
+  });
 }
 
 export const wantsStream = ({ headers }: FastifyRequest) => (headers.accept ?? '').toLowerCase().includes(NDJSON);

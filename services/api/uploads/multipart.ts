@@ -3,7 +3,7 @@ import { type Readable, Transform } from 'node:stream';
 import type { MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { coerceError, WaferError } from '../../core/errors.ts';
-import type { DeploySource } from '../../core/functions/types.ts';
+import type { UploadSource } from '../../core/functions/types.ts';
 import type { ApiLimits } from '../limits.ts';
 
 const ORDER_HINT = 'Send the fields "config" (JSON, optional) and then "archive" (tar.gz or zip).';
@@ -25,7 +25,7 @@ export const multipartOptions = (limits: ApiLimits) => ({
 export async function readUpload(
   request: FastifyRequest,
   limits: ApiLimits,
-): Promise<{ source: DeploySource; config?: unknown }> {
+): Promise<{ source: UploadSource; config?: unknown }> {
   if (!request.isMultipart()) {
     throw new WaferError('unsupported_media_type', 'A deploy is multipart/form-data or application/json.', {
       hint: ORDER_HINT,
@@ -93,7 +93,7 @@ function parseConfig(text: string): unknown {
   }
 }
 
-async function archiveSource({ fieldname, file }: MultipartFile, limits: ApiLimits): Promise<DeploySource> {
+async function archiveSource({ fieldname, file }: MultipartFile, limits: ApiLimits): Promise<UploadSource> {
   if (fieldname !== 'archive') {
     const shown = JSON.stringify(fieldname.slice(0, 64));
     throw new WaferError('invalid_request', `The upload has the unknown file field ${shown}.`, { hint: ORDER_HINT });

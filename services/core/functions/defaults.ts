@@ -8,8 +8,11 @@ export interface ArchiveFacts {
   /** Paths of all files, relative to the function's folder. */
   files: readonly string[];
   /** Name of the newest base image of a runtime; may throw when there is none. */
-  defaultBase: (runtime: RuntimeName) => string;
+  defaultBase: (runtime: BuiltRuntime) => string;
 }
+
+/** Runtimes whose versions are built from a folder over a base image. */
+export type BuiltRuntime = Exclude<RuntimeName, 'image'>;
 
 /** Looked for in this order. */
 const EXTENSIONS = {
@@ -20,12 +23,12 @@ const EXTENSIONS = {
 const DEFAULT_FILE = { node: 'index', python: 'main' } as const;
 const DEFAULT_EXPORT = 'handler';
 const MAX_FILES_SHOWN = 12;
-const GUESS_HINT = 'Add "runtime" to wafer.json: "node", "python" or "http".';
+const GUESS_HINT = 'Add "runtime" to wafer.json: "node", "python" or "http"; or a Dockerfile to the folder.';
 
 /** @throws WaferError `invalid_config | missing_handler`, and what `facts.defaultBase` throws */
 export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionConfig {
   const files = new Set(facts.files.map((path) => path.replace(/^\.\//, '')));
-  const runtime = file.runtime ?? guessRuntime(file, files);
+  const runtime = builtRuntime(file.runtime ?? guessRuntime(file, files));
   const problems = crossRules(file, runtime);
   if (problems.length > 0) throw refuse(problems);
   return {
@@ -34,12 +37,28 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
     handler: runtime === 'http' ? '' : chooseHandler(file.handler, runtime, files),
     command: file.command ?? [],
     env: file.env ?? {},
+    ...configLimits(file),
+  };
+}
+
+export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName> {
+  return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
     tmpMb: limit(file, 'tmpMb'),
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
   };
+}
+
+function builtRuntime(runtime: RuntimeName): BuiltRuntime {
+  if (runtime !== 'image') return runtime;
+  throw refuse([
+    {
+      path: '/runtime',
+      problem: '"image" needs a Dockerfile in the folder, or an image: wafer deploy --image REFERENCE',
+    },
+  ]);
 }
 
 type LimitName = 'timeoutMs' | 'memoryMb' | 'tmpMb' | 'concurrency' | 'minInstances';
@@ -50,7 +69,7 @@ function limit(file: ConfigFile, name: LimitName): number {
   throw new WaferError('internal', `The schema has no default for ${name}.`);
 }
 
-function guessRuntime(file: ConfigFile, files: Set<string>): RuntimeName {
+function guessRuntime(file: ConfigFile, files: Set<string>): BuiltRuntime {
   if (file.command !== undefined) return 'http';
   const has = (...names: string[]) => names.some((name) => files.has(name));
   const node = has('package.json', ...EXTENSIONS.node.map((extension) => `index.${extension}`));
@@ -67,7 +86,7 @@ function guessRuntime(file: ConfigFile, files: Set<string>): RuntimeName {
 }
 
 /** What depends on more than one setting. */
-function crossRules(file: ConfigFile, runtime: RuntimeName): ConfigProblem[] {
+function crossRules(file: ConfigFile, runtime: BuiltRuntime): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const add = (path: string, problem: string) => problems.push({ path, problem });
   if (runtime === 'http') {

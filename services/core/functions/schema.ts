@@ -4,7 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 
-export const RUNTIMES = ['node', 'python', 'http'] as const;
+export const RUNTIMES = ['node', 'python', 'http', 'image'] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
 
 export const NAME_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$';
@@ -17,11 +17,19 @@ export const ConfigFile = Type.Object(
     name: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Name of the function' })),
     runtime: Type.Optional(
       // Written out: from a mapped array the static type would be `never`.
-      Type.Union([Type.Literal('node'), Type.Literal('python'), Type.Literal('http')], {
-        description: 'Language runtime',
+      Type.Union([Type.Literal('node'), Type.Literal('python'), Type.Literal('http'), Type.Literal('image')], {
+        description: 'What runs the function; `image`: the program of the image, once for each call',
       }),
     ),
     base: Type.Optional(Type.String({ description: 'Base image; default: the newest of the runtime' })),
+    dockerfile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1024,
+        description:
+          'Dockerfile in the folder that makes the image of the function; `Dockerfile` is found without it, unless `runtime` is node or python, or `base` is set',
+      }),
+    ),
     handler: Type.Optional(
       Type.String({ pattern: HANDLER_PATTERN, description: '`file.export`, e.g. `index.handler`' }),
     ),
@@ -29,7 +37,8 @@ export const ConfigFile = Type.Object(
       Type.Array(Type.String(), {
         minItems: 1,
         maxItems: 64,
-        description: 'argv of an `http` function; it listens on $PORT',
+        description:
+          'argv of an `http` function, which listens on $PORT, or of an `image` function; instead of the ENTRYPOINT and CMD of an image',
       }),
     ),
     env: Type.Optional(
@@ -48,10 +57,11 @@ export type ConfigFile = Static<typeof ConfigFile>;
 /** The same after defaults and checks against the archive: what a version stores. */
 export interface FunctionConfig {
   runtime: RuntimeName;
+  /** Empty for a function whose image is not built over a base image: it is its whole root. */
   base: string;
-  /** `file.export` for node and python; empty for `http`. */
+  /** `file.export` for node and python; empty otherwise. */
   handler: string;
-  /** argv for `http`; empty otherwise. */
+  /** argv for `http` and `image`; empty otherwise. */
   command: string[];
   env: Record<string, string>;
   timeoutMs: number;

@@ -2,7 +2,7 @@
  * Base images: made once from `infra/base-images`, found again by their definition's
  * digest, rebuilt only when it changes. Each may have tool layers that only builds see.
  */
-import type { RuntimeName } from '../../core/functions/schema.ts';
+import type { BuiltRuntime } from '../../core/functions/defaults.ts';
 import type { Image, ImageStore, LayerInfo } from '../../core/images/types.ts';
 import { type Definition, type LayerSource, readDefinitions } from './definition.ts';
 import { envOf, type LayerSourceDeps, makeLayer } from './layer-sources.ts';
@@ -32,7 +32,7 @@ export interface BaseImages {
   prepare(onProgress: (progress: BaseProgress) => void): Promise<void>;
   get(name: string): BaseImage | undefined;
   list(): BaseImage[];
-  defaultFor(runtime: RuntimeName): string;
+  defaultFor(runtime: BuiltRuntime): string;
 }
 
 const LABEL_DEFINITION = 'dev.wafer.definition';

@@ -6,6 +6,8 @@ export interface BuildLeases {
   hold(digest: Digest): void;
   /** Held now, and not worth keeping when the build fails. */
   made(layer: LayerInfo): LayerInfo;
+  /** Not worth keeping when the build fails. */
+  newlyMade(digest: Digest): void;
   /** Idempotent. */
   release(): void;
   /** The build failed: what it made goes, unless others use it. Never rejects: why the build failed counts more. */
@@ -26,6 +28,7 @@ export function openBuildLeases(images: ImageStore, log: Pick<Log, 'warn'>): Bui
       made.push(layer.diffId);
       return layer;
     },
+    newlyMade: (digest) => void made.push(digest),
     release,
     async discard() {
       release();

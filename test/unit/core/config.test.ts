@@ -93,7 +93,7 @@ describe('validateConfig()', () => {
     [{ memorymb: 64 }, '/memorymb: is not a known setting. Did you mean "memoryMb"?'],
     [{ timeout: 64 }, '/timeout: is not a known setting. Did you mean "timeoutMs"?'],
     [{ zzz: 64 }, '/zzz: is not a known setting.'],
-    [{ runtime: 24 }, '/runtime: must be one of "node", "python", "http", not 24.'],
+    [{ runtime: 24 }, '/runtime: must be one of "node", "python", "http", "image", not 24.'],
     [{ name: 'Hello World' }, '/name: must be 1 to 63 lower-case letters, digits and dashes'],
     [{ handler: 'index' }, '/handler: must be a file without its ending, a dot and the name of an export'],
     [{ env: ['A'] }, '/env: must be an object whose values are texts, like {"NAME": "value"}, not a list.'],
@@ -127,7 +127,7 @@ describe('validateConfig()', () => {
     const error = failureOf(() => validateConfig({ runtime }));
     expect(error.code).toBe('unknown_runtime');
     expect(error.message).toContain(`Did you mean "${suggestion}"?`);
-    expect(error.hint).toBe('The runtimes are node, python, http.');
+    expect(error.hint).toBe('The runtimes are node, python, http, image.');
   });
 
   test('a runtime that resembles nothing gets the list only', () => {

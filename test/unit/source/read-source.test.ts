@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSource, type SourceOptions, type SourceTree } from '../../../services/core/functions/source/index.ts';
-import type { DeploySource } from '../../../services/core/functions/types.ts';
+import type { UploadSource } from '../../../services/core/functions/types.ts';
 import { makeTar, streamOf } from '../../helpers/make-tar.ts';
 import { type RawEntry, rawPax, rawTar } from '../../helpers/raw-tar.ts';
 import { localPart, rawZip, type ZipPart } from '../../helpers/raw-zip.ts';
@@ -26,12 +26,12 @@ afterEach(async () => {
 });
 
 const never = new AbortController().signal;
-async function read(source: DeploySource, options: Partial<SourceOptions> = {}, signal = never): Promise<SourceTree> {
+async function read(source: UploadSource, options: Partial<SourceOptions> = {}, signal = never): Promise<SourceTree> {
   const tree = await readSource(source, { tmpDir, ...options }, signal);
   trees.push(tree);
   return tree;
 }
-const archive = (format: 'tar.gz' | 'zip', bytes: Buffer): DeploySource => ({
+const archive = (format: 'tar.gz' | 'zip', bytes: Buffer): UploadSource => ({
   kind: 'archive',
   format,
   stream: streamOf(bytes, 1000),
@@ -460,7 +460,7 @@ describe('readSource refuses what is too large (I9, I10)', () => {
       })(),
       { objectMode: false },
     );
-    const source: DeploySource = { kind: 'archive', format: 'zip', stream: endless };
+    const source: UploadSource = { kind: 'archive', format: 'zip', stream: endless };
     await expect(read(source, { compressedBytes: 100_000 })).rejects.toMatchObject(tooLarge(/sent/));
     expect(sent).toBeLessThan(300);
     expect(endless.destroyed).toBe(true);

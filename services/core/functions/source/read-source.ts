@@ -9,7 +9,7 @@
  * extended attributes, version-control folders and caches. An archive whose only top-level
  * entry is a folder (as code hosts make them) loses that folder.
  */
-import type { DeploySource } from '../types.ts';
+import type { UploadSource } from '../types.ts';
 import { DEFAULT_SOURCE_LIMITS, type SourceLimits } from './limits.ts';
 import { createMeter } from './meter.ts';
 import { readFiles } from './read-files.ts';
@@ -21,7 +21,7 @@ import { openSpool, type Spool } from './spool.ts';
 import { createTreeBuilder } from './tree-builder.ts';
 import type { SourceOptions, SourceTree } from './types.ts';
 
-async function readInto(source: DeploySource, context: ReadContext, tmpDir: string, limits: SourceLimits) {
+async function readInto(source: UploadSource, context: ReadContext, tmpDir: string, limits: SourceLimits) {
   if (source.kind === 'files') return readFiles(source.files, context);
   if (source.format === 'zip') return readZip(source.stream, context, tmpDir, limits);
   return readTarGz(source.stream, context);
@@ -34,7 +34,7 @@ async function readInto(source: DeploySource, context: ReadContext, tmpDir: stri
  * the reason; the signal's reason; the stream's own error
  */
 export async function readSource(
-  source: DeploySource,
+  source: UploadSource,
   options: SourceOptions,
   signal: AbortSignal,
 ): Promise<SourceTree> {

@@ -1,9 +1,9 @@
 /** Builds as the API asks for them: a context that was uploaded, and options. Implemented by the worker. */
-import type { DeploySource } from '../../functions/types.ts';
+import type { UploadSource } from '../../functions/types.ts';
 import type { BuiltImage, ImageBuildOptions, OnBuildEvent } from './builder-types.ts';
 
 export interface ImageBuildUpload extends ImageBuildOptions {
-  source: DeploySource;
+  source: UploadSource;
   signal: AbortSignal;
 }
 

@@ -1,0 +1,297 @@
+/**
+ * An instance whose program speaks the runtime protocol. It knows how to start, to run a
+ * call, and why it ended. It never serves again after a time-out, a crash or a
+ * protocol error.
+ */
+import type { Duplex, Readable } from 'node:stream';
+import {
+  openRuntime,
+  type RuntimeCall,
+  type RuntimeCallHead,
+  type RuntimeConnection,
+  type Sandbox,
+  type SandboxExit,
+} from '../../runtime/sandbox/index.ts';
+import type { FunctionVersion } from '../core/functions/types.ts';
+import type { Lease } from '../core/images/types.ts';
+import type { Failure, InstanceInfo, LogSink } from '../core/invocations/types.ts';
+import { type EndReason, explainExit } from './explain-exit.ts';
+import { InitFailure, type StartTimings } from './init-failure.ts';
+import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.ts';
+import type { ProgramPlan } from './instance-plan.ts';
+import { createMeteredLog, type MeteredLog } from './metered-log.ts';
+import { logOutput, type OutputLines } from './output-lines.ts';
+import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
+
+const INIT_MS = 30_000;
+const BOOT_MS = 20_000;
+const SHUTDOWN_MS = 2_000;
+/** A process that ends closes its socket first; its status comes a moment later, and a kill before it would hide it. */
+const EXIT_GRACE_MS = 1_000;
+
+export class RuntimeInstance implements Instance {
+  readonly version: FunctionVersion;
+  readonly timings: StartTimings;
+  readonly startedAt = Date.now();
+  /** Settles with how the sandbox ended; never rejects. */
+  readonly ended: Promise<SandboxExit>;
+  readonly #sandbox: Sandbox;
+  readonly #runtime: RuntimeConnection;
+  readonly #invocations = new Set<string>();
+  readonly #log: MeteredLog;
+  readonly #lines: OutputLines;
+  readonly #strays: StrayWatch | undefined;
+  #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
+  #isLoaded = false;
+  #inFlight = 0;
+  #calls = 0;
+  #lastUsedAt = Date.now();
+  #idleTimer: NodeJS.Timeout | undefined;
+  #protocolError: string | undefined;
+  #endReason: EndReason | undefined;
+
+  /** Owns the sandbox, its control socket and the lease. */
+  constructor(
+    version: FunctionVersion,
+    sandbox: Sandbox,
+    control: Duplex,
+    logs: LogSink,
+    lease: Lease,
+    timings: StartTimings,
+  ) {
+    this.version = version;
+    this.timings = timings;
+    this.#sandbox = sandbox;
+    const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
+    const log = createMeteredLog(origin, logs);
+    this.#log = log;
+    this.#runtime = openRuntime(control, {
+      onLog: (_call, invocationId, stream, text) =>
+        log.write({
+          time: Date.now(),
+          ...origin,
+          ...(invocationId === undefined ? {} : { invocationId }),
+          stream,
+          text,
+        }),
+      onClose: (reason, message) => this.#onClose(reason, message),
+    });
+    const lines = logOutput(origin, log, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
+    this.#lines = lines;
+    sandbox.onOutput(lines.write);
+    // What an `http` function's command starts is its own affair: its server may be many processes.
+    this.#strays = version.config.runtime === 'http' ? undefined : this.#watchStrays();
+    this.ended = sandbox.exited.then((exit) => {
+      this.#state = 'ending';
+      clearTimeout(this.#idleTimer);
+      this.#strays?.stop();
+      lines.flush();
+      log.flush();
+      this.#runtime.destroy();
+      lease.release();
+      return exit;
+    });
+  }
+
+  get id(): string {
+    return this.#sandbox.id;
+  }
+
+  get state(): InstanceInfo['state'] {
+    if (this.#state === 'starting') return 'starting';
+    if (this.#state === 'ending') return 'ending';
+    return this.#inFlight > 0 ? 'busy' : 'idle';
+  }
+
+  /** Calls that may still be given to it. */
+  get free(): number {
+    return this.#state === 'ready' ? this.version.config.concurrency - this.#inFlight : 0;
+  }
+
+  get lastUsedAt(): number {
+    return this.#lastUsedAt;
+  }
+
+  /** Waits for boot and loads the handler. Called once by `startInstance`. */
+  async load(program: ProgramPlan, mark: () => number): Promise<void> {
+    const booted = await this.#within(
+      BOOT_MS,
+      this.#runtime.ready.then(() => true),
+    );
+    this.timings.boot = mark();
+    if (booted !== true) throw await this.#initFailure(`The runtime did not start within ${BOOT_MS / 1000} s.`);
+    const { config, functionName, number } = this.version;
+    const init = this.#runtime.init({
+      functionName,
+      version: number,
+      codePath: program.codePath,
+      handler: config.handler,
+      command: config.command,
+      env: program.env,
+      maxResultBytes: MAX_RESULT_BYTES,
+      maxLogLineBytes: MAX_LOG_LINE_BYTES,
+    });
+    const result = await this.#within(INIT_MS, init);
+    this.timings.init = mark();
+    if (result === undefined) throw await this.#initFailure(`The function did not load within ${INIT_MS / 1000} s.`);
+    if (result.kind === 'error') {
+      if (result.code === 'connection_closed') throw await this.#initFailure();
+      await this.end('killed');
+      const { message, errorType, stack } = result;
+      const kind = result.code === 'handler_not_found' ? 'handler_not_found' : 'function_init_failed';
+      throw new InitFailure(
+        { kind, message, ...(errorType === undefined ? {} : { errorType }), ...(stack === undefined ? {} : { stack }) },
+        this.timings,
+        this.id,
+      );
+    }
+    if (this.#state !== 'starting') throw await this.#initFailure(); // it ended at once
+    this.#isLoaded = true;
+    this.#state = 'ready';
+  }
+
+  /** Reserves room for one call; every `take` is followed by one `give`. */
+  take(): void {
+    clearTimeout(this.#idleTimer);
+    this.#strays?.busy();
+    this.#inFlight++;
+    this.#calls++;
+  }
+
+  give(): void {
+    this.#inFlight--;
+    this.#lastUsedAt = Date.now();
+    this.#log.flush();
+    if (this.#inFlight === 0) {
+      this.#lines.flush();
+      this.#strays?.idle();
+    }
+    if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#endReason ?? 'retired');
+  }
+
+  /** Before `give`, off the caller's way: the last call of a busy instance waits here for a look at what it left behind. */
+  async settle(): Promise<void> {
+    if (this.#inFlight === 1 && this.#state === 'ready' && this.#strays?.overdue()) await this.#strays.look();
+  }
+
+  /** Runs one call; room must have been taken. */
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall {
+    this.#invocations.add(head.invocationId);
+    const call = this.#runtime.call(head, body, signal);
+    void call.ended.then(() => this.#invocations.delete(head.invocationId));
+    return call;
+  }
+
+  /** Arms a timer that `take` disarms. */
+  whenIdleFor(ms: number, then: () => void): void {
+    clearTimeout(this.#idleTimer);
+    if (this.#inFlight === 0) this.#idleTimer = setTimeout(then, ms).unref();
+  }
+
+  /** Takes no more calls; ends when the last one has ended. Resolves then. */
+  async retire(reason: EndReason = 'retired'): Promise<void> {
+    this.#endReason ??= reason;
+    if (this.#state === 'ready' && this.#inFlight > 0) this.#state = 'draining';
+    else if (this.#inFlight === 0) await this.end(reason);
+    await this.ended;
+  }
+
+  /** Ends it now, whatever it does. Resolves when nothing is left of it. Idempotent. */
+  async end(reason: EndReason): Promise<void> {
+    this.#endReason ??= reason;
+    const graceful = this.#state === 'ready' && this.#inFlight === 0 && reason !== 'killed';
+    this.#state = 'ending';
+    clearTimeout(this.#idleTimer);
+    if (graceful && (await this.#leavesByItself())) return;
+    if (reason === 'closed') await Promise.race([this.ended, wait(EXIT_GRACE_MS)]);
+    await this.#sandbox.destroy();
+    await this.ended;
+  }
+
+  /** Why a call lost its connection, as the caller is told. Waits until the sandbox is gone. */
+  async explainEnd(): Promise<Failure> {
+    await Promise.race([this.ended, wait(EXIT_GRACE_MS)]);
+    await this.#sandbox.destroy();
+    const exit = await this.ended;
+    return explainExit(exit, {
+      memoryMb: this.version.config.memoryMb,
+      endReason: this.#endReason,
+      protocolError: this.#protocolError,
+      loading: !this.#isLoaded,
+    });
+  }
+
+  async info(): Promise<InstanceInfo> {
+    const stats = this.#state === 'ending' ? null : await this.#sandbox.stats().catch(() => null);
+    return {
+      id: this.id,
+      functionName: this.version.functionName,
+      version: this.version.number,
+      state: this.state,
+      pid: this.#sandbox.pid,
+      hostUid: this.#sandbox.hostUid,
+      startedAt: this.startedAt,
+      calls: this.#calls,
+      inFlight: this.#inFlight,
+      memoryBytes: stats?.memoryBytes ?? null,
+    };
+  }
+
+  #onClose(reason: 'closed' | 'protocol_error', message: string): void {
+    if (reason === 'protocol_error') this.#protocolError = message;
+    if (this.#state !== 'ending') void this.end(reason === 'protocol_error' ? 'protocol' : 'closed');
+  }
+
+  #watchStrays(): StrayWatch {
+    return createStrayWatch({
+      count: () =>
+        this.#sandbox.stats().then(
+          ({ processes }) => processes,
+          () => null, // it has ended
+        ),
+      onStrays: (count) => {
+        this.#log.tell(
+          `The instance ends: ${count} ${count === 1 ? 'process' : 'processes'} that a call started went on after its end.`,
+        );
+        void this.retire('strays');
+      },
+    });
+  }
+
+  #onlyInvocation(): string | undefined {
+    return this.#invocations.size === 1 ? [...this.#invocations][0] : undefined;
+  }
+
+  /** The value, or undefined after `ms` or when the sandbox ended first. */
+  async #within<T>(ms: number, value: Promise<T>): Promise<T | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), ms);
+    });
+    const gone = this.ended.then(() => undefined);
+    value.catch(() => {}); // `gone` tells the same story
+    try {
+      return await Promise.race([value.catch(() => undefined), late, gone]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #initFailure(timeoutMessage?: string): Promise<InitFailure> {
+    const endedFirst = await Promise.race([this.ended.then(() => true), nextTurn().then(() => false)]);
+    const failure: Failure =
+      endedFirst || timeoutMessage === undefined || this.#state === 'ending'
+        ? await this.explainEnd()
+        : { kind: 'function_init_failed', message: timeoutMessage };
+    await this.end('killed');
+    return new InitFailure(failure, this.timings, this.id);
+  }
+
+  async #leavesByItself(): Promise<boolean> {
+    this.#runtime.shutdown();
+    return (await this.#within(SHUTDOWN_MS, this.ended)) !== undefined;
+  }
+}
+
+const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
