@@ -16,6 +16,8 @@ import { lockDataDir } from './core/data-lock.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
 import type { FunctionStore } from './core/functions/types.ts';
+import { createFunctionImages } from './core/images/distribution/function-images.ts';
+import { type Distribution, openDistribution } from './core/images/distribution/service.ts';
 import { createImageService, type ImageService } from './core/images/index.ts';
 import { createRegistryClient } from './core/images/registry/client.ts';
 import { createCredentials } from './core/images/registry/credentials.ts';
@@ -82,6 +84,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images, imageBuilds } = worker;
     const imageService = await openImageService(config, worker, functions, registry);
+    const distribution = await openDistributionHere(worker, log, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -90,6 +93,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       images,
       imageService,
       imageBuilds,
+      distribution,
       invocations,
       logs,
       telemetry,
@@ -126,6 +130,18 @@ async function openImageService(
   const versions = async () =>
     (await Promise.all((await functions.list()).map(({ name }) => functions.versions(name)))).flat();
   return createImageService({ store, ...access, defaultRegistry, names, versions, tmpDir: loads });
+}
+
+async function openDistributionHere(
+  worker: Worker,
+  log: Log,
+  opened: (() => Promise<unknown>)[],
+): Promise<Distribution> {
+  const { images: store, names, functions, deployer } = worker;
+  const functionImages = createFunctionImages({ functions, deployer });
+  const distribution = await openDistribution({ store, names, functions: functionImages, log });
+  opened.push(async () => distribution.close());
+  return distribution;
 }
 
 function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore): void {

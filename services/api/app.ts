@@ -12,6 +12,7 @@ import { API_LIMITS, type ApiLimits } from './limits.ts';
 import { createRequestMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi/register.ts';
 import { deployRoutes } from './routes/deploy.ts';
+import { distributionRoutes } from './routes/distribution.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
 import { httpFunctionRoutes } from './routes/http-function.ts';
@@ -43,6 +44,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     imageRoutes(scope, deps);
     scope.register((inner) => imageTransferRoutes(inner, deps));
     registryRoutes(scope, deps);
+    scope.register((inner) => distributionRoutes(inner, deps));
     platformRoutes(scope, deps);
   };
   app.register(async (scope) => {

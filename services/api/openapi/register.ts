@@ -15,6 +15,7 @@ const TAGS = [
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
   { name: 'images', description: 'Images: builds, layers, registries and archives' },
+  { name: 'registry', description: 'Images for podman, skopeo and other registry clients' },
   { name: 'platform', description: 'Instances, health' },
 ];
 
