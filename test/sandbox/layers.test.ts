@@ -104,7 +104,7 @@ async function python(code: string, layers: string[], upper?: string): Promise<s
 interface Round {
   before: string[];
   after: string[];
-  entries: tar.Headers[];
+  entries: tar.Header[];
   /** What only the layers below show. */
   below: string[];
 }
@@ -124,7 +124,7 @@ async function round(change: string): Promise<Round> {
     await test.host.unpack(name, Readable.from([packed]));
     const after = lines(await python(LIST, [BELOW, name]));
     const below = lines(await python(LIST, [BELOW]));
-    const entries: tar.Headers[] = [];
+    const entries: tar.Header[] = [];
     for await (const entry of Readable.from([packed]).pipe(tar.extract())) {
       entries.push(entry.header);
       entry.resume();
