@@ -95,6 +95,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     images: { list: async () => [], usage: async () => ({ blobsBytes: 0, layers: 0, images: 0 }) },
     imageService: createNoImages(),
     distribution: createNoRegistry(),
+    containers: createNoContainers(),
     invocations: createInvocations(() => platform),
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
@@ -105,6 +106,40 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     ...extra,
   };
   return platform;
+}
+
+/** Containers of a platform that has none; tests of their routes give their own, or run the real ones. */
+function createNoContainers(): ApiDeps['containers'] {
+  const missing = async () => {
+    throw new WaferError('container_not_found', 'There is no such container.');
+  };
+  return {
+    list: async () => [],
+    prune: async () => ({ removed: [] }),
+    create: async () => {
+      throw new WaferError('image_not_found', 'There is no such image.');
+    },
+    logs: () => Readable.from([]),
+    get: missing,
+    start: missing,
+    stop: missing,
+    kill: missing,
+    restart: missing,
+    pause: missing,
+    unpause: missing,
+    rename: missing,
+    remove: missing,
+    wait: missing,
+    attach: missing,
+    exec: missing,
+    top: missing,
+    stats: missing,
+    changes: missing,
+    readFiles: missing,
+    writeFiles: missing,
+    export: missing,
+    commit: missing,
+  };
 }
 
 /** An image service that has nothing; tests of its routes give their own. */
