@@ -63,7 +63,7 @@ function entryOf(header: Header, origin: FileEntry['origin']): FileEntry | null 
 }
 
 /** Owns the stream. */
-async function readIndex(tar: Readable, layer: string): Promise<LayerIndex> {
+export async function readIndex(tar: Readable, layer: string): Promise<LayerIndex> {
   const index: LayerIndex = { entries: new Map(), whiteouts: [], opaque: [], accounts: new Map() };
   const parser = extract();
   const feeding = pipeline(tar, parser);

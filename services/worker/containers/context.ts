@@ -1,0 +1,28 @@
+/** What the parts of the container service are given. */
+import type { EgressPolicy, SandboxHost } from '../../../runtime/sandbox/index.ts';
+import type { AccountFiles } from '../../core/images/dockerfile/accounts.ts';
+import type { LayerIndexes } from '../../core/images/dockerfile/layer-index.ts';
+import type { Image, ImageStore } from '../../core/images/types.ts';
+import type { Log } from '../../core/log.ts';
+import type { Shelf } from './shelf.ts';
+
+export interface Context {
+  host: SandboxHost;
+  images: ImageStore;
+  indexes: LayerIndexes;
+  shelf: Shelf;
+  log: Log;
+  egress: EgressPolicy & { mode: 'public' };
+  /** Aborts when the platform stops: nothing is started any more. */
+  closing: AbortSignal;
+  isReserved: (tag: string) => boolean;
+}
+
+/** The image's own passwd and group files. */
+export async function accountsOf({ indexes }: Pick<Context, 'indexes'>, { layers }: Image): Promise<AccountFiles> {
+  const [passwd, group] = await Promise.all([
+    indexes.account(layers, 'etc/passwd'),
+    indexes.account(layers, 'etc/group'),
+  ]);
+  return { passwd, group };
+}
