@@ -94,6 +94,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       imageService,
       imageBuilds,
       distribution,
+      containers: worker.containers.containers,
       invocations,
       logs,
       telemetry,
@@ -105,6 +106,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const server = await startServer(app, config);
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
+    await worker.containers.resume();
     return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
     await close();
@@ -119,7 +121,7 @@ function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config) {
 
 async function openImageService(
   { dataDir, defaultRegistry }: Config,
-  { images: store, names }: Worker,
+  { images: store, names, containers }: Worker,
   functions: FunctionStore,
   access: ReturnType<typeof openRegistryAccess>,
 ): Promise<ImageService> {
@@ -129,7 +131,15 @@ async function openImageService(
   await mkdir(loads, { recursive: true, mode: 0o700 });
   const versions = async () =>
     (await Promise.all((await functions.list()).map(({ name }) => functions.versions(name)))).flat();
-  return createImageService({ store, ...access, defaultRegistry, names, versions, tmpDir: loads });
+  return createImageService({
+    store,
+    ...access,
+    defaultRegistry,
+    names,
+    versions,
+    usersOf: containers.usersOf,
+    tmpDir: loads,
+  });
 }
 
 async function openDistributionHere(

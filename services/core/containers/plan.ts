@@ -2,7 +2,7 @@
 import { WaferError } from '../errors.ts';
 import { AccountError, type AccountFiles, homeOf, processIds, type UserIds } from '../images/dockerfile/accounts.ts';
 import { DEFAULT_PATH, DEFAULT_SHELL } from '../images/dockerfile/metadata.ts';
-import type { Image, ImageConfig } from '../images/types.ts';
+import type { ImageConfig } from '../images/types.ts';
 import { ANONYMOUS_PREFIX } from './config.ts';
 import type { RecordedMount } from './record.ts';
 import { signalNumber } from './signals.ts';
@@ -108,9 +108,4 @@ export function healthOf(config: Pick<ContainerConfig, 'health'>, image: RunConf
 /** What the check runs: a line goes to the image's shell. */
 export function healthArgv({ test: [kind, ...rest] }: HealthCheck, image: RunConfig): string[] {
   return kind === 'CMD-SHELL' ? [...(image.Shell ?? DEFAULT_SHELL), ...rest] : rest;
-}
-
-export interface ImagePlan {
-  image: Image;
-  accounts: AccountFiles;
 }

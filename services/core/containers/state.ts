@@ -23,7 +23,7 @@ export interface Ending {
 
 export type ContainerEvent =
   | { type: 'started'; time: number }
-  | { type: 'start_failed'; error: string; time: number }
+  | { type: 'start_failed'; error: string; exitCode: number }
   | { type: 'paused' }
   | { type: 'unpaused' }
   | ({ type: 'ended'; willRestart: boolean } & Ending)
@@ -84,7 +84,12 @@ export function after(record: ContainerRecord, event: ContainerEvent): Container
         cutByPlatform: false,
       };
     case 'start_failed':
-      return { ...record, status: record.startedAt === null ? 'created' : 'exited', error: event.error };
+      return {
+        ...record,
+        status: record.startedAt === null ? 'created' : 'exited',
+        error: event.error,
+        exitCode: event.exitCode,
+      };
     case 'paused':
       return { ...record, status: 'paused' };
     case 'unpaused':

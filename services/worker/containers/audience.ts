@@ -36,8 +36,7 @@ export function createAudience(): Audience {
   let wishedSize: TerminalSize | null = null;
   let stage: Stage | null = null;
   let onStage: (() => void)[] = [];
-  const begun = () =>
-    stage === null ? new Promise<void>((resolve) => onStage.push(resolve)) : Promise.resolve();
+  const begun = () => (stage === null ? new Promise<void>((resolve) => onStage.push(resolve)) : Promise.resolve());
   const current = () => stage;
 
   return {

@@ -1,7 +1,8 @@
 /** What the writable layer says against the image. */
+
+import type { ContainerChange } from '../../core/containers/types.ts';
 import { type FileTree, parentOf, walkTree } from '../../core/images/dockerfile/file-tree.ts';
 import type { LayerIndex } from '../../core/images/dockerfile/layer-index.ts';
-import type { ContainerChange } from '../../core/containers/types.ts';
 
 /** `below` is the image's tree. Sorted by path. */
 export function changesOf(below: FileTree, upper: LayerIndex): ContainerChange[] {

@@ -1,12 +1,12 @@
 /** The writable layer becomes the next layer of an image; the container's config becomes the image's. */
 import type { ContainerRecord } from '../../core/containers/record.ts';
 import type { CommitOptions, Containers } from '../../core/containers/types.ts';
-import { WaferError } from '../../core/errors.ts';
-import { applyMetadata, type MetadataState, setEnv } from '../../core/images/dockerfile/metadata.ts';
-import { parseChanges } from '../../core/images/dockerfile/parse.ts';
-import { UNNAMED_PREFIX } from '../../core/images/dockerfile/put-stage.ts';
+import { ownedByPlatform } from '../../core/images/commands/tools.ts';
+import { applyChanges } from '../../core/images/dockerfile/changes.ts';
+import { setEnv } from '../../core/images/dockerfile/metadata.ts';
 import { stateOfImage } from '../../core/images/dockerfile/stage-state.ts';
 import { nameForTag } from '../../core/images/names.ts';
+import { OWN_PREFIX } from '../../core/images/reserved.ts';
 import type { Image, ImageConfig, LayerInfo } from '../../core/images/types.ts';
 import type { Context } from './context.ts';
 import { type Entry, upperOf } from './entry.ts';
@@ -15,32 +15,27 @@ import { asWaferError } from './exits.ts';
 type RunConfig = ImageConfig['config'];
 
 export function createCommit(context: Context): Containers['commit'] {
-  const { shelf, images, isReserved } = context;
+  const { shelf, images, names } = context;
   return (ref, options) =>
     shelf.alone(ref, async (entry) => {
-      const tag = options.tag === undefined ? null : freeTag(options.tag, isReserved);
+      const tag = options.tag === undefined ? null : nameForTag(options.tag);
+      if (tag !== null && !names.mayTake(tag)) throw ownedByPlatform(tag);
       const image = await images.get(entry.record.imageDigest);
-      const state = changed(entry.record, image, options);
+      const config = configOf(entry.record, image, options.changes);
       const layer = await whileStill(entry, async () =>
         images.addLayer(await context.host.pack(upperOf(entry)), { createdBy: createdBy(entry.record) }),
       );
-      const made = await putCommitted(context, { image, layer, state, options, record: entry.record });
-      const name = tag ?? `${UNNAMED_PREFIX}${made.digest.slice(7, 19)}`;
+      const made = await putCommitted(context, { image, layer, config, options, record: entry.record });
+      const name = tag ?? `${OWN_PREFIX.unnamed}${made.digest.slice(7, 19)}`;
       await images.tag(made.digest, name);
       return { digest: made.digest, tags: [name] };
     });
 }
 
-function freeTag(text: string, isReserved: Context['isReserved']): string {
-  const name = nameForTag(text);
-  if (!isReserved(name) && !isReserved(name.replace(/:latest$/, ''))) return name;
-  throw new WaferError('conflict', `${JSON.stringify(name)} is a name that the platform gives.`);
-}
-
 const createdBy = ({ argv }: ContainerRecord): string => argv.join(' ');
 
 /** Nothing of it runs while its files are read. */
-async function whileStill<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
+export async function whileStill<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
   const sandbox = entry.record.status === 'running' ? entry.run?.sandbox : undefined;
   try {
     await sandbox?.freeze();
@@ -53,7 +48,7 @@ async function whileStill<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
 }
 
 /** Config of the image, what the container was told over it, and the changes over both. @throws WaferError `invalid_dockerfile` */
-function changed({ config, argv }: ContainerRecord, image: Image, { changes, author }: CommitOptions): MetadataState {
+function configOf({ config }: ContainerRecord, image: Image, changes: readonly string[]): RunConfig {
   const own: RunConfig = {
     Env: setEnv(image.config.config.Env, Object.entries(config.env)),
     ...(config.entrypoint === undefined ? {} : { Entrypoint: config.entrypoint, Cmd: config.command ?? [] }),
@@ -63,40 +58,29 @@ function changed({ config, argv }: ContainerRecord, image: Image, { changes, aut
     ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
     Labels: { ...image.config.config.Labels, ...config.labels },
   };
-  if (argv.length === 0) delete own.Cmd;
-  let state: MetadataState = {
-    config: { ...structuredClone(image.config.config), ...own },
-    author: author ?? image.config.author,
-    hasOwnCmd: true,
-  };
-  for (const instruction of parseChanges(changes, '--change')) {
-    const env = new Map((state.config.Env ?? []).map((pair) => [pair.split('=', 1)[0], pair] as const));
-    const scope = (name: string) => env.get(name)?.slice(name.length + 1);
-    state = applyMetadata(state, { instruction, scope, mark: '\\' });
-  }
-  return state;
+  return applyChanges({ ...structuredClone(image.config.config), ...own }, changes);
 }
 
 interface Committed {
   image: Image;
   layer: LayerInfo;
-  state: MetadataState;
+  config: RunConfig;
   options: CommitOptions;
   record: ContainerRecord;
 }
 
-function putCommitted({ images }: Context, { image, layer, state, options, record }: Committed): Promise<Image> {
+function putCommitted({ images }: Context, { image, layer, config, options, record }: Committed): Promise<Image> {
   const base = stateOfImage(image);
   const created = new Date().toISOString();
-  const { message } = options;
+  const { message, author = image.config.author } = options;
   return images.putImage({
     layers: [...base.layers.map(({ diffId }) => diffId), layer.diffId],
-    config: state.config,
+    config,
     history: [
       ...base.history,
       { created, created_by: createdBy(record), ...(message === undefined ? {} : { comment: message }) },
     ],
     created,
-    ...(state.author === undefined ? {} : { author: state.author }),
+    ...(author === undefined ? {} : { author }),
   });
 }

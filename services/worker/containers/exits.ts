@@ -25,7 +25,11 @@ export function startError(error: unknown, name: string, program: string): unkno
       cause: error,
     });
   const isProgram = error.code === 'exec_failed' || error.step === 'exec';
-  const exitCode = isProgram ? (/no such file|not found|ENOENT/i.test(error.message) ? NOT_FOUND : NOT_EXECUTABLE) : 125;
+  const exitCode = isProgram
+    ? /no such file|not found|ENOENT/i.test(error.message)
+      ? NOT_FOUND
+      : NOT_EXECUTABLE
+    : 125;
   const what = isProgram ? `The program ${JSON.stringify(program)} of the container ${name}` : `The container ${name}`;
   return new WaferError('container_start_failed', `${what} could not be started: ${error.message}`, {
     details: { exitCode },
@@ -42,6 +46,7 @@ export function ignoreGone(error: unknown): void {
 /** What the engine refused of somebody's wish, as an error that names it. */
 export function asWaferError(error: unknown, what: string): unknown {
   if (!(error instanceof SandboxError)) return error;
-  const code = error.code === 'not_found' ? 'not_found' : error.code === 'unpack_failed' ? 'invalid_archive' : 'engine_failed';
+  const code =
+    error.code === 'not_found' ? 'not_found' : error.code === 'unpack_failed' ? 'invalid_archive' : 'engine_failed';
   return new WaferError(code, `${what}: ${error.message}`, { cause: error });
 }

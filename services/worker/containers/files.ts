@@ -25,7 +25,9 @@ export function createFiles(context: Context): Files {
     async writeFiles(ref, path, tar) {
       try {
         checkPath('path', path);
-        await shelf.alone(ref, (entry) => withSandbox(context, entry, (sandbox) => sandbox.writeFiles(path, tar), path));
+        await shelf.alone(ref, (entry) =>
+          withSandbox(context, entry, (sandbox) => sandbox.writeFiles(path, tar), path),
+        );
       } finally {
         tar.destroy();
       }

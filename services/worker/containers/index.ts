@@ -15,6 +15,7 @@ import { newContainerId } from '../../core/ids.ts';
 import { createLayerIndexes } from '../../core/images/dockerfile/layer-index.ts';
 import { imageNotFound } from '../../core/images/images.ts';
 import { findByName } from '../../core/images/names.ts';
+import type { ImageNames } from '../../core/images/reserved.ts';
 import type { Digest, Image, ImageStore } from '../../core/images/types.ts';
 import type { Log } from '../../core/log.ts';
 import { createCommit } from './commit.ts';
@@ -37,7 +38,9 @@ export interface ContainerServiceDeps {
   workDir: string;
   volumesDir: string;
   defaultRegistry: string | null;
-  isReserved: (tag: string) => boolean;
+  names: ImageNames;
+  /** Directory (0700) for spools. */
+  tmpDir: string;
   log: Log;
 }
 
@@ -55,7 +58,7 @@ export interface ContainerService {
 const CLOSE_GRACE_SECONDS = 5;
 
 export async function openContainers(deps: ContainerServiceDeps): Promise<ContainerService> {
-  const { host, images, log, isReserved } = deps;
+  const { host, images, log, names, tmpDir } = deps;
   const records = await openContainerRecords(deps.dir, (id, why) =>
     log.error({ container: id }, `a container is left out: ${why}`),
   );
@@ -70,7 +73,8 @@ export async function openContainers(deps: ContainerServiceDeps): Promise<Contai
     log,
     egress: { mode: 'public' },
     closing: closing.signal,
-    isReserved,
+    names,
+    tmpDir,
   };
   await recover(context);
   await removeOrphans(deps, shelf, records.damaged);
@@ -154,15 +158,18 @@ async function create(
   try {
     if ((await images.find(image.digest)) === null) throw imageNotFound(config.image);
     const argv = argvOf(config, image.config.config);
-    assertMapped(userOf(config.user ?? image.config.config.User, await accountsOf(context, image)));
+    const user = config.user ?? image.config.config.User;
+    assertMapped(userOf(user, await accountsOf(context, image, user)));
     stopSignalOf(config, image.config.config);
     const reserved = context.shelf.reserve(wanted);
     try {
       const entry = await context.shelf.add(newRecord(config, reserved.name, image, argv));
-      await context.shelf.save(entry, (record) => record).catch(async (error: unknown) => {
-        await context.shelf.drop(entry);
-        throw error;
-      });
+      await context.shelf
+        .save(entry, (record) => record)
+        .catch(async (error: unknown) => {
+          await context.shelf.drop(entry);
+          throw error;
+        });
       return describe(entry);
     } catch (error) {
       reserved.release();

@@ -1,8 +1,8 @@
 /** TCP from loopback addresses of the host to 127.0.0.1 inside. Listeners exist only while the container runs. */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { isErrno, WaferError } from '../../core/errors.ts';
 import type { PortBinding } from '../../core/containers/types.ts';
+import { isErrno, WaferError } from '../../core/errors.ts';
 
 export interface OpenPorts {
   /** With the host ports that were taken. */

@@ -3,7 +3,7 @@ import type { SandboxProgram } from '../../../runtime/sandbox/index.ts';
 import { checkExec } from '../../core/containers/config.ts';
 import { containerNotFound } from '../../core/containers/names.ts';
 import { assertAllowed } from '../../core/containers/state.ts';
-import type { Containers, ContainerStatus, ExecConfig, Session } from '../../core/containers/types.ts';
+import type { ContainerStatus, Containers, ExecConfig, Session } from '../../core/containers/types.ts';
 import type { Context } from './context.ts';
 import type { Entry } from './entry.ts';
 import { exitCodeOf, ignoreGone, startError } from './exits.ts';

@@ -36,8 +36,9 @@ export async function programPlan(
   own: Partial<Pick<ExecConfig, 'env' | 'workingDir' | 'user'>> & { terminal: boolean },
 ): Promise<ProgramPlan> {
   const { config } = record;
-  const accounts = await accountsOf(context, image);
-  const user = userOf(own.user ?? config.user ?? image.config.config.User, accounts);
+  const named = own.user ?? config.user ?? image.config.config.User;
+  const accounts = await accountsOf(context, image, named);
+  const user = userOf(named, accounts);
   assertMapped(user);
   const hostname = hostnameOf(record.id, config);
   const merged = { env: { ...config.env, ...own.env }, terminal: own.terminal };
@@ -78,7 +79,11 @@ export async function mainSpec(
 export function assertMapped({ uid, gid, groups }: UserIds): void {
   const other = [uid, gid, ...groups].find((id) => !isMapped(id));
   if (other === undefined) return;
-  throw new WaferError('invalid_request', `user: the id ${other} does not exist here; containers have 0-4095 and 65534.`, {
-    details: { path: 'user' },
-  });
+  throw new WaferError(
+    'invalid_request',
+    `user: the id ${other} does not exist here; containers have 0-4095 and 65534.`,
+    {
+      details: { path: 'user' },
+    },
+  );
 }

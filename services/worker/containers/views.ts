@@ -1,6 +1,7 @@
 /** What a container does and has changed; its whole root. */
-import type { Containers } from '../../core/containers/types.ts';
+
 import { assertAllowed } from '../../core/containers/state.ts';
+import type { Containers } from '../../core/containers/types.ts';
 import { readIndex } from '../../core/images/dockerfile/layer-index.ts';
 import { changesOf } from './changes.ts';
 import type { Context } from './context.ts';
