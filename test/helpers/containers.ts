@@ -9,11 +9,11 @@ export interface ContainerLab {
   platform(): Platform;
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Of debian12 unless it says otherwise; fails the test with the problem's text. */
-  create(config: object & { name?: string }): Promise<Container>;
+  create(config: Record<string, unknown>): Promise<Container>;
   inspect(ref: string): Promise<Container>;
   /** To `/v1/containers/<path>`; fails the test when it is refused. */
   post(path: string, body?: object): Promise<Response>;
-  start(config: object): Promise<Container>;
+  start(config: Record<string, unknown>): Promise<Container>;
   wait(ref: string): Promise<number>;
   logs(ref: string, query?: string): Promise<ContainerLogLine[]>;
   /** Closes the platform, and opens it on the same data. */
@@ -41,7 +41,7 @@ export async function openContainerLab(): Promise<ContainerLab> {
     return response;
   };
   const json = (body: object) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-  const create = async (config: object) => {
+  const create = async (config: Record<string, unknown>) => {
     const response = await checked('/v1/containers', { method: 'POST', ...json({ image: 'debian12', ...config }) });
     const container = (await response.json()) as Container;
     made.add(container.id);
