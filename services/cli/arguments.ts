@@ -14,7 +14,7 @@ interface Flag {
 const aliasesOf = (def: ArgDef): string[] => ('alias' in def && def.alias !== undefined ? [def.alias].flat() : []);
 
 /** `--name` for words, `-n` for letters. */
-const dashed = (name: string) => (name.length === 1 ? `-${name}` : `--${name}`);
+export const dashed = (name: string) => (name.length === 1 ? `-${name}` : `--${name}`);
 
 function flagTable(args: ArgsDef): Map<string, Flag> {
   const table = new Map<string, Flag>();
@@ -54,19 +54,19 @@ function checkOption(flag: string, def: ArgDef, value: string): void {
   });
 }
 
-function checkPositionals(command: string, args: ArgsDef, given: string[]): void {
+function checkPositionals(command: string, args: ArgsDef, given: string[], many: boolean): void {
   const wanted = Object.entries(args).filter(([, def]) => def.type === 'positional');
   const missing = wanted.slice(given.length).find(([, def]) => def.required !== false && def.default === undefined);
   const hint = `"wafer ${command} --help" shows how to use it.`;
   if (missing) throw new WaferError('usage', `"wafer ${command}" needs ${missing[0].toUpperCase()}.`, { hint });
-  const extra = given[wanted.length];
+  const extra = many ? undefined : given[wanted.length];
   if (extra !== undefined) {
     throw new WaferError('usage', `"wafer ${command}" does not take the argument "${extra}".`, { hint });
   }
 }
 
-/** @throws WaferError `usage` for an unknown flag, a missing or impossible value, a missing or left-over argument */
-export function checkArguments(command: string, args: ArgsDef, rawArgs: readonly string[]): void {
+/** @returns the positionals. @throws WaferError `usage` for an unknown flag, a missing or impossible value, a missing or left-over argument */
+export function checkArguments(command: string, args: ArgsDef, rawArgs: readonly string[], many = false): string[] {
   const table = flagTable(args);
   const positionals: string[] = [];
   for (let index = 0; index < rawArgs.length; index++) {
@@ -87,5 +87,57 @@ export function checkArguments(command: string, args: ArgsDef, rawArgs: readonly
     } else if (inline === undefined) checkValue(flag, found, rawArgs[++index]);
     else checkOption(flag, found.def, inline);
   }
-  checkPositionals(command, args, positionals);
+  checkPositionals(command, args, positionals, many);
+  return positionals;
+}
+
+/** `-it` is `-i -t`, `-p80:80` is `--publish=80:80`. A word with an unknown letter stays as it is, to be refused. */
+function expandLetters(token: string, table: Map<string, Flag>): string[] {
+  if (!/^-[A-Za-z][^-]/.test(token)) return [token];
+  const expanded: string[] = [];
+  for (let index = 1; index < token.length; index++) {
+    const found = table.get(`-${token[index]}`);
+    if (found === undefined) return [token];
+    if (found.def.type !== 'boolean') {
+      const value = token.slice(index + 1).replace(/^=/, '');
+      return [...expanded, value === '' ? `-${token[index]}` : `${dashed(found.name)}=${value}`];
+    }
+    expanded.push(`-${token[index]}`);
+  }
+  return expanded;
+}
+
+export interface SplitArguments {
+  /** Flags and positionals of the command itself, letters written out. */
+  own: string[];
+  /** Words of the program that is to run, unchanged; only a `--` before them is left out. */
+  rest: string[];
+}
+
+/** With `restAfter`, everything behind so many positionals is somebody else's: `wafer run IMAGE ls --color`. */
+export function splitArguments(args: ArgsDef, rawArgs: readonly string[], restAfter?: number): SplitArguments {
+  const table = flagTable(args);
+  const own: string[] = [];
+  let seen = 0;
+  for (let index = 0; index < rawArgs.length; index++) {
+    const token = rawArgs[index] ?? '';
+    if (seen === restAfter) return { own, rest: rawArgs.slice(token === '--' ? index + 1 : index) };
+    if (token === '--') {
+      const split = restAfter === undefined ? rawArgs.length : index + 1 + restAfter - seen;
+      return { own: [...own, ...rawArgs.slice(index, split)], rest: rawArgs.slice(split) };
+    }
+    if (!token.startsWith('-') || token === '-') {
+      own.push(token);
+      seen++;
+      continue;
+    }
+    const words = expandLetters(token, table);
+    own.push(...words);
+    const last = table.get(words.at(-1) ?? '');
+    const value = rawArgs[index + 1];
+    if (last === undefined || last.def.type === 'boolean' || value === undefined) continue;
+    own.push(value);
+    index++;
+  }
+  return { own, rest: [] };
 }

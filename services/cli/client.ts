@@ -92,6 +92,8 @@ export function parse(text: string, origin: string): unknown {
 export interface Connection {
   origin: string;
   keyHint: string;
+  /** What every request carries. */
+  headers: Readonly<Record<string, string>>;
   call(method: string, path: string, options?: Partial<HttpRequest>): Promise<HttpReply>;
 }
 
@@ -101,8 +103,10 @@ export function connect(env: Env): Connection & { keySource: string | null } {
   const base = URL.canParse(config.url) ? new URL(config.url) : null;
   if (base === null) throw new WaferError('usage', `WAFER_URL=${config.url} is not a URL.`);
   const looked = keyFiles(config.dataDir, env).join(' and ');
+  const headers: Record<string, string> = key ? { authorization: `Bearer ${key.value}` } : {};
   return {
     origin: config.url,
+    headers,
     keySource: key?.source ?? null,
     keyHint: key
       ? `The key came from ${key.source}; it belongs to another platform or was replaced.`
@@ -111,11 +115,7 @@ export function connect(env: Env): Connection & { keySource: string | null } {
       send(new URL(config.url + path), {
         method,
         ...options,
-        headers: {
-          accept: 'application/json',
-          ...(key ? { authorization: `Bearer ${key.value}` } : {}),
-          ...options.headers,
-        },
+        headers: { accept: 'application/json', ...headers, ...options.headers },
       }),
   };
 }
@@ -141,7 +141,7 @@ export const query = (values: Record<string, string | number | boolean | undefin
 
 const NDJSON = { accept: 'application/x-ndjson' };
 
-async function* stream<T>(connection: Connection, path: string, signal?: AbortSignal): AsyncGenerator<T> {
+export async function* stream<T>(connection: Connection, path: string, signal?: AbortSignal): AsyncGenerator<T> {
   let reply: HttpReply;
   try {
     reply = await connection.call('GET', path, { headers: NDJSON, ...(signal ? { signal } : {}) });

@@ -2,15 +2,17 @@
 import type { CommandEntry } from './command.ts';
 
 interface Entry extends CommandEntry {
-  group: 'Platform' | 'Images' | 'Functions' | 'Watch';
+  group: 'Platform' | 'Images' | 'Functions' | 'Containers';
+  /** One of many: the first screen has only its name. */
+  isMinor?: boolean;
 }
 
-export const COMMANDS: readonly Entry[] = [
+const PLATFORM: readonly Entry[] = [
   {
     name: 'up',
     group: 'Platform',
     summary: 'Start the platform on this machine',
-    synonyms: ['start', 'serve', 'run'],
+    synonyms: ['serve', 'daemon'],
     load: () => import('./commands/up.ts'),
   },
   {
@@ -27,12 +29,15 @@ export const COMMANDS: readonly Entry[] = [
     synonyms: ['settings', 'env'],
     load: () => import('./commands/config.ts'),
   },
+];
+
+const IMAGES: readonly Entry[] = [
   {
-    name: 'image',
+    name: 'build',
     group: 'Images',
-    summary: 'Pull, push, save, load, inspect, tag and remove images',
-    synonyms: ['pull', 'registry', 'login', 'tag', 'save', 'load', 'rmi', 'prune', 'df'],
-    load: () => import('./commands/image/index.ts'),
+    summary: 'Build an image from a Dockerfile',
+    synonyms: ['bud', 'buildx'],
+    load: () => import('./commands/build.ts'),
   },
   {
     name: 'images',
@@ -42,17 +47,20 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/images.ts'),
   },
   {
-    name: 'build',
-    group: 'Platform',
-    summary: 'Build an image from a Dockerfile',
-    synonyms: ['bud', 'buildx'],
-    load: () => import('./commands/build.ts'),
+    name: 'image',
+    group: 'Images',
+    summary: 'Pull, push, save, load, inspect, tag and remove images',
+    synonyms: ['pull', 'registry', 'login', 'tag', 'save', 'load', 'rmi', 'prune', 'df'],
+    load: () => import('./commands/image/index.ts'),
   },
+];
+
+const FUNCTIONS: readonly Entry[] = [
   {
     name: 'init',
     group: 'Functions',
     summary: 'Make a folder with a new function',
-    synonyms: ['new', 'create'],
+    synonyms: ['new'],
     load: () => import('./commands/init.ts'),
   },
   {
@@ -66,7 +74,7 @@ export const COMMANDS: readonly Entry[] = [
     name: 'invoke',
     group: 'Functions',
     summary: 'Call a function and print its result',
-    synonyms: ['call', 'exec'],
+    synonyms: ['call'],
     load: () => import('./commands/invoke.ts'),
   },
   {
@@ -80,7 +88,7 @@ export const COMMANDS: readonly Entry[] = [
     name: 'describe',
     group: 'Functions',
     summary: 'Show one function: versions, aliases, settings',
-    synonyms: ['get', 'show', 'inspect'],
+    synonyms: ['get', 'show'],
     load: () => import('./commands/describe.ts'),
   },
   {
@@ -98,9 +106,16 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/rollback.ts'),
   },
   {
+    name: 'logs',
+    group: 'Functions',
+    summary: 'Print what functions and containers wrote, and follow it',
+    synonyms: ['log', 'tail'],
+    load: () => import('./commands/logs.ts'),
+  },
+  {
     name: 'rm',
     group: 'Functions',
-    summary: 'Remove a function with all its versions',
+    summary: 'Remove a function with all its versions, or a container',
     synonyms: ['remove', 'delete', 'destroy'],
     load: () => import('./commands/rm.ts'),
   },
@@ -110,20 +125,72 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'Print the JSON schema of wafer.json',
     load: () => import('./commands/schema.ts'),
   },
-  {
-    name: 'logs',
-    group: 'Watch',
-    summary: 'Print what functions wrote, and follow it',
-    synonyms: ['log', 'tail'],
-    load: () => import('./commands/logs.ts'),
-  },
-  {
-    name: 'ps',
-    group: 'Watch',
-    summary: 'List running instances',
-    synonyms: ['top', 'instances', 'containers'],
-    load: () => import('./commands/ps.ts'),
-  },
 ];
 
-export const GROUPS = ['Platform', 'Functions', 'Images', 'Watch'] as const;
+const container = (
+  name: string,
+  summary: string,
+  load: CommandEntry['load'],
+  more: { synonyms?: readonly string[]; isMinor?: boolean } = {},
+): Entry => ({ name, group: 'Containers', summary, load, ...more });
+const minor = { isMinor: true } as const;
+
+const CONTAINERS: readonly Entry[] = [
+  container('run', 'Make a container of an image and start it', () => import('./commands/run.ts'), {
+    synonyms: ['launch'],
+  }),
+  container('ps', 'List what runs: containers and instances of functions', () => import('./commands/ps.ts'), {
+    synonyms: ['instances', 'containers'],
+  }),
+  container('exec', 'Run another program in a container', () => import('./commands/exec.ts'), {
+    synonyms: ['shell', 'enter', 'sh'],
+  }),
+  container('stop', 'Stop containers, gently at first', () => import('./commands/stop.ts')),
+  container('cp', 'Copy files between a container and this machine', () => import('./commands/cp.ts'), {
+    synonyms: ['copy'],
+  }),
+  container('compose', 'Run the services of a compose file', () => import('./commands/compose/index.ts'), {
+    synonyms: ['docker-compose'],
+  }),
+  container('create', 'Make a container without starting it', () => import('./commands/create.ts'), minor),
+  container('start', 'Start containers that do not run', () => import('./commands/start.ts'), minor),
+  container('restart', 'Stop containers and start them again', () => import('./commands/restart.ts'), {
+    synonyms: ['reload'],
+    ...minor,
+  }),
+  container('attach', 'Go to the main program of a container', () => import('./commands/attach.ts'), minor),
+  container('kill', 'Send a signal to containers', () => import('./commands/kill.ts'), {
+    synonyms: ['signal'],
+    ...minor,
+  }),
+  container('pause', 'Hold every process of a container', () => import('./commands/pause.ts'), {
+    synonyms: ['freeze'],
+    ...minor,
+  }),
+  container('unpause', 'Let a paused container go on', () => import('./commands/unpause.ts'), {
+    synonyms: ['resume', 'thaw', 'continue'],
+    ...minor,
+  }),
+  container('wait', 'Wait for containers to end', () => import('./commands/wait.ts'), minor),
+  container('top', 'List the processes of a container', () => import('./commands/top.ts'), minor),
+  container('stats', 'Show what containers use', () => import('./commands/stats.ts'), {
+    synonyms: ['usage'],
+    ...minor,
+  }),
+  container('inspect', 'Print everything about something as JSON', () => import('./commands/inspect.ts'), minor),
+  container('diff', 'List what a container changed', () => import('./commands/diff.ts'), {
+    synonyms: ['changes'],
+    ...minor,
+  }),
+  container('commit', 'Make an image of a container', () => import('./commands/commit.ts'), minor),
+  container('export', 'Write the file system of a container as a tar', () => import('./commands/export.ts'), minor),
+  container('rename', 'Give a container another name', () => import('./commands/rename.ts'), {
+    synonyms: ['mv'],
+    ...minor,
+  }),
+  container('container', 'Containers together: prune', () => import('./commands/container/index.ts'), minor),
+];
+
+export const COMMANDS: readonly Entry[] = [...FUNCTIONS, ...IMAGES, ...CONTAINERS, ...PLATFORM];
+
+export const GROUPS = ['Functions', 'Images', 'Containers', 'Platform'] as const;

@@ -21,7 +21,7 @@ function unknownCommand(word: string, commands: readonly CommandEntry[], before:
   });
 }
 
-/** Help is asked for only before `--`: what follows belongs to the function. */
+/** Help is asked for only before `--`: what follows is not the command's. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   return (end === -1 ? args : args.slice(0, end)).some((token) => token === '--help' || token === '-h');
@@ -33,19 +33,41 @@ async function loadCommand(name: string, commands: readonly CommandEntry[], befo
   return (await entry.load()).default;
 }
 
+/** `compose -f FILE up` is `compose up --file=FILE`. */
+function takeLeading(words: readonly string[], leading: Readonly<Record<string, string>>) {
+  const taken: string[] = [];
+  let at = 0;
+  for (; at < words.length; at++) {
+    const [flag = '', inline] = (words[at] ?? '').split(/=(.*)/s);
+    const name = leading[flag];
+    const value = inline ?? words[at + 1];
+    if (name === undefined || value === undefined) break;
+    taken.push(`${name}=${value}`);
+    if (inline === undefined) at++;
+  }
+  return { taken, left: words.slice(at) };
+}
+
 /** The command that the words name, and what is left of the words. */
 async function findCommand(words: readonly string[]): Promise<{ command: Command; rest: string[] }> {
   const [first = '', ...others] = words;
   let command = await loadCommand(first, COMMANDS, 'wafer');
   let rest = others;
-  while (command.commands !== undefined && rest[0] !== undefined && !rest[0].startsWith('-')) {
-    command = await loadCommand(rest[0], command.commands, `wafer ${command.name}`);
-    rest = rest.slice(1);
+  while (command.commands !== undefined) {
+    const { taken, left } = takeLeading(rest, command.leading ?? {});
+    const [word] = left;
+    if (word === undefined || word.startsWith('-')) break;
+    command = await loadCommand(word, command.commands, `wafer ${command.name}`);
+    rest = [...taken, ...left.slice(1)];
   }
   return { command, rest };
 }
 
-async function dispatch(argv: readonly string[], context: CliContext): Promise<number> {
+/** What the words asked for: either it is done (an exit code), or it is a command to run. */
+async function prepare(
+  argv: readonly string[],
+  context: CliContext,
+): Promise<number | { command: Command; args: string[] }> {
   const [first, ...rest] = argv;
   if (first === '--version' || first === '-v' || first === '-V') {
     context.ui.out(packageVersion());
@@ -64,18 +86,25 @@ async function dispatch(argv: readonly string[], context: CliContext): Promise<n
     });
   }
   const { command, rest: args } = await findCommand(words);
-  if (isHelp || asksForHelp(args) || (command.commands !== undefined && args.length === 0)) {
+  if (isHelp || asksForHelp(command.own(args)) || (command.commands !== undefined && args.length === 0)) {
     showCommandHelp(context.ui, command);
     return 0;
   }
-  return command.run(args, context);
+  return { command, args };
 }
 
 /** Never throws. @returns the exit code */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
+  let own: readonly string[] = argv;
+  let errorExit: Command['errorExit'];
   try {
-    return await dispatch(argv, context);
+    const found = await prepare(argv, context);
+    if (typeof found === 'number') return found;
+    own = found.command.own(found.args);
+    errorExit = found.command.errorExit;
+    return await found.command.run(found.args, context);
   } catch (error) {
-    return reportError(error, context.ui, argv.includes('--json'));
+    const code = reportError(error, context.ui, own.includes('--json'));
+    return errorExit?.(error) ?? code;
   }
 }

@@ -48,6 +48,8 @@ export interface Ui {
   task(text: string): Task;
   /** On stderr. */
   live(): LiveLines;
+  /** On stdout, for what is itself the result. */
+  liveOut(): LiveLines;
 }
 
 interface Output {
@@ -78,7 +80,7 @@ function pad(text: string, size: number, align: Column['align']): string {
   return align === 'right' ? space + text : text + space;
 }
 
-function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], paint: Paint): string[] {
+export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], paint: Paint): string[] {
   const sizes = columns.map((column, index) =>
     Math.max(column.header.length, ...rows.map((row) => width(row[index] ?? ''))),
   );
@@ -172,5 +174,6 @@ export function createUi(stdout: Output, stderr: Output, env: Env): Ui {
     },
     task: (text) => createTask(text, stderr, paintErr),
     live: () => createLiveLines(stderr),
+    liveOut: () => createLiveLines(stdout),
   };
 }

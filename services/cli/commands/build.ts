@@ -1,14 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { WaferError } from '../../core/errors.ts';
-import { packContext } from '../../core/functions/source/pack-folder.ts';
-import type { BuiltImage, ImageBuildOptions } from '../../core/images/dockerfile/builder-types.ts';
-import { createBuildLog } from '../build-log.ts';
-import { type Client, createClient, problemError } from '../client.ts';
+import type { ImageBuildOptions } from '../../core/images/dockerfile/builder-types.ts';
+import { createClient } from '../client.ts';
 import { command, jsonFlag } from '../command.ts';
 import { count, formatBytes, formatMs } from '../format.ts';
+import { buildImage, locateDockerfile } from '../image-building.ts';
 import { repeated } from '../repeated.ts';
-import type { Ui } from '../ui.ts';
 
 /** `NAME=value`, or `NAME` for its value in the environment. */
 function buildArgs(given: readonly string[], env: Record<string, string | undefined>): Record<string, string> {
@@ -51,39 +49,6 @@ function readSecret(path: string): string {
   }
 }
 
-/** A Dockerfile outside of the context is sent as text. */
-function locate(
-  folder: string,
-  cwd: string,
-  given: string | undefined,
-): { dockerfile: string; dockerfileText?: string } {
-  if (given === undefined) return { dockerfile: 'Dockerfile' };
-  const path = existsSync(resolve(cwd, given)) ? resolve(cwd, given) : resolve(folder, given);
-  const inside = relative(folder, path);
-  if (!inside.startsWith('..') && !inside.startsWith('/')) return { dockerfile: inside };
-  try {
-    return { dockerfile: given, dockerfileText: readFileSync(path, 'utf8') };
-  } catch (cause) {
-    throw new WaferError('usage', `The Dockerfile can not be read: ${(cause as Error).message}`, { cause });
-  }
-}
-
-async function build(client: Client, folder: string, options: ImageBuildOptions, ui: Ui): Promise<BuiltImage> {
-  const log = createBuildLog(ui);
-  try {
-    const packed = await packContext(folder, options.dockerfile ?? 'Dockerfile');
-    log.note(`Sending ${count(packed.files, 'file')} of ${folder}`);
-    for await (const event of client.buildImage(packed.stream, options)) {
-      if (event.type === 'built') return event.image;
-      if (event.type === 'failed') throw problemError(event.problem);
-      log.event(event);
-    }
-  } finally {
-    log.close();
-  }
-  throw new WaferError('not_reachable', `The connection to ${client.url} ended before the build did.`);
-}
-
 export default command({
   name: 'build',
   about: 'Builds an image from a Dockerfile. Steps whose inputs are the same as before are reused.',
@@ -106,14 +71,14 @@ export default command({
     const startedAt = Date.now();
     const folder = resolve(cwd, dir);
     const options: ImageBuildOptions = {
-      ...locate(folder, cwd, file),
+      ...locateDockerfile(folder, cwd, file),
       tags: repeated(rawArgs, ['--tag', '-t']),
       buildArgs: buildArgs(repeated(rawArgs, ['--build-arg']), env),
       secrets: secrets(repeated(rawArgs, ['--secret']), env, cwd),
       noCache: rawArgs.includes('--no-cache'),
       ...(target === undefined ? {} : { target }),
     };
-    const image = await build(createClient(env), folder, options, ui);
+    const image = await buildImage(createClient(env), folder, options, ui);
     if (json) return ui.json(image);
     const took = formatMs(Date.now() - startedAt);
     const steps =

@@ -1,7 +1,10 @@
+import { WaferError } from '../../core/errors.ts';
 import type { LogLine } from '../../core/invocations/types.ts';
-import { createClient } from '../client.ts';
 import { command } from '../command.ts';
+import { showLogLine } from '../containers/show-log.ts';
+import { createFinder, type Finder, whichFlags } from '../containers/which.ts';
 import { formatClock, safeText } from '../format.ts';
+import { untilInterrupted } from '../interrupt.ts';
 import { parseCount, parseDuration } from '../numbers.ts';
 import type { Ui } from '../ui.ts';
 
@@ -15,43 +18,70 @@ function showLine(ui: Ui, line: LogLine): void {
   }
 }
 
-/** Aborted by the first Ctrl-C: the usual way to stop following, so it is not an error. */
-function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
+interface Wanted {
+  follow: boolean;
+  since: number | undefined;
+  tail: number | undefined;
+  signal?: AbortSignal;
+}
+
+/** @returns the number of lines */
+async function functionLogs(
+  finder: Finder,
+  name: string,
+  { tail, ...wanted }: Wanted & { invocation: string | undefined },
+  ui: Ui,
+  json: boolean,
+): Promise<number> {
+  let lines = 0;
+  for await (const line of finder.functions.logs(name, { ...wanted, limit: tail })) {
+    lines++;
+    if (json) ui.out(JSON.stringify(line));
+    else showLine(ui, line);
+  }
+  return lines;
 }
 
 export default command({
   name: 'logs',
-  about: 'Prints what a function wrote to stdout and stderr, oldest first. Ctrl-C stops following.',
+  about:
+    'Prints what a function or a container wrote to stdout and stderr, oldest first. Ctrl-C stops following. Of a container, stderr goes to stderr.',
   args: {
-    name: { type: 'positional', description: 'Name of the function', required: true },
+    name: { type: 'positional', description: 'Name of a function or a container', required: true },
     follow: { type: 'boolean', alias: 'f', description: 'Go on with new lines as they come' },
-    invocation: { type: 'string', valueHint: 'ID', description: 'Only the lines of one invocation' },
     since: { type: 'string', valueHint: 'SPAN', description: 'Only the last 30s, 10m, 2h, 1d' },
-    limit: { type: 'string', alias: 'n', valueHint: 'LINES', description: 'At most so many of the newest lines' },
+    tail: {
+      type: 'string',
+      alias: ['n', 'limit'],
+      valueHint: 'LINES',
+      description: 'At most so many of the newest lines',
+    },
+    timestamps: { type: 'boolean', alias: 't', description: 'Of a container: with the time of each line' },
+    invocation: { type: 'string', valueHint: 'ID', description: 'Of a function: only the lines of one invocation' },
+    ...whichFlags,
     json: { type: 'boolean', description: 'Print one JSON object a line, for programs' },
   },
   examples: [
     ['wafer logs hello', 'the newest lines'],
-    ['wafer logs hello -f --since 10m', 'the last ten minutes, and what comes'],
+    ['wafer logs web -f --since 10m', 'the last ten minutes, and what comes'],
     ['wafer logs hello --invocation ID', 'one call; "wafer invoke -i" prints its id'],
   ],
-  run: async ({ name, follow, invocation, since, limit, json }, { ui, env }) => {
-    const query = {
-      invocation,
+  run: async ({ name, follow, invocation, since, tail, timestamps, json, ...which }, { ui, env }) => {
+    const wanted: Wanted = {
       follow: follow === true,
       since: since === undefined ? undefined : Date.now() - parseDuration('--since', since),
-      limit: limit === undefined ? undefined : parseCount('--limit', limit),
-      ...(follow ? { signal: untilInterrupted() } : {}),
+      tail: tail === undefined || tail === 'all' ? undefined : parseCount('--tail', tail),
     };
-    let lines = 0;
-    for await (const line of createClient(env).logs(name, query)) {
-      lines++;
-      if (json) ui.out(JSON.stringify(line));
-      else showLine(ui, line);
+    const finder = createFinder(env);
+    const found = await finder.find(name, which);
+    if (follow) wanted.signal = untilInterrupted();
+    if (found.kind === 'function') {
+      const lines = await functionLogs(finder, name, { ...wanted, invocation }, ui, json === true);
+      if (lines === 0 && !json && !follow) ui.err(`${name} wrote nothing in that time.`);
+      return;
     }
-    if (lines === 0 && !json && !query.follow) ui.err(`${name} wrote nothing in that time.`);
+    if (invocation !== undefined) throw new WaferError('usage', `${name} is a container; it has no invocations.`);
+    const options = { ui, timestamps: timestamps === true, json: json === true };
+    for await (const line of finder.containers.logs(found.container.id, wanted)) showLogLine(line, options);
   },
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliOptions, runCli, startCli } from '../../helpers/run-cli.ts';
+import { aContainer } from '../../unit/cli/containers.ts';
 import { type ApiServer, json, KEY, ndjson, problem, record, startApiServer, version } from './api-server.ts';
 
 let api: ApiServer;
@@ -91,8 +92,8 @@ describe('the command line', () => {
   });
 
   test('a server that is not a Wafer API is told so', async () => {
-    api.on('GET /v1/instances', (_request, response) => response.end('<html>'));
-    const { code, stderr } = await wafer(['ps']);
+    api.on('GET /v1/images', (_request, response) => response.end('<html>'));
+    const { code, stderr } = await wafer(['images']);
     expect(code).toBe(3);
     expect(stderr).toContain('is it a Wafer API?');
   });
@@ -153,7 +154,7 @@ describe('reading', () => {
     expect((await wafer(['images', '--layers'])).stdout).toMatch(/aaaaaaaaaaaa +4\.0 KiB +step a +in 2 images/);
   });
 
-  test('ps lists instances with their host user', async () => {
+  test('ps lists containers and instances, each in a table', async () => {
     const instance = {
       id: 'i1',
       functionName: 'hello',
@@ -167,7 +168,16 @@ describe('reading', () => {
       memoryBytes: null,
     };
     api.on('GET /v1/instances', json({ instances: [instance] }));
+    api.on('GET /v1/containers', json({ containers: [] }));
     expect((await wafer(['ps'])).stdout).toMatch(/i1 +hello +v2 +busy +7 +1 +\? +104200 +42/);
+    const container = aContainer({ status: 'running', startedAt: Date.now() - 5000 });
+    api.on('GET /v1/containers', json({ containers: [container] }));
+    const both = (await wafer(['ps', '-a'])).stdout;
+    expect(both).toMatch(/c0ffee0c0ffe +web +debian12 +sleep 60 +running \d+ s\n/);
+    expect(both).toContain('i1');
+    expect(api.seen.some(({ url }) => url === '/v1/containers?all=true')).toBe(true);
+    expect((await wafer(['ps', '-q', '--filter', 'name=we'])).stdout).toBe(`${container.id}\n`);
+    expect((await wafer(['ps', '--filter', 'name=other'])).stdout).toBe('No container is like that.\n');
   });
 
   test('config prints every setting with its value, and hides passwords', async () => {
@@ -201,6 +211,38 @@ describe('changing', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('no version before v1');
     expect(api.seen.slice(before).every(({ method }) => method === 'GET')).toBe(true);
+  });
+
+  test('logs and rm refuse a name that a function and a container have, until it is said which is meant', async () => {
+    const twin = aContainer({ name: 'hello' });
+    const { id } = twin;
+    api.on('GET /v1/containers/hello', json(twin));
+    api.on(`DELETE /v1/containers/${id}`, (_request, response) => response.writeHead(204).end());
+    api.on(`GET /v1/containers/${id}/logs`, ndjson([{ time: 1, stream: 'stdout', text: 'from the container' }]));
+    api.on('GET /v1/functions/hello/logs', ndjson([]));
+    for (const words of [
+      ['logs', 'hello'],
+      ['rm', '-y', 'hello'],
+    ]) {
+      const { code, stderr } = await wafer(words);
+      expect([code, stderr]).toEqual([2, expect.stringContaining('A function and a container are called hello.')]);
+      expect(stderr).toContain('--container');
+    }
+    expect((await wafer(['logs', 'hello', '--container'])).stdout).toBe('from the container\n');
+    expect((await wafer(['logs', 'hello', '--function'])).stderr).toContain('wrote nothing');
+    expect((await wafer(['rm', '--container', 'hello'])).stdout).toContain('hello was removed');
+    expect(api.seen.at(-1)).toMatchObject({ method: 'DELETE', url: `/v1/containers/${id}` });
+    api.on('GET /v1/containers/hello', problem('container_not_found', 'There is no container hello.'));
+  });
+
+  test('rm goes on after a name that is not there, and says so with its exit code', async () => {
+    const web = aContainer({ name: 'web' });
+    api.on('GET /v1/containers/web', json(web));
+    api.on(`DELETE /v1/containers/${web.id}`, (_request, response) => response.writeHead(204).end());
+    const { code, stdout, stderr } = await wafer(['rm', '-f', 'nobody', 'web']);
+    expect([code, stdout]).toEqual([2, expect.stringContaining('web was removed')]);
+    expect(stderr).toContain('There is no function and no container nobody.');
+    expect(api.seen.at(-1)!.url).toBe(`/v1/containers/${web.id}?force=true`);
   });
 
   test('rm without --yes and without a terminal removes nothing; with --yes it does', async () => {
