@@ -38,7 +38,8 @@ packages() {
     linux-libc-dev:/usr/include/linux/landlock.h \
     mmdebstrap:mmdebstrap util-linux:setpriv \
     debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg
-  if [ -n "$with_tests" ]; then printf '%s\n' skopeo:skopeo docker-registry:docker-registry openssl:openssl buildah:buildah; fi
+  if [ -n "$with_tests" ]; then printf '%s\n' skopeo:skopeo docker-registry:docker-registry openssl:openssl buildah:buildah \
+    podman:podman umoci:umoci python3:python3; fi
 }
 missing_packages() {
   local one brings

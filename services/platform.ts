@@ -16,6 +16,8 @@ import { lockDataDir } from './core/data-lock.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
 import type { FunctionStore } from './core/functions/types.ts';
+import { createFunctionImages } from './core/images/distribution/function-images.ts';
+import { type Distribution, openDistribution } from './core/images/distribution/service.ts';
 import { createImageService, type ImageService } from './core/images/index.ts';
 import { createRegistryClient } from './core/images/registry/client.ts';
 import { createCredentials } from './core/images/registry/credentials.ts';
@@ -82,6 +84,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     observe(telemetry, worker, functions);
     const { dispatcher, deployer, images, imageBuilds } = worker;
     const imageService = await openImageService(config, worker, functions, registry);
+    const distribution = await openDistributionHere(worker, log, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -90,6 +93,8 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       images,
       imageService,
       imageBuilds,
+      distribution,
+      containers: worker.containers.containers,
       invocations,
       logs,
       telemetry,
@@ -101,6 +106,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const server = await startServer(app, config);
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
+    await worker.containers.resume();
     return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
     await close();
@@ -115,7 +121,7 @@ function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config) {
 
 async function openImageService(
   { dataDir, defaultRegistry }: Config,
-  { images: store, names }: Worker,
+  { images: store, names, containers }: Worker,
   functions: FunctionStore,
   access: ReturnType<typeof openRegistryAccess>,
 ): Promise<ImageService> {
@@ -125,7 +131,27 @@ async function openImageService(
   await mkdir(loads, { recursive: true, mode: 0o700 });
   const versions = async () =>
     (await Promise.all((await functions.list()).map(({ name }) => functions.versions(name)))).flat();
-  return createImageService({ store, ...access, defaultRegistry, names, versions, tmpDir: loads });
+  return createImageService({
+    store,
+    ...access,
+    defaultRegistry,
+    names,
+    versions,
+    usersOf: containers.usersOf,
+    tmpDir: loads,
+  });
+}
+
+async function openDistributionHere(
+  worker: Worker,
+  log: Log,
+  opened: (() => Promise<unknown>)[],
+): Promise<Distribution> {
+  const { images: store, names, functions, deployer } = worker;
+  const functionImages = createFunctionImages({ functions, deployer });
+  const distribution = await openDistribution({ store, names, functions: functionImages, log });
+  opened.push(async () => distribution.close());
+  return distribution;
 }
 
 function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore): void {

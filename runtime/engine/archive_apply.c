@@ -76,6 +76,13 @@ static int write_all(int fd, const unsigned char *data, size_t size) {
 	return 0;
 }
 
+/* A piece of zeros becomes a hole: a sparse file takes no more room here than where it came from. */
+static int write_piece(int fd, const unsigned char *piece, size_t size) {
+	if (tar_is_zero(piece, size))
+		return lseek(fd, (off_t)size, SEEK_CUR) < 0 ? -1 : 0;
+	return write_all(fd, piece, size);
+}
+
 static int apply_file(struct tree *tree, struct tar_reader *reader, const struct member *member,
                       const struct unpack_limits *limits) {
 	const struct timespec times[2] = {{member->entry->mtime, member->entry->mtime_nsec},
@@ -92,11 +99,16 @@ static int apply_file(struct tree *tree, struct tar_reader *reader, const struct
 	if (fd < 0)
 		return fail(tree, member, "cannot make the file");
 	while ((size = tar_content(reader, &piece)) > 0) {
-		if (write_all(fd, piece, (size_t)size) != 0)
+		if (write_piece(fd, piece, (size_t)size) != 0)
 			return fail(tree, member, "cannot write");
 		tree->result->bytes += (unsigned long long)size;
 	}
-	if (size < 0 || set_attributes(tree, member, fd, 0777) != 0)
+	if (size < 0)
+		return -1;
+	/* The end may be a hole too. */
+	if (ftruncate(fd, (off_t)member->entry->size) != 0)
+		return fail(tree, member, "cannot set the size of");
+	if (set_attributes(tree, member, fd, 0777) != 0)
 		return -1;
 	return futimens(fd, times) == 0 ? 0 : fail(tree, member, "cannot set the time of");
 }

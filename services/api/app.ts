@@ -11,7 +11,13 @@ import { createSlowClientGuard } from './http/slow-clients.ts';
 import { API_LIMITS, type ApiLimits } from './limits.ts';
 import { createRequestMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi/register.ts';
+import { containerFileRoutes } from './routes/container-files.ts';
+import { containerRunRoutes } from './routes/container-runs.ts';
+import { containerSessionRoutes } from './routes/container-sessions.ts';
+import { containerViewRoutes } from './routes/container-views.ts';
+import { containerRoutes } from './routes/containers.ts';
 import { deployRoutes } from './routes/deploy.ts';
+import { distributionRoutes } from './routes/distribution.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
 import { httpFunctionRoutes } from './routes/http-function.ts';
@@ -43,6 +49,12 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     imageRoutes(scope, deps);
     scope.register((inner) => imageTransferRoutes(inner, deps));
     registryRoutes(scope, deps);
+    scope.register((inner) => distributionRoutes(inner, deps));
+    containerRoutes(scope, deps);
+    containerRunRoutes(scope, deps, stopping.signal);
+    containerViewRoutes(scope, deps, limits, stopping.signal);
+    scope.register((inner) => containerFileRoutes(inner, deps));
+    scope.register((inner) => containerSessionRoutes(inner, deps, limits, stopping.signal));
     platformRoutes(scope, deps);
   };
   app.register(async (scope) => {

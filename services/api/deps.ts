@@ -1,5 +1,7 @@
 /** Everything the API is given. It reaches functions, images and sandboxes only through these. */
+import type { Containers } from '../core/containers/types.ts';
 import type { Deployer, FunctionStore } from '../core/functions/types.ts';
+import type { Distribution } from '../core/images/distribution/service.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import type { ImageService } from '../core/images/service.ts';
 import type { ImageStore } from '../core/images/types.ts';
@@ -29,6 +31,9 @@ export interface ApiDeps {
   images: Pick<ImageStore, 'list' | 'usage'>;
   imageService: ImageService;
   imageBuilds: ImageBuilds;
+  /** What `/v2/` serves. */
+  distribution: Distribution;
+  containers: Containers;
   invocations: Pick<InvocationStore, 'record' | 'get' | 'list'>;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */

@@ -18,6 +18,8 @@ export const API_LIMITS = {
   jsonBytes: 64 * KIB,
   /** Build output waiting for a slow reader; above it lines are left out and counted. */
   buildLogBytes: MIB,
+  /** What waits in a session, in each direction, before the faster side is held back. */
+  sessionBytes: 256 * KIB,
   headerBytes: 16 * KIB,
   connections: 8192,
   /** Request line and headers, also for a connection that sends nothing at all. */

@@ -128,6 +128,7 @@ export function dataPaths(dataDir: string) {
     layers: join(dataDir, 'store', 'layers'),
     work: join(dataDir, 'work'),
     volumes: join(dataDir, 'volumes'),
+    containers: join(dataDir, 'containers'),
     run: join(dataDir, 'run'),
     redis: join(dataDir, 'redis'),
     cache: join(dataDir, 'cache'),

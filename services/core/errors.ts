@@ -36,6 +36,7 @@ export const ERRORS = {
   container_start_failed: spec(422, 1, 'The container could not be started'),
   // access
   unauthorized: spec(401, 3, 'The API key is missing or wrong'),
+  forbidden: spec(403, 3, 'This is not allowed'),
   not_found: spec(404, 2, 'Not found'),
   function_not_found: spec(404, 2, 'The function does not exist'),
   version_not_found: spec(404, 2, 'The version does not exist'),

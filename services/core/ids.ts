@@ -37,3 +37,6 @@ export const newInstanceId = () => `i-${random(12)}`;
 
 /** 200 random bits. The prefix lets secret scanners find a leaked one. */
 export const newApiKey = () => `wafer_${random(40)}`;
+
+/** 21 characters: 105 random bits. Fit for a directory and a host name. */
+export const newContainerId = () => random(21);

@@ -28,6 +28,7 @@ import { createDependencyBuilder } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
 import { createImageSource } from './builder/image-source.ts';
 import { createRegistries } from './builder/registries.ts';
+import { type ContainerService, openContainers } from './containers/index.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
 import { createImageBuilds } from './image-builds.ts';
@@ -61,6 +62,7 @@ export interface Worker {
   readonly bases: BaseImages;
   readonly engine: () => EngineInfo;
   readonly pool: Pool<Instance>;
+  readonly containers: ContainerService;
   prepareBases(onProgress: (progress: BaseProgress) => void): Promise<void>;
   /** Starts the instances that versions ask to be kept. */
   keepWarm(): Promise<void>;
@@ -80,7 +82,6 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   await makeDirectories(paths, tmpDir);
   const host = await openHost(deps, paths);
   const images = await openStore(host, paths.store, log);
-  await removeLeftOvers(host, images, paths.work, log);
   const sandboxes = createBuildSandboxes(host, paths.work);
   const basesDir = join(deps.packageRoot, 'infra/base-images');
   const bases = createBaseImages({
@@ -90,18 +91,16 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     log: (text) => log.debug(text),
   });
   const names = createImageNames(() => bases.list().flatMap(({ name }) => [name, toolsTag(name)]));
-  const pool = createPool({
-    memoryBudgetMb: config.memoryMb ?? Math.floor(totalmem() / MIB / 2),
-    idleMs: config.idleMs,
-    maxWaiting: MAX_WAITING,
-    start: (version) => startInstance(version, { host, logs: deps.logs, plan: (one) => planInstance(one, images) }),
-    onStartFailed: ({ functionName, number }, err) =>
-      log.warn({ function: functionName, version: number, err }, 'an instance that is to be kept warm did not start'),
-  });
+  const { defaultRegistry } = config;
+  const shared = { host, images, names, log, tmpDir, defaultRegistry };
+  const places = { dir: paths.containers, workDir: paths.work, volumesDir: paths.volumes };
+  const containers = await openContainers({ ...shared, ...places });
+  // Behind the containers: they hold their images.
+  await removeLeftOvers(host, images, paths.work, log);
+  const pool = openPool(deps, host, images);
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
   const imageBuilds = createImageBuilds({ images, sandboxes, names, basesDir, tmpDir });
-  const { defaultRegistry } = config;
   const deployer = createDeployer({
     functions,
     images,
@@ -124,6 +123,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     names,
     bases,
     pool,
+    containers,
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool),
@@ -133,10 +133,21 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
         () => false,
       ),
     async close(signal) {
-      await pool.close(signal);
+      await Promise.all([pool.close(signal), containers.close()]);
       await host.close();
     },
   };
+}
+
+function openPool({ config, logs, log }: WorkerDeps, host: SandboxHost, images: ImageStore): Pool<Instance> {
+  return createPool({
+    memoryBudgetMb: config.memoryMb ?? Math.floor(totalmem() / MIB / 2),
+    idleMs: config.idleMs,
+    maxWaiting: MAX_WAITING,
+    start: (version) => startInstance(version, { host, logs, plan: (one) => planInstance(one, images) }),
+    onStartFailed: ({ functionName, number }, err) =>
+      log.warn({ function: functionName, version: number, err }, 'an instance that is to be kept warm did not start'),
+  });
 }
 
 /** `layers`, `work` and `volumes` are walked by other host ids (the sandboxes'); what keeps others out is the 0700 data directory above. */

@@ -17,6 +17,8 @@ import type {
   FunctionStore,
   FunctionVersion,
 } from '../../services/core/functions/types.ts';
+import { DistributionError } from '../../services/core/images/distribution/errors.ts';
+import { DISTRIBUTION_LIMITS } from '../../services/core/images/distribution/limits.ts';
 import type { LogStore, StoredLogLine } from '../../services/core/invocations/logs.ts';
 import type { InvocationStore } from '../../services/core/invocations/records.ts';
 import type {
@@ -92,6 +94,8 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     },
     images: { list: async () => [], usage: async () => ({ blobsBytes: 0, layers: 0, images: 0 }) },
     imageService: createNoImages(),
+    distribution: createNoRegistry(),
+    containers: createNoContainers(),
     invocations: createInvocations(() => platform),
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
@@ -102,6 +106,40 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     ...extra,
   };
   return platform;
+}
+
+/** Containers of a platform that has none; tests of their routes give their own, or run the real ones. */
+function createNoContainers(): ApiDeps['containers'] {
+  const missing = async () => {
+    throw new WaferError('container_not_found', 'There is no such container.');
+  };
+  return {
+    list: async () => [],
+    prune: async () => ({ removed: [] }),
+    create: async () => {
+      throw new WaferError('image_not_found', 'There is no such image.');
+    },
+    logs: () => Readable.from([]),
+    get: missing,
+    start: missing,
+    stop: missing,
+    kill: missing,
+    restart: missing,
+    pause: missing,
+    unpause: missing,
+    rename: missing,
+    remove: missing,
+    wait: missing,
+    attach: missing,
+    exec: missing,
+    top: missing,
+    stats: missing,
+    changes: missing,
+    readFiles: missing,
+    writeFiles: missing,
+    export: missing,
+    commit: missing,
+  };
 }
 
 /** An image service that has nothing; tests of its routes give their own. */
@@ -135,6 +173,32 @@ function createNoImages(): ApiDeps['imageService'] {
     login: async () => {},
     logout: async () => false,
     registries: async () => [],
+  };
+}
+
+/** A registry without repositories; tests of `/v2/` give a real one. */
+function createNoRegistry(): ApiDeps['distribution'] {
+  const missing = async () => {
+    throw new DistributionError('NAME_UNKNOWN', 'There is no such repository.');
+  };
+  return {
+    limits: DISTRIBUTION_LIMITS,
+    repositories: async () => [],
+    tags: missing,
+    manifest: missing,
+    pushManifest: missing,
+    removeManifest: missing,
+    referrers: async () => [],
+    blob: missing,
+    removeBlob: missing,
+    startUpload: missing,
+    uploadStatus: missing,
+    append: missing,
+    finishUpload: missing,
+    cancelUpload: missing,
+    pushBlob: missing,
+    expire: async () => ({ uploads: 0, blobs: 0 }),
+    close: () => {},
   };
 }
 

@@ -2,6 +2,7 @@
 import fastifySwagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
+import { CONTAINER_COMPONENTS } from '../schemas/containers.ts';
 import { COMPONENTS } from '../schemas.ts';
 
 const DESCRIPTION = `Serverless functions in rootless, layered, copy-on-write sandboxes.
@@ -15,11 +16,14 @@ const TAGS = [
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
   { name: 'images', description: 'Images: builds, layers, registries and archives' },
+  { name: 'registry', description: 'Images for podman, skopeo and other registry clients' },
+  { name: 'containers', description: 'Containers: an image, one writable layer, and what it runs' },
   { name: 'platform', description: 'Instances, health' },
 ];
 
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
-  for (const [name, schema] of Object.entries(COMPONENTS)) app.addSchema({ $id: name, ...schema });
+  for (const [name, schema] of Object.entries({ ...COMPONENTS, ...CONTAINER_COMPONENTS }))
+    app.addSchema({ $id: name, ...schema });
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',

@@ -123,6 +123,8 @@ export interface ContainerLogLine {
   time: number;
   stream: OutputStream;
   text: string;
+  /** The line goes on in the next one of this stream: no newline follows the text. */
+  partial?: true;
 }
 
 /** A session with a program inside. Leaving it does not end the program. */
@@ -212,7 +214,10 @@ export interface Containers {
   prune(): Promise<{ removed: string[] }>;
   /** Exit code, when it is not running (any more). */
   wait(ref: string, signal: AbortSignal): Promise<number>;
-  /** To the main program. `logs`: what it said before comes first. */
+  /**
+   * To the main program; of one that does not run, to its next run. `logs`: what it said before comes first.
+   * Several may be attached: each gets all output, and what each sends is the program's input.
+   */
   attach(ref: string, options: { logs: boolean }): Promise<Session>;
   exec(ref: string, config: ExecConfig): Promise<Session>;
   logs(ref: string, query: LogQuery): AsyncIterable<ContainerLogLine>;

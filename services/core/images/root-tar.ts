@@ -83,6 +83,10 @@ async function* filesOf(tar: Readable, wanted: Plan['files'] extends Map<Digest,
   }
 }
 
+/** The tree as one tar; `layers` has the tars that its entries came from. */
+export const rootTarOf = (layers: Pick<ImageStore, 'exportLayer'>, tree: FileTree): Readable =>
+  Stream.from(bytesOf(layers, planOf(tree)), { objectMode: false });
+
 async function* bytesOf(store: Pick<ImageStore, 'exportLayer'>, plan: Plan): AsyncGenerator<Buffer> {
   for (const entry of [...plan.folders, ...plan.links]) yield tarHeader(entry);
   for (const [layer, wanted] of plan.files) yield* filesOf(await store.exportLayer(layer), wanted);
@@ -97,8 +101,7 @@ export async function openRootTar(
 ): Promise<Readable> {
   const lease = store.lease([image.digest]);
   try {
-    const plan = planOf(await indexes.tree(image.layers));
-    const stream = Stream.from(bytesOf(store, plan), { objectMode: false });
+    const stream = rootTarOf(store, await indexes.tree(image.layers));
     stream.once('close', () => lease.release());
     return stream;
   } catch (error) {

@@ -25,6 +25,8 @@ export interface ImageServiceDeps {
   names: ImageNames;
   /** Every version of every function, for the tree. */
   versions: () => Promise<VersionOfImage[]>;
+  /** Containers that need the image, by name. */
+  usersOf?: (digest: Digest) => string[];
   /** For archives while they are loaded; made by the caller. */
   tmpDir: string;
   archiveLimits?: Partial<ArchiveLimits>;

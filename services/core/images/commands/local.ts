@@ -1,4 +1,5 @@
 /** Images that are here: inspect, tag, rm, prune, df, tree. */
+import { WaferError } from '../../errors.ts';
 import { describeUsage } from '../describe.ts';
 import { describeTree } from '../layer-tree.ts';
 import type { ImageService, ImageServiceDeps, PruneOptions } from '../service.ts';
@@ -10,7 +11,7 @@ type LocalParts = Pick<ImageService, 'inspect' | 'tag' | 'remove' | 'prune' | 'u
 const contentOf = (image: Image): Digest[] => [image.digest, ...image.layers.map(({ diffId }) => diffId)];
 
 export function localParts(deps: ImageServiceDeps, { find, lookUp, detail, newName }: Tools): LocalParts {
-  const { store, names } = deps;
+  const { store, names, usersOf = () => [] } = deps;
   const untag = async (tags: readonly string[]) => {
     for (const tag of tags) await store.untag(tag);
     return [...tags];
@@ -27,6 +28,7 @@ export function localParts(deps: ImageServiceDeps, { find, lookUp, detail, newNa
       const tags = tag === null ? image.tags : [tag];
       const owned = tags.find((one) => !names.mayRemove(one));
       if (owned !== undefined) throw ownedByPlatform(owned);
+      if (tags.length === image.tags.length) assertUnused(image, usersOf(image.digest));
       const untagged = await untag(tags);
       const isGone = untagged.length === image.tags.length;
       if (!isGone) return { untagged, removed: null, layers: 0, bytes: 0 };
@@ -37,7 +39,8 @@ export function localParts(deps: ImageServiceDeps, { find, lookUp, detail, newNa
     },
     async prune(options) {
       const goes = wanted(deps, options);
-      const images = (await store.list()).map((image) => ({ image, tags: image.tags.filter(goes) }));
+      const unused = (await store.list()).filter(({ digest }) => usersOf(digest).length === 0);
+      const images = unused.map((image) => ({ image, tags: image.tags.filter(goes) }));
       const untagged = await untag(images.flatMap(({ tags }) => tags));
       for (const { image, tags } of images)
         if (tags.length > 0 && tags.length === image.tags.length) store.forget(contentOf(image));
@@ -54,6 +57,16 @@ export function localParts(deps: ImageServiceDeps, { find, lookUp, detail, newNa
       return describeTree(images, versions, only);
     },
   };
+}
+
+/** Its last name would go. */
+function assertUnused({ tags, digest }: Image, users: readonly string[]): void {
+  if (users.length === 0) return;
+  const shown = users.length > 5 ? `${users.slice(0, 5).join(', ')} and ${users.length - 5} more` : users.join(', ');
+  throw new WaferError('conflict', `The image ${tags[0] ?? digest} is in use by containers: ${shown}.`, {
+    hint: 'Remove them first ("wafer rm").',
+    details: { containers: users },
+  });
 }
 
 /** Names that nobody gave always go; names of users and the build cache only when asked. */

@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Readable } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import { isErrno, WaferError } from '../../errors.ts';
 import type { Blobs } from '../blobs.ts';
 import { asDiskFull, syncDir } from '../durable.ts';
@@ -26,7 +26,7 @@ export interface StoreContent {
   byName(name: string): Digest | undefined;
   /** Null when there is no such blob. */
   sizeOf(digest: Digest): Promise<number | null>;
-  /** Errors before its end when the bytes are not those of the digest. @throws WaferError `not_found` */
+  /** Errors before its last bytes when they are not those of the digest: a reader that counts must not think it has them all. @throws WaferError `not_found` */
   read(digest: Digest): Promise<Readable>;
   /** Both ends inclusive; not checked against the digest, which a part does not have. @throws WaferError `not_found` */
   readRange(digest: Digest, start: number, end: number): Promise<Readable>;
@@ -97,6 +97,19 @@ async function prune({ index, records }: ContentDeps, all: boolean): Promise<voi
   }
 }
 
+/** The last piece goes on when the source has ended well. */
+function holdLast(): Transform {
+  let held: Buffer | undefined;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const before = held;
+      held = chunk;
+      done(null, before);
+    },
+    flush: (done) => done(null, held),
+  });
+}
+
 export function createContent(deps: ContentDeps): StoreContent {
   const { uploadsDir, blobs, holds, exclusive, index, records } = deps;
   const missing = (digest: Digest) => (error: unknown) => {
@@ -115,7 +128,7 @@ export function createContent(deps: ContentDeps): StoreContent {
           throw error;
         },
       ),
-    read: blobs.read,
+    read: async (digest) => pipeline(await blobs.read(digest), holdLast(), () => undefined),
     async readRange(digest, start, end) {
       const path = blobs.path(digest);
       await stat(path).catch(missing(digest));

@@ -63,7 +63,7 @@ function entryOf(header: Header, origin: FileEntry['origin']): FileEntry | null 
 }
 
 /** Owns the stream. */
-async function readIndex(tar: Readable, layer: string): Promise<LayerIndex> {
+export async function readIndex(tar: Readable, layer: string): Promise<LayerIndex> {
   const index: LayerIndex = { entries: new Map(), whiteouts: [], opaque: [], accounts: new Map() };
   const parser = extract();
   const feeding = pipeline(tar, parser);
@@ -136,7 +136,7 @@ export function createLayerIndexes(images: Pick<ImageStore, 'exportLayer'>): Lay
 }
 
 /** Whiteouts are about the layers below, wherever they stand in the tar. */
-function applyLayer(tree: FileTree, index: LayerIndex): void {
+export function applyLayer(tree: FileTree, index: LayerIndex): void {
   for (const path of index.whiteouts) tree.remove(path);
   for (const path of index.opaque) tree.clear(path);
   for (const [path, entry] of index.entries) tree.set(path, entry);

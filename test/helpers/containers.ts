@@ -1,0 +1,84 @@
+/** The real platform in this process, and what tests of containers ask of its API. */
+import { readConfig } from '../../services/core/config.ts';
+import type { Container, ContainerLogLine } from '../../services/core/containers/types.ts';
+import { createLog } from '../../services/core/log.ts';
+import { type Platform, startPlatform } from '../../services/platform.ts';
+import { TEST_DATA } from './platform.ts';
+
+export interface ContainerLab {
+  platform(): Platform;
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Of debian12 unless it says otherwise; fails the test with the problem's text. */
+  create(config: Record<string, unknown>): Promise<Container>;
+  inspect(ref: string): Promise<Container>;
+  /** To `/v1/containers/<path>`; fails the test when it is refused. */
+  post(path: string, body?: object): Promise<Response>;
+  start(config: Record<string, unknown>): Promise<Container>;
+  wait(ref: string): Promise<number>;
+  logs(ref: string, query?: string): Promise<ContainerLogLine[]>;
+  /** Closes the platform, and opens it on the same data. */
+  reopen(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const open = () =>
+  startPlatform(readConfig({ ...process.env, WAFER_DATA: TEST_DATA, WAFER_PORT: '0', WAFER_LOG_LEVEL: 'warn' }), {
+    log: createLog({ level: process.env['WAFER_LOG_LEVEL'] ?? 'error' }),
+  });
+
+/** What the lab made is removed when it closes. */
+export async function openContainerLab(): Promise<ContainerLab> {
+  let platform = await open();
+  const made = new Set<string>();
+  const call = (path: string, init: RequestInit = {}) =>
+    fetch(`${platform.url}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${platform.adminKey}`, ...Object.fromEntries(new Headers(init.headers)) },
+    });
+  const checked = async (path: string, init?: RequestInit) => {
+    const response = await call(path, init);
+    if (!response.ok) throw new Error(`${init?.method ?? 'GET'} ${path}: ${response.status} ${await response.text()}`);
+    return response;
+  };
+  const json = (body: object) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  const create = async (config: Record<string, unknown>) => {
+    const response = await checked('/v1/containers', { method: 'POST', ...json({ image: 'debian12', ...config }) });
+    const container = (await response.json()) as Container;
+    made.add(container.id);
+    return container;
+  };
+  const post = (path: string, body?: object) =>
+    checked(`/v1/containers/${path}`, { method: 'POST', ...(body === undefined ? {} : json(body)) });
+  const inspect = async (ref: string) => (await (await checked(`/v1/containers/${ref}`)).json()) as Container;
+  return {
+    platform: () => platform,
+    fetch: call,
+    create,
+    inspect,
+    post,
+    async start(config) {
+      const { id } = await create(config);
+      await post(`${id}/start`);
+      return inspect(id);
+    },
+    async wait(ref) {
+      const { exitCode } = (await (await checked(`/v1/containers/${ref}/wait`)).json()) as { exitCode: number };
+      return exitCode;
+    },
+    async logs(ref, query = '') {
+      const text = await (await checked(`/v1/containers/${ref}/logs${query}`)).text();
+      return text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as ContainerLogLine);
+    },
+    async reopen() {
+      await platform.close();
+      platform = await open();
+    },
+    async close() {
+      for (const id of made) await call(`/v1/containers/${id}?force=true`, { method: 'DELETE' });
+      await platform.close();
+    },
+  };
+}
