@@ -3,7 +3,10 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { createFunctionImages } from '../../../services/core/images/distribution/function-images.ts';
+import {
+  createFunctionImages,
+  type FunctionImages,
+} from '../../../services/core/images/distribution/function-images.ts';
 import type { DistributionLimits } from '../../../services/core/images/distribution/limits.ts';
 import { type Distribution, openDistribution } from '../../../services/core/images/distribution/service.ts';
 import { openImageStore } from '../../../services/core/images/index.ts';
@@ -45,6 +48,7 @@ const quiet = { warn: () => {}, info: () => {} };
 export interface LabOptions {
   dir?: string;
   limits?: Partial<DistributionLimits>;
+  functions?: FunctionImages;
 }
 
 export const newDir = (): string => {
@@ -53,7 +57,7 @@ export const newDir = (): string => {
   return dir;
 };
 
-export async function startLab({ dir = newDir(), limits = {} }: LabOptions = {}): Promise<Lab> {
+export async function startLab({ dir = newDir(), limits = {}, ...given }: LabOptions = {}): Promise<Lab> {
   let passed = 0;
   const now = () => Date.now() + passed;
   const clock = { now, monotonic: () => performance.now() + passed };
@@ -62,7 +66,7 @@ export async function startLab({ dir = newDir(), limits = {} }: LabOptions = {})
   const distribution = await openDistribution({
     store,
     names: createImageNames(() => ['node24', 'node24-tools']),
-    functions: createFunctionImages(platform),
+    functions: given.functions ?? createFunctionImages(platform),
     log: quiet,
     limits,
     now,
