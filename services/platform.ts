@@ -21,6 +21,7 @@ import { type Distribution, openDistribution } from './core/images/distribution/
 import { createImageService, type ImageService } from './core/images/index.ts';
 import { createRegistryClient } from './core/images/registry/client.ts';
 import { createCredentials } from './core/images/registry/credentials.ts';
+import { readProxies } from './core/images/registry/proxies.ts';
 import { createLogStore } from './core/invocations/logs.ts';
 import { createInvocationStore } from './core/invocations/records.ts';
 import { createLog, type Log } from './core/log.ts';
@@ -76,7 +77,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     });
     // Flushed after the worker has closed: calls that it cuts leave records and lines too.
     opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
-    const registry = openRegistryAccess(config);
+    const registry = openRegistryAccess(config, env);
     const worker = await openWorkerHere(config, { functions, logs, log, env, registry: registry.client }, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
@@ -114,9 +115,9 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
   }
 }
 
-function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config) {
+function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config, env: NodeJS.ProcessEnv) {
   const credentials = createCredentials(dataPaths(dataDir).registries);
-  return { credentials, client: createRegistryClient({ insecure, credentials }) };
+  return { credentials, client: createRegistryClient({ insecure, credentials, proxies: readProxies(env) }) };
 }
 
 async function openImageService(

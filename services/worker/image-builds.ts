@@ -5,7 +5,8 @@ import { readSource } from '../core/functions/source/index.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { createImageBuilder, type ImageBuildRequest, type OnBuildEvent } from '../core/images/dockerfile/index.ts';
 import { assertTag } from '../core/images/images.ts';
-import { type ImageNames, isBuildCache } from '../core/images/reserved.ts';
+import type { RemoteFiles } from '../core/images/remote-files.ts';
+import { type ImageNames, isBuildCache, OWN_PREFIX } from '../core/images/reserved.ts';
 import type { Image, ImageStore } from '../core/images/types.ts';
 import type { BuildSandboxes } from './builder/build-sandbox.ts';
 import { createStepRunner } from './builder/step-runner.ts';
@@ -14,6 +15,8 @@ export interface ImageBuildsDeps {
   images: ImageStore;
   sandboxes: BuildSandboxes;
   names: ImageNames;
+  /** For ADD. */
+  remotes: RemoteFiles;
   /** `infra/base-images`. */
   basesDir: string;
   tmpDir: string;
@@ -22,9 +25,6 @@ export interface ImageBuildsDeps {
 const MIB = 1024 * 1024;
 /** A context is larger than a function: what is sent is limited by the API. */
 export const CONTEXT_LIMITS = { compressedBytes: 1024 * MIB, unpackedBytes: 2048 * MIB, entries: 100_000 };
-
-/** Of builds inside a deploy: gone when it has ended. */
-const DEPLOY_TAG_PREFIX = 'build/deploy-';
 
 export interface ContextBuilds extends ImageBuilds {
   /** From a context that was read already; its caller closes it. `use` gets the image, which is its own to keep. */
@@ -36,12 +36,13 @@ export interface ContextBuilds extends ImageBuilds {
 }
 
 export function createImageBuilds(deps: ImageBuildsDeps): ContextBuilds {
-  const { images, sandboxes, names, basesDir, tmpDir } = deps;
+  const { images, sandboxes, names, remotes, basesDir, tmpDir } = deps;
   const ownTags = new Set<string>();
   const builder = createImageBuilder({
     images,
     tmpDir,
     runner: createStepRunner({ sandboxes, basesDir }),
+    remotes,
     resolveImage: (reference) => resolveImage(images, names, reference),
     assertTag: (tag) => {
       if (!ownTags.has(tag)) assertFree(tag, names);
@@ -57,7 +58,7 @@ export function createImageBuilds(deps: ImageBuildsDeps): ContextBuilds {
       }
     },
     async buildContext(request, onEvent, use) {
-      const tag = `${DEPLOY_TAG_PREFIX}${randomBytes(8).toString('hex')}`;
+      const tag = `${OWN_PREFIX.deploying}${randomBytes(8).toString('hex')}`;
       ownTags.add(tag);
       try {
         const { digest } = await builder.build({ ...request, tags: [tag] }, onEvent);

@@ -18,7 +18,9 @@ import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '.
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
 import type { RegistryClient } from '../core/images/registry/client.ts';
-import { createImageNames, type ImageNames } from '../core/images/reserved.ts';
+import { readProxies } from '../core/images/registry/proxies.ts';
+import { createRemoteFiles } from '../core/images/remote-files.ts';
+import { createImageNames, type ImageNames, OWN_PREFIX } from '../core/images/reserved.ts';
 import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
@@ -31,7 +33,7 @@ import { createRegistries } from './builder/registries.ts';
 import { type ContainerService, openContainers } from './containers/index.ts';
 import { createDeployer } from './deployer.ts';
 import { createDispatcher } from './dispatcher.ts';
-import { createImageBuilds } from './image-builds.ts';
+import { createImageBuilds, type ImageBuildsDeps } from './image-builds.ts';
 import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -100,7 +102,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const pool = openPool(deps, host, images);
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
-  const imageBuilds = createImageBuilds({ images, sandboxes, names, basesDir, tmpDir });
+  const imageBuilds = openImageBuilds(deps.env, { images, sandboxes, names, basesDir, tmpDir });
   const deployer = createDeployer({
     functions,
     images,
@@ -150,6 +152,10 @@ function openPool({ config, logs, log }: WorkerDeps, host: SandboxHost, images: 
   });
 }
 
+/** ADD fetches the way that this host reaches the internet. */
+const openImageBuilds = (env: NodeJS.ProcessEnv, parts: Omit<ImageBuildsDeps, 'remotes'>) =>
+  createImageBuilds({ ...parts, remotes: createRemoteFiles({ proxies: readProxies(env) }) });
+
 /** `layers`, `work` and `volumes` are walked by other host ids (the sandboxes'); what keeps others out is the 0700 data directory above. */
 async function makeDirectories(paths: ReturnType<typeof dataPaths>, tmpDir: string): Promise<void> {
   await mkdir(paths.store, { recursive: true, mode: 0o711 });
@@ -188,6 +194,8 @@ function openStore(host: SandboxHost, dir: string, log: Log): Promise<ImageStore
 async function removeLeftOvers(host: SandboxHost, images: ImageStore, workDir: string, log: Log): Promise<void> {
   for (const name of await readdir(workDir))
     if (name.startsWith(BUILD_PREFIX) || name.startsWith('tmp-')) await host.removeWork(name);
+  for (const tag of (await images.list()).flatMap((image) => image.tags))
+    if (tag.startsWith(OWN_PREFIX.deploying)) await images.untag(tag);
   // One damaged image must not keep the others from being served.
   await images.collectGarbage().catch((err: unknown) => log.error({ err }, 'garbage could not be collected'));
 }

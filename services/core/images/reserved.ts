@@ -12,6 +12,8 @@ export const OWN_PREFIX = {
   stepCache: 'build-cache/',
   /** What `RUN --mount=type=cache` keeps. */
   mountCache: 'build-mount/',
+  /** A build inside a deploy, while it runs. */
+  deploying: 'build/deploy-',
   /** Builds without `-t`, and what a failed build leaves to be looked at. */
   unnamed: 'build/',
 } as const;

@@ -12,6 +12,7 @@ import { readSource } from '../../../services/core/functions/source/index.ts';
 import type { ImageBuildEvent, ImageBuildOptions } from '../../../services/core/images/dockerfile/index.ts';
 import { createImageBuilder } from '../../../services/core/images/dockerfile/index.ts';
 import { openImageStore } from '../../../services/core/images/index.ts';
+import { createRemoteFiles } from '../../../services/core/images/remote-files.ts';
 import type { Image, ImageStore } from '../../../services/core/images/types.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
 
@@ -56,6 +57,9 @@ async function addBase(to: ImageStore): Promise<void> {
   await to.putImage({ layers: [layer.diffId], config, tag: 'base' });
 }
 
+/** Servers of a test that ADD may fetch from. */
+const allow: string[] = [];
+
 interface Options extends ImageBuildOptions {
   store?: ImageStore;
 }
@@ -65,6 +69,7 @@ async function build(files: Entry[], { store: on = store, ...options }: Options 
     images: on,
     tmpDir: dir,
     runner: { run: () => Promise.reject(new Error('RUN in a test without an engine')) },
+    remotes: createRemoteFiles({ allow, limits: { attempts: 2, backoffMs: 1 } }),
     resolveImage: (reference) => on.get(reference),
     assertTag: () => undefined,
   });
@@ -147,7 +152,12 @@ describe('a layer of COPY', () => {
     ['COPY a.txt', 'at least one source'],
     ['COPY a.txt /x/.wh.y', 'deleted'],
     ['COPY --parents a.txt /x/', 'not supported'],
-    ['ADD --checksum=x a.txt /x/', 'URLs'],
+    ['ADD --checksum=x a.txt /x/', '64 lower-case hex digits'],
+    [`ADD --checksum=sha256:${'a'.repeat(64)} a.txt /x/`, 'which is a URL'],
+    ['ADD https://example.org/team/app.git /x', 'is not cloned'],
+    ['ADD git@example.org:team/app /x', 'is not cloned'],
+    ['ADD ftp://example.org/x /x', 'only http and https'],
+    ['ADD https://user:secret@example.org/x /x', 'history'],
     ['FROM nope', 'no image'],
     ['FROM --platform=linux/s390x base', 'can not be built here'],
     ['FROM ${NOTHING}', 'expands to nothing'],

@@ -3,6 +3,7 @@ import type { Image, LayerInfo, Lease } from '../types.ts';
 import type { ImageBuilderDeps, ImageBuildRequest, OnBuildEvent } from './builder-types.ts';
 import type { CopySource } from './copy-source.ts';
 import type { LayerIndexes } from './layer-index.ts';
+import type { Remotes } from './remotes.ts';
 import type { BuildScope } from './scope.ts';
 import type { StageState } from './stage-state.ts';
 import type { StepCache } from './step-cache.ts';
@@ -16,6 +17,8 @@ export interface BuildContext {
   cache: StepCache;
   indexes: LayerIndexes;
   context: CopySource;
+  /** What ADD fetched. */
+  remotes: Remotes;
   /** `SOURCE_DATE_EPOCH`, in seconds. */
   epoch: number | undefined;
   onEvent: OnBuildEvent;

@@ -8,6 +8,7 @@ import { parseContextIgnore } from './ignore.ts';
 import { createLayerIndexes, type LayerIndexes } from './layer-index.ts';
 import { parseDockerfile } from './parse.ts';
 import { putStage, UNNAMED_PREFIX } from './put-stage.ts';
+import { createRemotes } from './remotes.ts';
 import { createScope } from './scope.ts';
 import { buildStage } from './stage.ts';
 import type { StageState } from './stage-state.ts';
@@ -53,6 +54,7 @@ async function build(
     throw error;
   } finally {
     context.release();
+    await context.build.remotes.close();
   }
 }
 
@@ -105,6 +107,7 @@ async function openBuild(
     scope: createScope(dockerfile.globalArgs, request.buildArgs ?? {}, dockerfile.mark),
     cache: createStepCache(deps.images),
     context: contextSource(request.context, ignore, latestOf({ epoch })),
+    remotes: createRemotes(deps.remotes, deps.tmpDir),
     signal: AbortSignal.any([request.signal, failed.signal]),
     hold: holder.hold,
     inTurn: createTurns(PARALLEL_RUNS),

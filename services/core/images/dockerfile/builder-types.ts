@@ -1,6 +1,7 @@
 /** What an image build is given, says, and gives back. */
 import type { Readable } from 'node:stream';
 import type { SourceTree } from '../../functions/source/index.ts';
+import type { RemoteFiles } from '../remote-files.ts';
 import type { Digest, Image, ImageStore } from '../types.ts';
 import type { UserIds } from './accounts.ts';
 
@@ -73,6 +74,8 @@ export interface StepRunner {
 export interface ImageBuilderDeps {
   images: ImageStore;
   runner: StepRunner;
+  /** For ADD of URLs. */
+  remotes: RemoteFiles;
   /** Directory (0700) for spools. */
   tmpDir: string;
   /** `FROM` and `--from`. @throws WaferError `image_not_found` */

@@ -4,6 +4,7 @@ import type { Selected } from './copy-select.ts';
 import type { CopySource } from './copy-source.ts';
 import { type FileEntry, joined, nameOf, parentOf, partsOf, walkTree } from './file-tree.ts';
 import { DraftError, type LayerDraft, type NewEntry } from './layer-draft.ts';
+import type { FetchedFile } from './remotes.ts';
 import { archiveKind, type Member, readArchive } from './unpack-archive.ts';
 
 export interface CopyPlan {
@@ -11,6 +12,8 @@ export interface CopyPlan {
   selected: readonly Selected[];
   /** Heredocs: files that the Dockerfile itself brings. */
   inline: readonly { name: string; content: string }[];
+  /** What ADD fetched. */
+  fetched: readonly FetchedFile[];
   /** Absolute; a `/` at the end means a folder. */
   destination: string;
   isFolder: boolean;
@@ -24,10 +27,10 @@ export interface CopyPlan {
 
 /** @throws DraftError */
 export async function placeCopies(draft: LayerDraft, plan: CopyPlan): Promise<void> {
-  const { selected, inline, destination } = plan;
+  const { selected, inline, fetched, destination } = plan;
   const target = draft.resolve(partsOf(destination).join('/'));
   const isFolder = plan.isFolder || draft.get(target)?.kind === 'dir' || target === '';
-  if (selected.length + inline.length > 1 && !isFolder)
+  if (selected.length + inline.length + fetched.length > 1 && !isFolder)
     throw new DraftError(
       `there is more than one source, so the destination ${JSON.stringify(destination)} must end with "/"`,
     );
@@ -35,6 +38,7 @@ export async function placeCopies(draft: LayerDraft, plan: CopyPlan): Promise<vo
     if (one.entry.kind === 'dir') placeFolder(draft, plan, one, target);
     else await placeOne(draft, plan, one, target, isFolder);
   }
+  for (const file of fetched) placeFetched(draft, plan, file, target, isFolder);
   for (const { name, content } of inline) {
     const bytes = Buffer.from(content);
     const attributes = { mode: plan.chmod ?? 0o644, size: bytes.length, mtime: plan.latest };
@@ -46,6 +50,20 @@ export async function placeCopies(draft: LayerDraft, plan: CopyPlan): Promise<vo
     };
     put(draft, isFolder ? joined(target, name) : target, entry);
   }
+}
+
+/** Root's, and nobody else's to read: what comes from elsewhere is not meant for all. A server's time counts when it is older. */
+function placeFetched(draft: LayerDraft, plan: CopyPlan, file: FetchedFile, target: string, isFolder: boolean): void {
+  if (isFolder && file.name === '')
+    throw new DraftError('the URL has no file name, so the destination must be one that does not end with "/"');
+  put(draft, isFolder ? joined(target, file.name) : target, {
+    kind: 'file',
+    mode: plan.chmod ?? 0o600,
+    ...owned(plan, { uid: 0, gid: 0 }),
+    size: file.size,
+    mtime: Math.min(plan.latest, file.lastModified ?? plan.latest),
+    open: file.open,
+  });
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {

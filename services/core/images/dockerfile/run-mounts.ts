@@ -128,6 +128,7 @@ async function placeBind(where: Where, mount: RunMount, draft: LayerDraft): Prom
     source,
     selected,
     inline: [],
+    fetched: [],
     destination: mount.target ?? '/',
     isFolder: true,
     owner: null,

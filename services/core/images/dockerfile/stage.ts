@@ -2,6 +2,7 @@
 import { WaferError } from '../../errors.ts';
 import type { LayerInfo } from '../types.ts';
 import type { BuildContext } from './build-context.ts';
+import { copyStep } from './copy-step.ts';
 import { applyMetadata, joinPath } from './metadata.ts';
 import { parseTriggers } from './parse.ts';
 import { putStage, UNNAMED_PREFIX } from './put-stage.ts';
@@ -9,7 +10,8 @@ import { expandIn, HOST_PLATFORM } from './scope.ts';
 import { SCRATCH, type StageState, stateOfImage, withStep } from './stage-state.ts';
 import { assertNotLater, findStage, oneFlag } from './stages.ts';
 import { stepKey } from './step-cache.ts';
-import { copyStep, type LayerStep, runStep, type StepInput, workdirStep } from './steps.ts';
+import type { LayerStep, StepInput } from './step-tools.ts';
+import { runStep, workdirStep } from './steps.ts';
 import { type Instruction, refuse, type Stage } from './types.ts';
 
 export async function buildStage(stage: Stage, build: BuildContext): Promise<StageState> {

@@ -4,6 +4,7 @@
  * user has named that host too. Checked on the address that is connected to, after resolution.
  */
 import { lookup } from 'node:dns';
+import { lookup as lookupAll } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { WaferError } from '../../errors.ts';
 
@@ -70,3 +71,12 @@ export const lookupPublic: LookupFunction = (hostname, options, done) => {
     done(null, addresses[0]?.address ?? '', addresses[0]?.family);
   });
 };
+
+/** For what a proxy resolves: a name that we can not resolve is the proxy's to judge. @throws WaferError `registry_denied` */
+export async function assertResolvesPublic(hostname: string): Promise<void> {
+  assertPublicHost(hostname);
+  const name = hostname.replace(/^\[|\]$/g, '');
+  const addresses = await lookupAll(name, { all: true }).catch(() => []);
+  const bad = addresses.find(({ address }) => !isPublicAddress(address));
+  if (bad !== undefined) throw refuse(hostname, bad.address);
+}

@@ -4,6 +4,7 @@ import { failureOf } from './failure.ts';
 import { createHosts } from './hosts.ts';
 import { createHttp } from './http.ts';
 import { REGISTRY_LIMITS, type RegistryLimits } from './limits.ts';
+import type { Proxies } from './proxies.ts';
 import { createSession, type RegistrySession } from './session.ts';
 
 export interface RegistryClientOptions {
@@ -11,6 +12,8 @@ export interface RegistryClientOptions {
   insecure: readonly string[];
   credentials: Pick<Credentials, 'get'>;
   limits?: Partial<RegistryLimits>;
+  /** Default: none. */
+  proxies?: Proxies;
 }
 
 export interface RegistryClient {
@@ -30,7 +33,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     credential: Credential | null,
     work: (session: RegistrySession) => Promise<T>,
   ): Promise<T> => {
-    const http = createHttp(limits);
+    const http = createHttp(limits, options.proxies);
     try {
       return await work(createSession(registry, scopes, { http, hosts, limits, credential }));
     } finally {

@@ -1,9 +1,12 @@
 /** One HTTP exchange with a registry, or with a host that it names. No retries, no credentials of its own. */
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import type { Readable } from 'node:stream';
 import { coerceError, WaferError } from '../../errors.ts';
-import { assertPublicHost, lookupPublic } from './addresses.ts';
+import { assertPublicHost, assertResolvesPublic, lookupPublic } from './addresses.ts';
 import type { RegistryLimits } from './limits.ts';
+import { createProxied } from './proxied.ts';
+import { NO_PROXIES, type Proxies } from './proxies.ts';
 
 export interface Exchange {
   method: string;
@@ -20,7 +23,7 @@ export interface Reply {
   header(name: string): string | undefined;
   url: URL;
   /** The caller reads it to its end or destroys it. */
-  body: IncomingMessage;
+  body: Readable;
 }
 
 export interface Http {
@@ -54,7 +57,10 @@ function explain(error: unknown, url: URL, signal: AbortSignal): unknown {
   });
 }
 
-export function createHttp(limits: RegistryLimits): Http {
+const OWN_HEADERS = { 'user-agent': 'wafer', 'accept-encoding': 'identity' };
+
+export function createHttp(limits: RegistryLimits, proxies: Proxies = NO_PROXIES): Http {
+  const proxied = createProxied(limits.idleMs);
   const options = { keepAlive: true, maxSockets: 8 };
   const agents = { plain: new HttpAgent(options), secure: new HttpsAgent(options) };
   const open = (exchange: Exchange): ClientRequest => {
@@ -63,8 +69,7 @@ export function createHttp(limits: RegistryLimits): Http {
     const settings = {
       method,
       headers: {
-        'user-agent': 'wafer',
-        'accept-encoding': 'identity',
+        ...OWN_HEADERS,
         ...headers,
         ...(body && { 'content-length': body.length }),
       },
@@ -75,23 +80,36 @@ export function createHttp(limits: RegistryLimits): Http {
     if (url.protocol === 'http:') return requestHttp(url, { ...settings, agent: agents.plain });
     return requestHttps(url, { ...settings, agent: agents.secure });
   };
+  const sendDirectly = (exchange: Exchange): Promise<Reply> =>
+    new Promise((resolve, reject) => {
+      const { url, body, signal } = exchange;
+      const request = open(exchange);
+      request.on('timeout', () => request.destroy(new TransientError(`${url.host} is silent for ${limits.idleMs} ms`)));
+      request.on('error', (error) => reject(explain(error, url, signal)));
+      request.on('response', (reply) => {
+        const header = (name: string) => [reply.headers[name]].flat()[0];
+        resolve({ status: reply.statusCode ?? 0, header, url, body: reply });
+      });
+      request.end(body);
+    });
+  const sendThrough = async (proxy: URL, exchange: Exchange): Promise<Reply> => {
+    const { url, headers, signal, onlyPublic } = exchange;
+    // The proxy resolves names; what we can resolve ourselves must be public too.
+    if (onlyPublic) await assertResolvesPublic(url.hostname);
+    try {
+      return await proxied.send(proxy, { ...exchange, headers: { ...OWN_HEADERS, ...headers } });
+    } catch (error) {
+      throw explain(error, url, signal);
+    }
+  };
   return {
-    send: (exchange) =>
-      new Promise((resolve, reject) => {
-        const { url, body, signal } = exchange;
-        signal.throwIfAborted();
-        const request = open(exchange);
-        request.on('timeout', () =>
-          request.destroy(new TransientError(`${url.host} is silent for ${limits.idleMs} ms`)),
-        );
-        request.on('error', (error) => reject(explain(error, url, signal)));
-        request.on('response', (reply) => {
-          const header = (name: string) => [reply.headers[name]].flat()[0];
-          resolve({ status: reply.statusCode ?? 0, header, url, body: reply });
-        });
-        request.end(body);
-      }),
+    async send(exchange) {
+      exchange.signal.throwIfAborted();
+      const proxy = proxies.forUrl(exchange.url);
+      return proxy === null ? sendDirectly(exchange) : sendThrough(proxy, exchange);
+    },
     close() {
+      proxied.close();
       agents.plain.destroy();
       agents.secure.destroy();
     },
