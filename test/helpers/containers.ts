@@ -1,4 +1,5 @@
 /** The real platform in this process, and what tests of containers ask of its API. */
+import WebSocket from 'ws';
 import { readConfig } from '../../services/core/config.ts';
 import type { Container, ContainerLogLine } from '../../services/core/containers/types.ts';
 import { createLog } from '../../services/core/log.ts';
@@ -81,4 +82,98 @@ export async function openContainerLab(): Promise<ContainerLab> {
       await platform.close();
     },
   };
+}
+
+export interface TestSession {
+  /** What came so far, both streams. */
+  text(): string;
+  stdout(): string;
+  stderr(): string;
+  send(channel: number, bytes: string | Buffer): void;
+  sendText(text: string): void;
+  stdin(text: string): void;
+  endStdin(): void;
+  /** Resolves when the output has it. */
+  until(text: string): Promise<string>;
+  /** The server's last word. */
+  readonly end: Promise<{ exitCode?: number; problem?: { code: string; detail: string } }>;
+  readonly closed: Promise<number>;
+  readonly socket: WebSocket;
+}
+
+export interface SessionRequest {
+  headers?: Record<string, string>;
+  protocols?: string[];
+  /** Reads nothing until somebody resumes the socket. */
+  isPaused?: boolean;
+}
+
+/** Rejects with the status when the upgrade is refused. */
+export function openTestSession(
+  { platform }: Pick<ContainerLab, 'platform'>,
+  path: string,
+  { headers = {}, protocols = ['wafer.session.v1'], isPaused = false }: SessionRequest = {},
+): Promise<TestSession> {
+  const { url, adminKey } = platform();
+  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/v1/containers/${path}`, protocols, {
+    headers: { authorization: `Bearer ${adminKey}`, ...headers },
+  });
+  const output: Record<1 | 2, string> = { 1: '', 2: '' };
+  let all = '';
+  const waiting = new Set<() => void>();
+  let tell: (end: { exitCode?: number }) => void = () => {};
+  const end = new Promise<{ exitCode?: number; problem?: { code: string; detail: string } }>((resolve) => {
+    tell = resolve;
+  });
+  const closed = new Promise<number>((resolve) => socket.on('close', (code) => resolve(code)));
+  socket.on('message', (data: Buffer) => {
+    const [channel] = data;
+    const text = data.toString('utf8', 1);
+    if (channel === 3) tell(JSON.parse(text));
+    else if (channel === 1 || channel === 2) {
+      output[channel] += text;
+      all += text;
+    }
+    for (const look of waiting) look();
+  });
+  const send = (channel: number, bytes: string | Buffer) =>
+    socket.send(Buffer.concat([Buffer.of(channel), Buffer.from(bytes)]));
+  const session: TestSession = {
+    text: () => all,
+    stdout: () => output[1],
+    stderr: () => output[2],
+    send,
+    sendText: (text) => socket.send(text),
+    stdin: (text) => send(0, text),
+    endStdin: () => send(0, ''),
+    until: (wanted) =>
+      new Promise((resolve, reject) => {
+        let from = 0;
+        const look = () => {
+          const isThere = all.indexOf(wanted, from) >= 0;
+          from = Math.max(0, all.length - wanted.length);
+          if (!isThere) return;
+          waiting.delete(look);
+          resolve(all);
+        };
+        waiting.add(look);
+        void closed.then(() => reject(new Error(`closed before ${JSON.stringify(wanted)} came, after: ${all}`)));
+        look();
+      }),
+    end,
+    closed,
+    socket,
+  };
+  return new Promise((resolve, reject) => {
+    socket.on('open', () => {
+      if (isPaused) socket.pause();
+      resolve(session);
+    });
+    socket.on('error', () => {});
+    socket.on('unexpected-response', (_request, response) => {
+      let body = '';
+      response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      response.on('end', () => reject(new Error(`${response.statusCode} ${body}`)));
+    });
+  });
 }
