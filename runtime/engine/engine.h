@@ -68,6 +68,7 @@ bool sandbox_wants_ticks(const struct engine *engine);
 void job_unpack(struct engine *engine, const struct message *message);
 void job_pack(struct engine *engine, const struct message *message);
 void job_remove(struct engine *engine, const struct message *message);
+void job_measure(struct engine *engine, const struct message *message);
 void job_list(struct engine *engine, const struct message *message);
 
 #endif

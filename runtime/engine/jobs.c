@@ -22,8 +22,9 @@
 #define MAX_UNPACKED (64ULL << 30)
 #define MAX_ENTRIES 2000000ULL
 
-enum kind { UNPACK, PACK, REMOVE };
-static const char *const failures[] = { "unpack_failed", "pack_failed", "remove_failed" };
+enum kind { UNPACK, PACK, REMOVE, MEASURE };
+static const char *const failures[] = { "unpack_failed", "pack_failed", "remove_failed",
+	                                      "measure_failed" };
 
 struct job {
 	struct job *next;
@@ -54,6 +55,8 @@ static int run_work(const struct work *work, struct job_result *result)
 	case PACK:
 		return archive_pack(work->directory, work->name, work->data, work->only,
 		                    work->has_mtime ? (long long)work->mtime : -1, &work->ids, result);
+	case MEASURE:
+		return tree_measure(work->directory, work->name, result);
 	default:
 		return tree_remove(work->directory, work->name, result);
 	}
@@ -249,6 +252,18 @@ void job_remove(struct engine *engine, const struct message *message)
 	work.name = temporary;
 	if (start_job(engine, message->id, &work))
 		reply_fault(engine, message->id, failures[REMOVE]);
+}
+
+void job_measure(struct engine *engine, const struct message *message)
+{
+	struct work work = { .kind = MEASURE,
+		                 .directory = engine->work,
+		                 .data = -1,
+		                 .ids = ids_for_jobs(&engine->ids) };
+	if (!(work.name = need_name(engine, message, "work")))
+		return;
+	if (start_job(engine, message->id, &work))
+		reply_fault(engine, message->id, failures[MEASURE]);
 }
 
 static int list_names(struct engine *engine, int directory, const char *key)

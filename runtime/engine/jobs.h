@@ -40,6 +40,9 @@ int archive_pack(int work_dirfd, const char *upper_name, int data_fd, const char
 /* remove.c: removes the tree `name` of parent_dirfd, never following a link. */
 int tree_remove(int parent_dirfd, const char *name, struct job_result *result);
 
+/* measure.c: bytes on disk and entries of the tree `name` of parent_dirfd; nothing when it is not there. */
+int tree_measure(int parent_dirfd, const char *name, struct job_result *result);
+
 /* relay.c: the relay's main; `sock` is a SOCK_SEQPACKET socket on which the
  * engine hands over the sockets of sandboxes. Never returns. */
 _Noreturn void relay_main(int sock, const char *host_socket_path);

@@ -49,6 +49,7 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     pack: async (upper, packing = {}) => pack(transfers, upper, packing),
     removeLayer: async (name) => void (await engine.request('remove', [['layer', name]])),
     removeWork: async (name) => void (await engine.request('remove', [['work', name]])),
+    measureWork: async (name) => (await engine.request('measure', [['work', name]])).number('bytes') ?? 0,
     removeVolume: async (name) => void (await engine.request('remove', [['volume', name]])),
     async list() {
       const fields = await engine.request('list', []);

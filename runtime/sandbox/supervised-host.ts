@@ -52,6 +52,7 @@ export async function openSupervisedHost(options: SandboxHostOptions & SandboxHo
     pack: async (upper, packing) => (await current).pack(upper, packing),
     removeLayer: async (name) => (await current).removeLayer(name),
     removeWork: async (name) => (await current).removeWork(name),
+    measureWork: async (name) => (await current).measureWork(name),
     removeVolume: async (name) => (await current).removeVolume(name),
     list: async () => (await current).list(),
     engineStats: async () => (await current).engineStats(),

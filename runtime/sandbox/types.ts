@@ -204,6 +204,8 @@ export interface SandboxHost {
   pack(upper: string, options?: { only?: string[]; mtimeSeconds?: number }): Promise<Readable>;
   removeLayer(name: string): Promise<void>;
   removeWork(name: string): Promise<void>;
+  /** Bytes on disk, also while a program writes there; 0 when it is not there. */
+  measureWork(name: string): Promise<number>;
   removeVolume(name: string): Promise<void>;
   list(): Promise<{ layers: string[]; work: string[] }>;
   /** Counters of the engine for leak tests and `doctor`. */

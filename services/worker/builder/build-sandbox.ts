@@ -9,6 +9,7 @@ import type { EgressPolicy, SandboxHost } from '../../../runtime/sandbox/index.t
 import { SandboxError } from '../../../runtime/sandbox/index.ts';
 import { WaferError } from '../../core/errors.ts';
 import { lineSplitter } from '../output-lines.ts';
+import { watchDisk } from './disk-watch.ts';
 import { newBuildId } from './ids.ts';
 
 export interface BuildCommand {
@@ -33,6 +34,8 @@ export interface BuildCommand {
   egress?: EgressPolicy;
   memoryMb?: number;
   timeoutMs?: number;
+  /** What it may write to its root. Looked at every second, and at its end: it can be more for a moment. */
+  diskBytes?: number;
   signal?: AbortSignal;
 }
 
@@ -58,6 +61,7 @@ const MIB = 1024 * 1024;
 const BUILD_MEMORY_MB = 2048;
 const BUILD_PIDS = 1024;
 const BUILD_MS = 15 * 60_000;
+const BUILD_DISK_BYTES = 8 * 1024 * MIB;
 const KEPT_LINES = 40;
 const MAX_LINE = 8 * 1024;
 /** No file of a built layer is newer than this, so that the same inputs give the same layer: 2025-01-01. */
@@ -129,23 +133,28 @@ async function runCommand(
   });
   sandbox.onOutput(last.write);
   const cut = cutAfter(command, () => void sandbox.destroy());
+  const disk = watchDisk(host, id, command.diskBytes ?? BUILD_DISK_BYTES, () => void sandbox.destroy());
   try {
     const exit = await sandbox.exited;
+    await disk.end();
     last.flush();
     command.signal?.throwIfAborted();
-    if (exit.status === 0 && exit.reason === 'exited') return;
-    const why = cut.timedOut()
-      ? 'took too long'
-      : exit.reason === 'oom'
-        ? 'ran out of memory'
-        : exit.signal !== null
-          ? `was ended by signal ${exit.signal}`
-          : `exited with status ${exit.status}`;
+    if (exit.status === 0 && exit.reason === 'exited' && !disk.isOver()) return;
+    const why = disk.isOver()
+      ? `wrote more than ${(command.diskBytes ?? BUILD_DISK_BYTES) / MIB} MiB`
+      : cut.timedOut()
+        ? 'took too long'
+        : exit.reason === 'oom'
+          ? 'ran out of memory'
+          : exit.signal !== null
+            ? `was ended by signal ${exit.signal}`
+            : `exited with status ${exit.status}`;
     throw new WaferError('build_failed', `The step "${command.step}" ${why}.`, {
       details: { step: command.step, status: exit.status, output: last.lines() },
     });
   } finally {
     cut.clear();
+    disk.stop();
     await sandbox.destroy();
   }
 }
