@@ -194,6 +194,24 @@ describe('a manifest', () => {
   });
 });
 
+describe('the short name of an image', () => {
+  it('is its tag `latest`, which a push moves', async () => {
+    const lab = await startLab();
+    const [old, next] = [smallImage(), smallImage()];
+    await lab.push('other', old);
+    await lab.store.tag('other:v1', 'app');
+    expect((await lab.ask('GET /v2/app/tags/list')).json).toEqual({ name: 'app', tags: ['latest'] });
+    expect((await lab.ask('GET /v2/app/manifests/latest')).body.equals(old.manifest)).toBe(true);
+    await lab.push('app', next, 'latest');
+    expect((await lab.ask('GET /v2/app/manifests/latest')).body.equals(next.manifest)).toBe(true);
+    expect(await lab.store.find('app')).toBeNull();
+    expect((await lab.store.get(next.digest)).tags).toEqual(['app:latest']);
+    await lab.store.tag('other:v1', 'second');
+    expect((await lab.ask('DELETE /v2/second/manifests/latest')).status).toBe(202);
+    expect(await lab.store.find('second')).toBeNull();
+  });
+});
+
 describe('an index', () => {
   it('is served as it came; for Wafer the tag is the image of this host', async () => {
     const lab = await startLab();

@@ -14,7 +14,7 @@ import type { Holds } from '../holds.ts';
 import type { ImageIndex } from '../image-index.ts';
 import type { Exclusive } from '../mutex.ts';
 import type { Digest, Lease } from '../types.ts';
-import { splitStoreName } from './names.ts';
+import { splitStoreName, tagsOfNames } from './names.ts';
 import { dropTree, keepReachable } from './reach.ts';
 import type { Records, RepositoryRecord } from './records.ts';
 
@@ -40,8 +40,8 @@ export interface StoreContent {
   record(repository: string): Readonly<RepositoryRecord> | undefined;
   records(): Readonly<RepositoryRecord>[];
   change<T>(repository: string, edit: (record: RepositoryRecord) => T): Promise<T>;
-  /** Takes the name away and leaves what was pushed under it, unlike `untag` of the store. */
-  unname(name: string): Promise<void>;
+  /** Takes names away, and leaves what was pushed under it, unlike `untag` of the store. */
+  unname(names: readonly string[]): Promise<void>;
   /** Forgets every pushed manifest that no tag leads to; with `all` also the tags of what is no image of this host. */
   prune(all: boolean): Promise<void>;
 }
@@ -55,14 +55,7 @@ export interface ContentDeps {
   records: Records;
 }
 
-/** The images that names of this store give to a repository. */
-const taggedIn = (index: ImageIndex, repository: string): Set<Digest> =>
-  new Set(
-    index
-      .entries()
-      .filter(({ tag }) => splitStoreName(tag)?.repository === repository)
-      .map(({ digest }) => digest),
-  );
+const namesOf = (index: ImageIndex) => index.entries().map(({ tag, digest }) => ({ name: tag, digest }));
 
 /**
  * After a name was taken away by a person: what was pushed under it goes too. Only under the
@@ -75,7 +68,7 @@ export async function forgetPushed(
 ): Promise<void> {
   const place = splitStoreName(name);
   if (place === null || records.get(place.repository) === undefined) return;
-  const tagged = taggedIn(index, place.repository);
+  const tagged = new Set(tagsOfNames(namesOf(index), place.repository).values());
   await records.change(place.repository, (record) => {
     const pushed = record.tags.get(place.tag);
     record.tags.delete(place.tag);
@@ -86,13 +79,13 @@ export async function forgetPushed(
 
 async function prune({ index, records }: ContentDeps, all: boolean): Promise<void> {
   for (const { name } of records.all()) {
-    const tagged = taggedIn(index, name);
+    const stored = tagsOfNames(namesOf(index), name);
     await records.change(name, (record) => {
       for (const [tag, { image }] of record.tags) {
-        const holds = (index.byTag(`${name}:${tag}`) ?? null) === image;
+        const holds = (stored.get(tag) ?? null) === image;
         if (!holds || (all && image === null)) record.tags.delete(tag);
       }
-      keepReachable(record, tagged);
+      keepReachable(record, new Set(stored.values()));
     });
   }
 }
@@ -118,7 +111,7 @@ export function createContent(deps: ContentDeps): StoreContent {
   };
   return {
     uploadsDir,
-    names: () => index.entries().map(({ tag, digest }) => ({ name: tag, digest })),
+    names: () => namesOf(index),
     byName: index.byTag,
     sizeOf: (digest) =>
       stat(blobs.path(digest)).then(
@@ -149,7 +142,10 @@ export function createContent(deps: ContentDeps): StoreContent {
     record: records.get,
     records: records.all,
     change: (repository, edit) => exclusive(() => records.change(repository, edit)),
-    unname: (name) => exclusive(() => index.unset(name)),
+    unname: (names) =>
+      exclusive(async () => {
+        for (const name of names) await index.unset(name);
+      }),
     prune: (all) => exclusive(() => prune(deps, all)),
   };
 }

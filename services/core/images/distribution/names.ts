@@ -54,12 +54,30 @@ export function checkReference(text: string): { tag: string } | { digest: Digest
 
 export const storeName = (repository: string, tag: string): string => `${repository}:${tag}`;
 
-/** Of a name in the store; null for one that can not be a repository's. */
+/** Everything that the store may call it: without a tag, `app` is `app:latest`. */
+export const storeNames = (repository: string, tag: string): string[] =>
+  tag === LATEST ? [storeName(repository, tag), repository] : [storeName(repository, tag)];
+
+/** Of a name in the store, where `app` is `app:latest`; null for one that can not be a repository's. */
 export function splitStoreName(name: string): { repository: string; tag: string } | null {
   const at = name.lastIndexOf(':');
+  if (at === -1) return isRepository(name) ? { repository: name, tag: LATEST } : null;
   const repository = name.slice(0, at);
   const tag = name.slice(at + 1);
-  return at !== -1 && isRepository(repository) && TAG.test(tag) ? { repository, tag } : null;
+  return isRepository(repository) && TAG.test(tag) ? { repository, tag } : null;
+}
+
+/** The tags that names of the store give to a repository. A name with its tag goes before the short one. */
+export function tagsOfNames(
+  names: readonly { name: string; digest: Digest }[],
+  repository: string,
+): Map<string, Digest> {
+  const tags = new Map<string, Digest>();
+  for (const { name, digest } of names) {
+    const place = splitStoreName(name);
+    if (place?.repository === repository && (name !== repository || !tags.has(place.tag))) tags.set(place.tag, digest);
+  }
+  return tags;
 }
 
 /** The order of lists: without regard to case, and the same for everybody. */

@@ -12,7 +12,7 @@ import { DistributionError } from './errors.ts';
 import type { FunctionImages } from './function-images.ts';
 import type { DistributionLimits } from './limits.ts';
 import { type ManifestDocument, readManifestDocument } from './manifest-document.ts';
-import { checkReference, LATEST, storeName } from './names.ts';
+import { checkReference, LATEST, storeNames } from './names.ts';
 import type { Place, Views } from './views.ts';
 
 export interface PushedManifest {
@@ -119,17 +119,19 @@ async function keepRecord(
  * a tag of the record holds only if the store's name says the same.
  */
 async function moveTag({ store }: PushDeps, repository: string, tag: string, digest: Digest, image: Digest | null) {
-  const name = storeName(repository, tag);
   const { content } = store;
   if (image === digest) {
     if (content.record(repository)?.tags.has(tag) === true) {
       await content.change(repository, (record) => record.tags.delete(tag));
     }
-    return store.tag(digest, name);
+  } else {
+    await content.change(repository, (record) => record.tags.set(tag, { digest, image }));
   }
-  await content.change(repository, (record) => record.tags.set(tag, { digest, image }));
+  const [name = '', ...shorter] = storeNames(repository, tag);
   if (image !== null) await store.tag(image, name);
-  else if (content.byName(name) !== undefined) await content.unname(name);
+  else await content.unname([name]);
+  // The short name would go on to say the old image.
+  await content.unname(shorter);
 }
 
 export function createManifestPush(deps: PushDeps) {
@@ -192,15 +194,12 @@ interface FunctionPush {
 const LIVE = 'live';
 const isNumber = (tag: string) => /^\d+$/.test(tag);
 
-/** A number that is taken, or is not the next one, can not be what this push becomes. @returns true when that version is this image */
+/** Numbers are given, never chosen. @returns true when that version is this image already */
 async function isThere({ functions }: PushDeps, push: FunctionPush, tag: string): Promise<boolean> {
   if (!isNumber(tag)) return false;
-  const tags = (await functions.tags(push.name)) ?? new Map<string, Digest>();
-  const found = tags.get(tag);
+  const found = (await functions.tags(push.name))?.get(tag);
   if (found === push.digest) return true;
-  const next = Math.max(0, ...[...tags.keys()].filter(isNumber).map(Number)) + 1;
-  if (found === undefined && Number(tag) === next) return false;
-  const why = found === undefined ? `the next version of ${push.name} is ${next}` : 'a version never changes';
+  const why = found === undefined ? 'the platform numbers the versions' : 'a version never changes';
   throw new DistributionError('DENIED', `${push.repository}:${tag} can not be pushed: ${why}. Push to :${LIVE}.`);
 }
 

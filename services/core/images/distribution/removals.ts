@@ -2,7 +2,7 @@
 import type { Digest } from '../types.ts';
 import type { StoreContent } from './content.ts';
 import { DistributionError } from './errors.ts';
-import { checkReference, storeName } from './names.ts';
+import { checkReference, storeNames } from './names.ts';
 import { parentsOf } from './reach.ts';
 import type { Place, Views } from './views.ts';
 
@@ -31,7 +31,7 @@ async function removeTag({ content }: RemovalDeps, { repository }: Place, tag: s
   if (content.record(repository)?.tags.has(tag) === true) {
     await content.change(repository, (record) => record.tags.delete(tag));
   }
-  await content.unname(storeName(repository, tag));
+  await content.unname(storeNames(repository, tag));
 }
 
 /** @throws DistributionError `MANIFEST_UNKNOWN`, or `DENIED` when an index of the repository lists it */

@@ -14,7 +14,7 @@ import type { Digest } from '../types.ts';
 import type { StoreContent } from './content.ts';
 import { DistributionError } from './errors.ts';
 import type { FunctionImages } from './function-images.ts';
-import { byName, checkRepository, FUNCTIONS_PREFIX, LATEST, splitStoreName, storeName } from './names.ts';
+import { byName, checkRepository, FUNCTIONS_PREFIX, LATEST, splitStoreName, storeName, tagsOfNames } from './names.ts';
 
 export type Place =
   /** Names of the store. */
@@ -71,11 +71,7 @@ function placeOf(repository: string, { names }: ViewsDeps): Place {
 
 function localTags(content: StoreContent, repository: string): Map<string, Digest> | null {
   const record = content.record(repository);
-  const stored = new Map<string, Digest>();
-  for (const { name, digest } of content.names()) {
-    const place = splitStoreName(name);
-    if (place?.repository === repository) stored.set(place.tag, digest);
-  }
+  const stored = tagsOfNames(content.names(), repository);
   const tags = new Map(stored);
   for (const [tag, { digest, image }] of record?.tags ?? []) {
     if ((stored.get(tag) ?? null) === image) tags.set(tag, digest);
@@ -124,8 +120,8 @@ export function createViews(deps: ViewsDeps): Views {
     async repositories() {
       const names = new Set(content.records().map(({ name }) => name));
       for (const { name } of content.names()) {
-        const repository = splitStoreName(name)?.repository ?? (deps.names.ownerOf(name) === 'base' ? name : null);
-        if (repository !== null) names.add(repository);
+        const place = splitStoreName(name);
+        if (place !== null) names.add(place.repository);
       }
       for (const name of await functions.names()) names.add(`${FUNCTIONS_PREFIX}${name}`);
       return [...names].filter((name) => isShown(name, deps)).sort(byName);
