@@ -76,6 +76,8 @@ static int read_xattrs(struct packer *packer, int fd) {
 	for (ssize_t at = 0; at < size && !failed; at += (ssize_t)strlen(list + at) + 1)
 		if (tar_keeps_xattr(list + at, strlen(list + at)) && !strchr(list + at, '='))
 			failed = add_xattr(packer, fd, list + at, list + XATTR_BYTES);
+		else if (strncmp(list + at, "user.overlay.", 13) != 0)
+			packer->result->left_out++;
 	free(list);
 	qsort(packer->entry->xattrs, (size_t)packer->entry->n_xattrs, sizeof(packer->entry->xattrs[0]), compare_xattrs);
 	return failed;

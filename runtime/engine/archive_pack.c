@@ -155,7 +155,11 @@ static int pack_entry(struct pack *pack, int parent, const char *name, size_t pa
 		return member_fail(&pack->out, "cannot look at");
 	if (S_ISDIR(st.st_mode))
 		return pack_dir(pack, parent, name, size, depth);
-	if (how == ABOVE || S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode))
+	if (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)) {
+		pack->out.result->left_out++;
+		return 0;
+	}
+	if (how == ABOVE)
 		return 0;
 	if (S_ISREG(st.st_mode))
 		return member_file(&pack->out, parent, name);

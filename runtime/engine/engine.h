@@ -26,6 +26,7 @@ struct source {
 
 struct engine {
 	int epoll, control, layers, work, procfd, self_pidfd, relay;
+	int host_layers, host_work; /* the same directories, of the host's one mount; for adopt */
 	struct source control_source, relay_source;
 	pid_t relay_pid;
 	uint32_t control_events;
@@ -69,6 +70,7 @@ void job_unpack(struct engine *engine, const struct message *message);
 void job_pack(struct engine *engine, const struct message *message);
 void job_remove(struct engine *engine, const struct message *message);
 void job_measure(struct engine *engine, const struct message *message);
+void job_adopt(struct engine *engine, const struct message *message);
 void job_list(struct engine *engine, const struct message *message);
 
 #endif

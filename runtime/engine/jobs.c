@@ -22,9 +22,9 @@
 #define MAX_UNPACKED (64ULL << 30)
 #define MAX_ENTRIES 2000000ULL
 
-enum kind { UNPACK, PACK, REMOVE, MEASURE };
+enum kind { UNPACK, PACK, REMOVE, MEASURE, ADOPT };
 static const char *const failures[] = { "unpack_failed", "pack_failed", "remove_failed",
-	                                      "measure_failed" };
+	                                      "measure_failed", "adopt_failed" };
 
 struct job {
 	struct job *next;
@@ -39,6 +39,7 @@ struct work {
 	enum kind kind;
 	const char *name;
 	int data, directory;
+	struct adopt adopt;
 	const char **only;
 	uint64_t mtime;
 	bool has_mtime;
@@ -57,6 +58,8 @@ static int run_work(const struct work *work, struct job_result *result)
 		                    work->has_mtime ? (long long)work->mtime : -1, &work->ids, result);
 	case MEASURE:
 		return tree_measure(work->directory, work->name, result);
+	case ADOPT:
+		return layer_adopt(&work->adopt, &work->ids, result);
 	default:
 		return tree_remove(work->directory, work->name, result);
 	}
@@ -77,7 +80,9 @@ static _Noreturn void job_child(const struct engine *engine, const struct work *
 {
 	static const struct rlimit no_core = { 0, 0 };
 	struct job_result result = { 0 };
-	int keep[] = { work->data, work->directory, report };
+	bool adopts = work->kind == ADOPT;
+	int keep[] = { work->data, work->directory, report, adopts ? work->adopt.host_work : -1,
+		           adopts ? work->adopt.host_layers : -1 };
 	tie_child(engine);
 	setrlimit(RLIMIT_CORE, &no_core); /* the rest is the jail's (jail.c) */
 	close_all_but(keep, ARRAY_LENGTH(keep));
@@ -108,6 +113,8 @@ static void answer_job(struct engine *engine, const struct job *job, const sigin
 	frame_field(&engine->out, "ok", "1");
 	frame_field(&engine->out, "entries", "%llu", result.entries);
 	frame_field(&engine->out, "bytes", "%llu", result.bytes);
+	if (result.left_out)
+		frame_field(&engine->out, "left_out", "%llu", result.left_out);
 	if (result.existed)
 		frame_field(&engine->out, "existed", "1");
 	frame_end(&engine->out, begin);
@@ -264,6 +271,20 @@ void job_measure(struct engine *engine, const struct message *message)
 		return;
 	if (start_job(engine, message->id, &work))
 		reply_fault(engine, message->id, failures[MEASURE]);
+}
+
+void job_adopt(struct engine *engine, const struct message *message)
+{
+	struct work work = { .kind = ADOPT,
+		                 .directory = engine->work,
+		                 .adopt = { engine->work, engine->host_work, engine->host_layers, NULL, NULL },
+		                 .data = -1,
+		                 .ids = ids_for_jobs(&engine->ids) };
+	if (!(work.adopt.upper = need_name(engine, message, "upper")) ||
+	    !(work.adopt.layer = need_name(engine, message, "layer")))
+		return;
+	if (start_job(engine, message->id, &work))
+		reply_fault(engine, message->id, failures[ADOPT]);
 }
 
 static int list_names(struct engine *engine, int directory, const char *key)

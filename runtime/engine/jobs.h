@@ -12,6 +12,7 @@
 struct job_result {
 	unsigned long long entries, bytes;
 	int existed;
+	unsigned long long left_out; /* of pack: sockets, FIFOs, attributes */
 	char step[32];
 	char message[512];
 };
@@ -36,6 +37,13 @@ int archive_unpack(int data_fd, int layers_dirfd, const char *name, const struct
  * `only` is a NULL-terminated list of path prefixes, or NULL; mtime_clamp -1 = none. */
 int archive_pack(int work_dirfd, const char *upper_name, int data_fd, const char *const *only,
                  long long mtime_clamp, const struct idmap *map, struct job_result *result);
+
+/* adopt.c: `upper`/upper becomes `layer`. The host's two directories have to be of one mount. */
+struct adopt {
+	int work, host_work, host_layers;
+	const char *upper, *layer;
+};
+int layer_adopt(const struct adopt *adopt, const struct idmap *map, struct job_result *result);
 
 /* remove.c: removes the tree `name` of parent_dirfd, never following a link. */
 int tree_remove(int parent_dirfd, const char *name, struct job_result *result);

@@ -105,7 +105,7 @@ static void dispatch(struct engine *engine, struct message *message)
 		{ "exec", sandbox_exec },   { "signal", sandbox_signal },   { "stats", sandbox_stats },
 		{ "unpack", job_unpack },   { "pack", job_pack },           { "remove", job_remove },
 		{ "list", job_list },       { "measure", job_measure },     { "destroy", sandbox_destroy },
-		{ "resize", sandbox_resize },
+		{ "resize", sandbox_resize }, { "adopt", job_adopt },
 	};
 	for (size_t i = 0; op && i < ARRAY_LENGTH(operations); i++)
 		if (!strcmp(op, operations[i].name)) {

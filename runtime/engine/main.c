@@ -216,6 +216,10 @@ static int start(struct engine *engine, int count, char **values)
 	struct arguments arguments = { 0 };
 	if (check_start() || parse_arguments(&arguments, count, values))
 		return -1;
+	engine->host_layers = root_open_host(arguments.places.layers);
+	engine->host_work = root_open_host(arguments.places.work);
+	if (engine->host_layers < 0 || engine->host_work < 0)
+		return -1;
 	if (limits_probe(&engine->limits, arguments.limits) || ids_enter(&engine->ids) ||
 	    root_enter(&arguments.places, &engine->ids))
 		return -1;

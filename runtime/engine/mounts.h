@@ -39,6 +39,8 @@ struct places {
 	const char *layers, *work, *host_socket, *languages;
 };
 int root_enter(const struct places *places, const struct ids *ids);
+/* Before that: a directory as the host has it. It stays open only in the engine itself. */
+int root_open_host(const char *path);
 
 /* mounts.c: builds the sandbox's root and makes it the working directory; then makes that `/`. */
 int sandbox_mounts(const struct spec *spec);

@@ -119,6 +119,12 @@ static int mount_languages(void)
 	return chdir("/") ? fault(STEP, "/") : 0;
 }
 
+int root_open_host(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fault(STEP, "%s", path) : fd;
+}
+
 int root_enter(const struct places *places, const struct ids *ids)
 {
 	struct trees trees;

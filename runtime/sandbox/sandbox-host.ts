@@ -12,7 +12,13 @@ import { type HostSocket, openHostSocket } from './host-socket.ts';
 import { hasNetwork } from './requests.ts';
 import { type LiveSandbox, openSandbox } from './sandbox.ts';
 import { createTransfers, type Transfers } from './transfers.ts';
-import { SandboxError, type SandboxHost, type SandboxHostOptions, type SandboxSpec } from './types.ts';
+import {
+  type PackOptions,
+  SandboxError,
+  type SandboxHost,
+  type SandboxHostOptions,
+  type SandboxSpec,
+} from './types.ts';
 
 export interface SandboxHostHooks {
   onVerdict?: (verdict: EgressVerdict) => void;
@@ -47,6 +53,7 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     create: (spec) => create(spec, { engine, sockets, transfers, live, egress }),
     unpack: (layer, tar, limits = {}) => unpack(transfers, layer, tar, limits),
     pack: async (upper, packing = {}) => pack(transfers, upper, packing),
+    adopt: (upper, layer) => adopt(engine, upper, layer),
     removeLayer: async (name) => void (await engine.request('remove', [['layer', name]])),
     removeWork: async (name) => void (await engine.request('remove', [['work', name]])),
     measureWork: async (name) => (await engine.request('measure', [['work', name]])).number('bytes') ?? 0,
@@ -136,8 +143,23 @@ async function unpack(
   };
 }
 
-function pack(transfers: Transfers, upper: string, options: { only?: string[]; mtimeSeconds?: number }): Readable {
+function pack(transfers: Transfers, upper: string, options: PackOptions): Readable {
   const pairs: Pair[] = [['upper', upper], ...(options.only ?? []).map((prefix): Pair => ['only', prefix])];
   if (options.mtimeSeconds !== undefined) pairs.push(['mtime', options.mtimeSeconds]);
-  return transfers.receive('pack', pairs);
+  return transfers.receive('pack', pairs, (fields) => options.onLeftOut?.(fields.number('left_out') ?? 0));
+}
+
+async function adopt(engine: EngineClient, upper: string, layer: string): Promise<boolean> {
+  try {
+    await engine.request('adopt', [
+      ['upper', upper],
+      ['layer', layer],
+    ]);
+    return true;
+  } catch (error) {
+    const isElsewhere =
+      error instanceof SandboxError && error.code === 'adopt_failed' && /cross-device/.test(error.message);
+    if (isElsewhere) return false;
+    throw error;
+  }
 }

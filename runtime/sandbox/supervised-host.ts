@@ -49,6 +49,7 @@ export async function openSupervisedHost(options: SandboxHostOptions & SandboxHo
     },
     create: async (spec) => (await current).create(spec),
     unpack: async (layer, tar, limits) => (await current).unpack(layer, tar, limits),
+    adopt: async (upper, layer) => (await current).adopt(upper, layer),
     pack: async (upper, packing) => (await current).pack(upper, packing),
     removeLayer: async (name) => (await current).removeLayer(name),
     removeWork: async (name) => (await current).removeWork(name),

@@ -11,7 +11,7 @@ export interface Transfers {
   /** Feeds `source` to the job `op`. @throws the source's own failure first, then the engine's */
   send(op: string, pairs: readonly Pair[], source: Readable, signal?: AbortSignal): Promise<Fields>;
   /** What the job `op` writes. The stream errors when the job failed: a cut tar must not look whole. */
-  receive(op: string, pairs: readonly Pair[]): Readable;
+  receive(op: string, pairs: readonly Pair[], onDone?: (reply: Fields) => void): Readable;
   /** Like `receive`, but rejects when the job failed before its first byte. */
   receiveStarted(op: string, pairs: readonly Pair[]): Promise<Readable>;
   /** A connection that the engine makes and then leaves to us. */
@@ -25,9 +25,9 @@ export function createTransfers(engine: EngineClient, sockets: HostSocket): Tran
     reply.catch((error: Error) => data.cancel(error)); // refused before it connected
     return { socket: data.socket, reply };
   };
-  const receive = (op: string, pairs: readonly Pair[]) => {
+  const receive = (op: string, pairs: readonly Pair[], onDone?: (reply: Fields) => void) => {
     const { socket, reply } = ask(op, pairs);
-    return { out: untilDone(socket, reply), socket, reply };
+    return { out: untilDone(socket, reply, onDone), socket, reply };
   };
   return {
     async send(op, pairs, source, signal) {
@@ -41,7 +41,7 @@ export function createTransfers(engine: EngineClient, sockets: HostSocket): Tran
       if (done.status === 'rejected') throw done.reason;
       return done.value;
     },
-    receive: (op, pairs) => receive(op, pairs).out,
+    receive: (op, pairs, onDone) => receive(op, pairs, onDone).out,
     async receiveStarted(op, pairs) {
       const { out, reply } = receive(op, pairs);
       const begun = new Promise<void>((resolve) => out.once('readable', resolve));
@@ -56,7 +56,8 @@ export function createTransfers(engine: EngineClient, sockets: HostSocket): Tran
   };
 }
 
-function untilDone(socket: Promise<Socket>, reply: Promise<Fields>): Readable {
+/** `onDone` before the stream ends. */
+function untilDone(socket: Promise<Socket>, reply: Promise<Fields>, onDone?: (reply: Fields) => void): Readable {
   const out = new PassThrough();
   // It may fail before its reader has begun: that must not end the process.
   out.on('error', () => {});
@@ -65,7 +66,10 @@ function untilDone(socket: Promise<Socket>, reply: Promise<Fields>): Readable {
     .then((open) => pipeline(open, out, { end: false }).finally(() => open.destroy())) // half-open otherwise
     .then(() => reply)
     .then(
-      () => out.end(),
+      (fields) => {
+        onDone?.(fields);
+        out.end();
+      },
       (error: Error) => out.destroy(error),
     );
   return out;

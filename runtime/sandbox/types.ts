@@ -191,6 +191,14 @@ export interface Sandbox {
   destroy(): Promise<void>;
 }
 
+export interface PackOptions {
+  only?: string[];
+  /** No time in the tar is later. */
+  mtimeSeconds?: number;
+  /** Before the stream ends: how many sockets, FIFOs and attributes are not in the tar. */
+  onLeftOut?: (count: number) => void;
+}
+
 export interface SandboxHost {
   readonly info: EngineInfo;
   /** @throws SandboxError when the engine refused; nothing is left then. */
@@ -201,7 +209,12 @@ export interface SandboxHost {
     options?: { signal?: AbortSignal; maxBytes?: number; maxEntries?: number },
   ): Promise<{ entries: number; bytes: number; existed: boolean }>;
   /** The upper as an OCI layer tar. The stream errors when packing failed. */
-  pack(upper: string, options?: { only?: string[]; mtimeSeconds?: number }): Promise<Readable>;
+  pack(upper: string, options?: PackOptions): Promise<Readable>;
+  /**
+   * The upper of an ended sandbox becomes a layer as it lies there; nothing is copied.
+   * False when it can not: layers and uppers lie on different file systems.
+   */
+  adopt(upper: string, layer: string): Promise<boolean>;
   removeLayer(name: string): Promise<void>;
   removeWork(name: string): Promise<void>;
   /** Bytes on disk, also while a program writes there; 0 when it is not there. */

@@ -2,7 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline as pipe, type Readable } from 'node:stream';
-import { coerceError, isErrno, WaferError } from '../errors.ts';
+import { isErrno, WaferError } from '../errors.ts';
+import { type Aside, createAsides } from './asides.ts';
 import type { Blobs } from './blobs.ts';
 import { decompressor } from './compression.ts';
 import { hexOf, isDigest } from './digest.ts';
@@ -10,6 +11,7 @@ import { isLayerInfo } from './documents.ts';
 import { removeFile, type TempFiles } from './durable.ts';
 import { exists, type Layout } from './layout.ts';
 import type { Descriptor, Digest, LayerInfo, LayerUnpacker } from './types.ts';
+import { createUnpacking } from './unpacking.ts';
 import { type Verified, verifiedTar } from './verified-tar.ts';
 
 export interface LayerDisk {
@@ -20,6 +22,10 @@ export interface LayerDisk {
   openTar(blob: Descriptor): Promise<Readable>;
   /** @throws WaferError `engine_failed | disk_full | digest_mismatch` */
   unpack(diffId: Digest, blob: Descriptor, signal?: AbortSignal): Promise<void>;
+  /** Owns `tar`. The caller drops what it got, whatever happens. @throws as `unpack` */
+  unpackAside(tar: Readable, signal?: AbortSignal): Promise<Aside>;
+  /** The same by who has the files; null when it could not be done. */
+  adopt(adopt: (layer: string) => Promise<boolean>): Promise<Aside | null>;
   /** The same for a blob that nobody has looked into: there is a layer only if the content has the diff id. */
   unpackVerified(diffId: Digest, blob: Descriptor, signal?: AbortSignal): Promise<Verified>;
   /** Record first, then the directory. */
@@ -29,24 +35,6 @@ export interface LayerDisk {
   /** How many layers are being unpacked now. */
   unpacking(): number;
 }
-
-function unpackFailure(error: unknown, diffId: Digest): unknown {
-  if (error instanceof WaferError) return error;
-  const { message } = coerceError(error);
-  if (/ENOSPC|EDQUOT|no space left|quota exceeded/i.test(message)) {
-    return new WaferError('disk_full', `No space is left to unpack layer ${diffId}.`, {
-      cause: error,
-      hint: 'Free some space, or remove functions that are not needed; then try again.',
-    });
-  }
-  return new WaferError('engine_failed', `Layer ${diffId} could not be unpacked: ${message}`, { cause: error });
-}
-
-/** The largest layer that is taken, on a slow disk: one that needs longer is made to take time. */
-const UNPACK_MS = 30 * 60_000;
-
-const tookTooLong = (diffId: Digest, ms: number, cause: unknown) =>
-  new WaferError('invalid_image', `Layer ${diffId} was not unpacked in ${ms / 1000} s.`, { cause });
 
 /** Its digest was wrong, or it could not be decompressed; as opposed to a reader that went away. */
 const isOfStream = (error: unknown): boolean =>
@@ -72,10 +60,11 @@ export function createLayerDisk(
   blobs: Blobs,
   temp: TempFiles,
   unpacker: LayerUnpacker,
-  unpackMs = UNPACK_MS,
+  unpackMs?: number,
 ): LayerDisk {
   const recordPath = (hex: string) => join(layout.meta, `${hex}.json`);
-  let unpacking = 0;
+  const asides = createAsides(layout.layers, unpacker);
+  const unpacking = createUnpacking(unpacker, unpackMs);
 
   const openTar = async (blob: Descriptor): Promise<Readable> => {
     const compressed = await blobs.read(blob.digest);
@@ -83,21 +72,8 @@ export function createLayerDisk(
     return unpacked === null ? compressed : pipe(compressed, unpacked, () => undefined);
   };
 
-  const unpackTar = async (diffId: Digest, tar: Readable, signal?: AbortSignal): Promise<void> => {
-    const timeout = AbortSignal.timeout(unpackMs);
-    unpacking += 1;
-    try {
-      const until = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-      await unpacker.unpack(hexOf(diffId), tar, until);
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (timeout.aborted) throw tookTooLong(diffId, unpackMs, error);
-      throw unpackFailure(error, diffId);
-    } finally {
-      unpacking -= 1;
-      tar.destroy();
-    }
-  };
+  const unpackTar = (diffId: Digest, tar: Readable, signal?: AbortSignal): Promise<void> =>
+    unpacking.into(hexOf(diffId), `layer ${diffId}`, tar, signal);
 
   return {
     async get(diffId) {
@@ -109,6 +85,15 @@ export function createLayerDisk(
     writeRecord: (info) => temp.writeWhole(recordPath(hexOf(info.diffId)), JSON.stringify(info)),
     openTar,
     unpack: async (diffId, blob, signal) => unpackTar(diffId, await openTar(blob), signal),
+    unpackAside: (tar, signal) => asides.make((name) => unpacking.into(name, 'a layer', tar, signal)),
+    async adopt(adopt) {
+      let isAdopted = false;
+      const aside = await asides.make(async (name) => {
+        isAdopted = await adopt(name);
+      });
+      if (!isAdopted) await aside.drop();
+      return isAdopted ? aside : null;
+    },
     async unpackVerified(diffId, blob, signal) {
       const { stream, result } = verifiedTar(diffId);
       let broken: unknown;
@@ -137,6 +122,6 @@ export function createLayerDisk(
       const recorded = (await readdir(layout.meta)).map((name) => `sha256:${name.replace(/\.json$/, '')}`);
       return { recorded: recorded.filter(isDigest), names: await readdir(layout.layers) };
     },
-    unpacking: () => unpacking,
+    unpacking: () => unpacking.active() + asides.open(),
   };
 }

@@ -3,18 +3,17 @@
  * that has one is whole. What a crash leaves between is without a record: the next
  * attempt makes it whole, or garbage collection takes it.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { pipeline as pipe, type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
 import { WaferError } from '../errors.ts';
 import type { Blobs } from './blobs.ts';
 import { digestGate, digestTap, hexOf, mismatch } from './digest.ts';
 import type { TempFiles } from './durable.ts';
 import type { Holds } from './holds.ts';
 import type { LayerDisk } from './layer-disk.ts';
+import { type Spooled, spoolLayer } from './layer-spool.ts';
 import type { Exclusive, Keyed } from './mutex.ts';
-import { type AddLayerOptions, type Descriptor, type Digest, type LayerInfo, MEDIA } from './types.ts';
+import type { AddLayerOptions, Descriptor, Digest, LayerInfo } from './types.ts';
 
 export interface LayersDeps {
   disk: LayerDisk;
@@ -29,7 +28,7 @@ export interface LayersDeps {
 }
 
 export interface Layers {
-  /** Owns `tar`: reads it to its end or destroys it. Spooled, compressed and digested in one pass, then unpacked from the blob. */
+  /** Owns `tar`: reads it to its end or destroys it. Digested, compressed and unpacked in one pass; its name comes last. */
   add(tar: Readable, options: AddLayerOptions): Promise<LayerInfo>;
   /** Makes a layer whole again from its blob. @throws WaferError `digest_mismatch` */
   restore(diffId: Digest, blob: Descriptor, createdBy: string): Promise<void>;
@@ -37,45 +36,16 @@ export interface Layers {
   export(diffId: Digest): Promise<Readable>;
 }
 
-/** Same bytes for the same tar: the header that Node writes has no time and no name. */
-const GZIP_LEVEL = 6;
-const FAST_GZIP_LEVEL = 1;
-
-interface Spooled {
-  diffId: Digest;
-  tarBytes: number;
-  blob: Descriptor;
-}
-
-/** Not the handle's own write stream: that one keeps the handle open for ever, or closes it before the fsync. */
-function sinkOf(file: FileHandle): Writable {
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      file.writeFile(chunk).then(() => done(), done);
-    },
-  });
-}
-
-async function spool(tar: Readable, file: FileHandle, level: number, signal?: AbortSignal): Promise<Spooled> {
-  const raw = digestTap();
-  const packed = digestTap();
-  await pipeline(tar, raw.stream, createGzip({ level }), packed.stream, sinkOf(file), signal ? { signal } : {});
-  const { digest: diffId, bytes: tarBytes } = raw.result();
-  const { digest, bytes: size } = packed.result();
-  return { diffId, tarBytes, blob: { mediaType: MEDIA.layerGzip, digest, size } };
-}
-
 /** Blob, directory, record; after a failure nothing that was not there before. */
 async function install(
   { disk, blobs, now }: LayersDeps,
   { diffId, blob, tarBytes }: Spooled,
   place: () => Promise<void>,
-  { createdBy, signal }: Pick<AddLayerOptions, 'createdBy' | 'signal'>,
+  createdBy: string,
 ): Promise<LayerInfo> {
   const hadBlob = await blobs.has(blob.digest);
   try {
     await place();
-    await disk.unpack(diffId, blob, signal);
     const info: LayerInfo = { diffId, blob, tarBytes, createdBy, createdAt: now() };
     await disk.writeRecord(info);
     return info;
@@ -114,12 +84,12 @@ export function createLayers(deps: LayersDeps): Layers {
       return found ?? holds.hold([diffId, blob]);
     });
 
-  const addSpooled = (spooled: Spooled, place: () => Promise<void>, options: AddLayerOptions): Promise<LayerInfo> =>
+  const addSpooled = (spooled: Spooled, place: () => Promise<void>, createdBy: string): Promise<LayerInfo> =>
     oneAtATime(spooled.diffId, async () => {
       const found = await claimOrHold(spooled.diffId, spooled.blob.digest);
       if (!('release' in found)) return found;
       try {
-        const info = await install(deps, spooled, place, options);
+        const info = await install(deps, spooled, place, createdBy);
         holds.refresh(info.diffId);
         return info;
       } finally {
@@ -129,12 +99,20 @@ export function createLayers(deps: LayersDeps): Layers {
 
   const add = (tar: Readable, options: AddLayerOptions): Promise<LayerInfo> =>
     temp.use(async (file, commit) => {
-      const { expectedDiffId, fast = false, signal } = options;
-      const spooled = await spool(tar, file, fast ? FAST_GZIP_LEVEL : GZIP_LEVEL, signal);
-      const { diffId, blob } = spooled;
-      if (expectedDiffId !== undefined && expectedDiffId !== diffId)
-        throw mismatch('The layer', expectedDiffId, diffId);
-      return addSpooled(spooled, () => commit(blobs.path(blob.digest)), options);
+      const { createdBy, expectedDiffId, signal } = options;
+      const spooled = await spoolLayer(tar, file, options, disk);
+      const { diffId, blob, aside } = spooled;
+      try {
+        if (expectedDiffId !== undefined && expectedDiffId !== diffId)
+          throw mismatch('The layer', expectedDiffId, diffId);
+        const place = async () => {
+          await commit(blobs.path(blob.digest));
+          await (aside === null ? disk.unpack(diffId, blob, signal) : aside.keepAs(diffId));
+        };
+        return await addSpooled(spooled, place, createdBy);
+      } finally {
+        await aside?.drop();
+      }
     });
 
   return {

@@ -5,7 +5,7 @@
  * Files inside unpacked layers belong to subordinate ids, so only the engine can
  * write or remove them: the store gets a `LayerUnpacker` and never walks into one.
  */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { StoreContent } from './distribution/content.ts';
 
 /** `sha256:` + 64 lower-case hex digits; checked before any use as a path. */
@@ -89,7 +89,7 @@ export interface Image {
 
 /** Carried out by the engine inside a jail; `stream` is an uncompressed tar. */
 export interface LayerUnpacker {
-  /** Creates the unpacked layer `name` (64 hex) atomically: it is there whole or not at all. */
+  /** Creates the unpacked layer `name` (64 hex, or a temporary one) atomically: it is there whole or not at all. */
   unpack(name: string, stream: Readable, signal?: AbortSignal): Promise<{ entries: number; bytes: number }>;
   remove(name: string): Promise<void>;
 }
@@ -125,6 +125,13 @@ export interface AddLayerOptions {
   fast?: boolean;
   /** Ends reading and unpacking; nothing stays. */
   signal?: AbortSignal;
+  /**
+   * After the tar was read to its end: what it was made from becomes the unpacked layer of this name, so that nothing
+   * has to be unpacked. False when it can not; then the tar is.
+   */
+  adopt?: (layer: string) => Promise<boolean>;
+  /** Gets the tar too, as it passes; holds it back while it is full. One that fails stops nothing. */
+  alsoTo?: Writable;
 }
 
 export interface ImageStore {

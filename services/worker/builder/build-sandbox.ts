@@ -42,6 +42,12 @@ export interface BuildCommand {
 export type InputFile = string | Buffer | { content: string | Buffer; executable?: boolean };
 export type BuildOutput = (stream: 'stdout' | 'stderr', line: string) => void;
 
+export interface BuildDifference {
+  pack(only?: string[]): Promise<Readable>;
+  /** After all of it was packed. False when the tar is not just what is there: times were changed, or things left out. */
+  adopt(layer: string): Promise<boolean>;
+}
+
 export interface BuildSandboxes {
   /**
    * Runs the command; `use` gets the difference it made (only the named prefixes) as an
@@ -53,7 +59,7 @@ export interface BuildSandboxes {
   runAndPack<T>(
     command: BuildCommand,
     onOutput: BuildOutput,
-    use: (pack: (only?: string[]) => Promise<Readable>) => Promise<T>,
+    use: (difference: BuildDifference) => Promise<T>,
   ): Promise<T>;
 }
 
@@ -77,11 +83,10 @@ export function createBuildSandboxes(host: SandboxHost, workDir: string): BuildS
   const runAndPack: BuildSandboxes['runAndPack'] = async (command, onOutput, use) => {
     const id = newBuildId();
     const { latest = MTIME_SECONDS } = command;
-    const times = latest === null ? {} : { mtimeSeconds: latest };
     const files = await writeInputs(workDir, id, command.files ?? {});
     try {
       await runCommand(host, id, command, files, onOutput);
-      return await use((only = []) => host.pack(id, { only, ...times }));
+      return await use(differenceOf(host, id, latest));
     } finally {
       await host.removeWork(id).catch(ignoreDeadEngine);
       await Promise.all(files.map((file) => rm(join(workDir, file.work), { force: true })));
@@ -89,7 +94,20 @@ export function createBuildSandboxes(host: SandboxHost, workDir: string): BuildS
   };
   return {
     runAndPack,
-    run: (command, only, onOutput, use) => runAndPack(command, onOutput, async (pack) => use(await pack(only))),
+    run: (command, only, onOutput, use) => runAndPack(command, onOutput, async ({ pack }) => use(await pack(only))),
+  };
+}
+
+function differenceOf(host: SandboxHost, id: string, latest: number | null): BuildDifference {
+  let isExact = false;
+  return {
+    pack(only = []) {
+      const onLeftOut = (count: number) => {
+        isExact = latest === null && only.length === 0 && count === 0;
+      };
+      return host.pack(id, { only, onLeftOut, ...(latest === null ? {} : { mtimeSeconds: latest }) });
+    },
+    adopt: async (layer) => isExact && host.adopt(id, layer),
   };
 }
 

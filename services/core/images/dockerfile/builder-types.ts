@@ -65,10 +65,17 @@ export interface RunStep {
 /** The difference that the step made, or the part of it at these paths, as a layer tar. */
 export type PackDifference = (only?: string[]) => Promise<Readable>;
 
+/** What a step wrote. */
+export interface StepDifference {
+  pack: PackDifference;
+  /** Once all of it was packed: it becomes the unpacked layer of this name, without a copy. False when the tar is not just what is there. */
+  adopt(layer: string): Promise<boolean>;
+}
+
 /** Runs code, which core can not. Given by the worker. */
 export interface StepRunner {
   /** What the step wrote is gone when `use` has ended. @throws WaferError `build_failed` with `details.output` */
-  run<T>(step: RunStep, use: (pack: PackDifference) => Promise<T>): Promise<T>;
+  run<T>(step: RunStep, use: (difference: StepDifference) => Promise<T>): Promise<T>;
 }
 
 export interface ImageBuilderDeps {

@@ -11,7 +11,7 @@ import { isGit, isRemote } from './remotes.ts';
 import { expandIn } from './scope.ts';
 import { oneFlag, refuseFlags } from './stages.ts';
 import { stepKey } from './step-cache.ts';
-import { accounts, expand, type LayerStep, newDraft, placed, type StepInput } from './step-tools.ts';
+import { accounts, addLayer, expand, type LayerStep, newDraft, placed, type StepInput } from './step-tools.ts';
 import { dockerfileError, refuse } from './types.ts';
 
 export function copyStep(input: StepInput): LayerStep {
@@ -118,7 +118,7 @@ function makeCopy(input: StepInput, wish: CopyWish): Promise<LayerInfo> {
         unpackInto: spool,
         latest: latestOf(build),
       });
-      return await build.deps.images.addLayer(draft.toTar(), { createdBy: instruction.text, fast: true });
+      return await addLayer(input, draft.toTar());
     } finally {
       await spool?.close();
       await source.close();

@@ -1,5 +1,5 @@
 /** What layers hold, read from their tars (the host never walks into an unpacked one), and what they are together. */
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { type Extract, extract } from 'tar-stream';
@@ -93,8 +93,21 @@ export async function readIndex(tar: Readable, layer: string): Promise<LayerInde
   return index;
 }
 
+/** Reads a tar that is on its way into the store, so that it need not be read again. */
+export interface IndexObserver {
+  readonly stream: Writable;
+  /** The tar was this layer. */
+  keep(diffId: Digest): void;
+}
+
+function named(index: LayerIndex, layer: Digest): LayerIndex {
+  for (const { origin } of index.entries.values()) origin.layer = layer;
+  return index;
+}
+
 export interface LayerIndexes {
   of(diffId: Digest): Promise<LayerIndex>;
+  observe(): IndexObserver;
   /** The layers as one file system, bottom first. */
   tree(layers: readonly LayerInfo[]): Promise<FileTree>;
   /** Text of `etc/passwd` or `etc/group` as the layers show it; '' when there is none. */
@@ -106,9 +119,7 @@ const KEPT = 24;
 
 export function createLayerIndexes(images: Pick<ImageStore, 'exportLayer'>): LayerIndexes {
   const kept = new Map<Digest, Promise<LayerIndex>>();
-  const of = (diffId: Digest): Promise<LayerIndex> => {
-    const known = kept.get(diffId);
-    const index = known ?? images.exportLayer(diffId).then((tar) => readIndex(tar, diffId));
+  const keep = (diffId: Digest, index: Promise<LayerIndex>): Promise<LayerIndex> => {
     kept.delete(diffId);
     kept.set(diffId, index);
     index.catch(() => kept.delete(diffId));
@@ -116,8 +127,23 @@ export function createLayerIndexes(images: Pick<ImageStore, 'exportLayer'>): Lay
     if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);
     return index;
   };
+  const of = (diffId: Digest): Promise<LayerIndex> =>
+    keep(diffId, kept.get(diffId) ?? images.exportLayer(diffId).then((tar) => readIndex(tar, diffId)));
   return {
     of,
+    observe() {
+      const stream = new PassThrough();
+      const index = readIndex(stream, '');
+      index.catch(() => undefined); // the tar broke off: then there is no layer either
+      return {
+        stream,
+        keep: (diffId) =>
+          void keep(
+            diffId,
+            index.then((found) => named(found, diffId)),
+          ),
+      };
+    },
     async tree(layers) {
       const tree = createFileTree();
       for (const { diffId } of layers) applyLayer(tree, await of(diffId));

@@ -1,7 +1,9 @@
 /** What the instructions that make layers share. */
+import type { Readable } from 'node:stream';
 import type { LayerInfo } from '../types.ts';
 import { AccountError } from './accounts.ts';
 import { type BuildContext, latestOf } from './build-context.ts';
+import type { StepDifference } from './builder-types.ts';
 import { createLayerDraft, DraftError, type LayerDraft } from './layer-draft.ts';
 import { expandIn, type StageScope } from './scope.ts';
 import type { StageState } from './stage-state.ts';
@@ -50,4 +52,21 @@ export async function placed<T>({ instruction }: StepInput, work: () => Promise<
 export async function newDraft({ build, state }: StepInput, owner: { uid: number; gid: number }): Promise<LayerDraft> {
   const tree = await build.indexes.tree(state.layers);
   return createLayerDraft(tree, { uid: owner.uid, gid: owner.gid, mtime: latestOf(build) });
+}
+
+/** The next step asks what is in it: that is read on the way. */
+export async function addLayer(
+  { build, instruction }: StepInput,
+  tar: Readable,
+  adopt?: StepDifference['adopt'],
+): Promise<LayerInfo> {
+  const { stream, keep } = build.indexes.observe();
+  const layer = await build.deps.images.addLayer(tar, {
+    createdBy: instruction.text,
+    fast: true,
+    alsoTo: stream,
+    ...(adopt === undefined ? {} : { adopt }),
+  });
+  keep(layer.diffId);
+  return layer;
 }

@@ -8,7 +8,7 @@ import { isProxyArg } from './scope.ts';
 import { layerNames } from './stage-state.ts';
 import { oneFlag, refuseFlags } from './stages.ts';
 import { stepKey } from './step-cache.ts';
-import { accounts, type LayerStep, newDraft, placed, type StepInput } from './step-tools.ts';
+import { accounts, addLayer, type LayerStep, newDraft, placed, type StepInput } from './step-tools.ts';
 import { type Instruction, refuse } from './types.ts';
 
 // RUN
@@ -60,12 +60,11 @@ export function runStep(input: StepInput): LayerStep {
       };
       try {
         return await build.inTurn(() =>
-          build.deps.runner.run(step, async (pack) => {
+          build.deps.runner.run(step, async ({ pack, adopt }) => {
             await prepared.saveCaches(pack);
-            return build.deps.images.addLayer(prepared.clean(await pack()), {
-              createdBy: instruction.text,
-              fast: true,
-            });
+            const tar = prepared.clean(await pack());
+            // What lay in a mount is in the difference, but not in the layer.
+            return addLayer(input, tar, mounts.length === 0 ? adopt : undefined);
           }),
         );
       } finally {
@@ -100,7 +99,7 @@ function commandLine(instruction: Instruction, shell: readonly string[]) {
 
 /** The folder is made when it does not exist; else the instruction only changes the config. */
 export function workdirStep(input: StepInput, path: string): LayerStep {
-  const { build, state, instruction } = input;
+  const { build, state } = input;
   return {
     keys: [async () => stepKey(state.key, 'WORKDIR', path, state.config.User ?? '', String(build.epoch ?? ''))],
     createdBy: `WORKDIR ${path}`,
@@ -112,7 +111,7 @@ export function workdirStep(input: StepInput, path: string): LayerStep {
         const real = draft.resolve(partsOf(path).join('/'));
         if (real === '' || draft.get(real)?.kind === 'dir') return null;
         draft.folder(real);
-        return build.deps.images.addLayer(draft.toTar(), { createdBy: instruction.text, fast: true });
+        return addLayer(input, draft.toTar());
       }),
   };
 }
