@@ -21,9 +21,12 @@ export const SSE_LINES: LineFormat = {
   heartbeat: ': still here\n\n',
 };
 
+/** Lines go out together when they come together: one at a time would cost more than making them. */
+const BATCH = 16 * 1024;
+
 /**
- * Pulls the next value only when the reader has taken the last. `signal` ends the stream as if
- * the source had ended; an error of the source destroys it.
+ * Pulls values only while the reader takes them. What is there goes out as soon as nothing more
+ * comes at once. `signal` ends the stream as if the source had ended; an error of the source destroys it.
  */
 export function writeLines(
   source: AsyncIterable<object>,
@@ -33,24 +36,49 @@ export function writeLines(
 ): Readable {
   const iterator = source[Symbol.asyncIterator]();
   const { heartbeat } = format;
-  const output = new Readable({ read: () => void pull() });
+  let isPulling = false;
+  let isFull = false;
+  let batch = '';
+  let soon: NodeJS.Immediate | undefined;
+  const output = new Readable({
+    read() {
+      isFull = false;
+      void pull();
+    },
+  });
+  const flush = () => {
+    clearImmediate(soon);
+    soon = undefined;
+    const text = batch;
+    batch = '';
+    if (text !== '' && !output.destroyed && !output.push(text)) isFull = true;
+  };
+  const pull = async () => {
+    if (isPulling) return;
+    isPulling = true;
+    try {
+      while (!isFull && !output.destroyed) {
+        const next = await iterator.next();
+        if (next.done === true) {
+          flush();
+          return void (output.destroyed || output.push(null));
+        }
+        batch += format.line(next.value);
+        if (batch.length >= BATCH) flush();
+        else soon ??= setImmediate(flush);
+      }
+    } catch (error) {
+      flush();
+      if (signal.aborted) output.push(null);
+      else output.destroy(error as Error);
+    } finally {
+      isPulling = false;
+    }
+  };
   const beat = setInterval(() => {
     if (heartbeat !== null && output.readableLength === 0) output.push(heartbeat);
   }, heartbeatMs);
   beat.unref();
-  let pulling = false;
-  const pull = async () => {
-    if (pulling) return;
-    pulling = true;
-    try {
-      const next = await iterator.next();
-      pulling = false;
-      if (!output.destroyed) output.push(next.done === true ? null : format.line(next.value));
-    } catch (error) {
-      if (signal.aborted) output.push(null);
-      else output.destroy(error as Error);
-    }
-  };
   output.once('close', () => {
     clearInterval(beat);
     // Ends a source that does not listen to the signal. Its own end has nobody left to report to.

@@ -2,14 +2,14 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../errors.ts';
-import { decodeEntry, type LogEntry } from './log-entry.ts';
+import { decodeEntry, type LogEntry, lineCount, linesOf } from './log-entry.ts';
 import { LOG_BYTES, LOG_FILES, type LogWriter } from './log-writer.ts';
 import type { ContainerLogLine } from './types.ts';
 
 export interface LogRead {
   since?: number;
   tail?: number;
-  /** Only entries before this number. */
+  /** Only lines before this number. */
   until?: number;
   /** While it says true, waits for more at the end. */
   follow?: () => boolean;
@@ -84,7 +84,7 @@ async function* allEntries(dir: string, writer: LogWriter, query: LogRead): Asyn
         for await (const entry of entriesOf(place)) {
           if (signal.aborted) return;
           if (entry.n < next) continue;
-          next = entry.n + 1;
+          next = entry.n + lineCount(entry.text);
           yield entry;
         }
       }
@@ -103,34 +103,44 @@ const missing = (count: number, { time }: LogEntry): ContainerLogLine => ({
   text: `[wafer: ${count} ${count === 1 ? 'line is' : 'lines are'} missing here; a log keeps its newest ${LOG_BYTES / 1024 / 1024} MiB]`,
 });
 
-const shown = ({ n: _n, ...line }: LogEntry): ContainerLogLine => line;
-
 export async function* readLog(dir: string, writer: LogWriter, query: LogRead): AsyncGenerator<ContainerLogLine> {
-  const { since = 0, tail, until = Number.POSITIVE_INFINITY } = query;
+  const { since = 0, tail, until = Number.POSITIVE_INFINITY, signal } = query;
   // What is cut off on purpose is not missing.
   let expected = since > 0 || tail !== undefined ? null : 0;
-  const start = tail === undefined ? null : await lastLines(dir, writer, query, tail);
+  const start = tail === undefined ? 0 : await lastLines(dir, writer, query, tail);
   for await (const entry of allEntries(dir, writer, query)) {
     if (entry.n >= until) return;
-    if (entry.time < since || (start !== null && entry.n < start)) continue;
+    if (entry.time < since || entry.n + lineCount(entry.text) <= start) continue;
     if (expected !== null && entry.n > expected) yield missing(entry.n - expected, entry);
-    expected = entry.n + 1;
-    yield shown(entry);
+    for (const { n, ...line } of linesOf(entry)) {
+      if (signal.aborted) return;
+      if (n >= start) yield line;
+      expected = n + 1;
+    }
   }
 }
 
-/** Number of the entry with which the newest `count` lines begin. */
+/** Number of the line with which the newest `count` lines begin. What continues a line is of it. */
 async function lastLines(dir: string, writer: LogWriter, query: LogRead, count: number): Promise<number> {
   const { follow: _follow, ...once } = query;
-  /** Where each of the newest lines begins. */
-  const begins: number[] = [];
+  /** Runs of lines that begin at `from`, `from + 1`, ... */
+  const runs: { from: number; length: number }[] = [];
+  let total = 0;
   let isWithin = false;
   let end = 0;
-  for await (const entry of allEntries(dir, writer, once)) {
-    if (!isWithin) begins.push(entry.n);
-    if (begins.length > count) begins.shift();
-    isWithin = entry.partial === true;
-    end = entry.n + 1;
+  for await (const { n, text, partial } of allEntries(dir, writer, once)) {
+    const lines = lineCount(text);
+    const from = isWithin ? n + 1 : n;
+    const length = n + lines - from;
+    if (length > 0) runs.push({ from, length });
+    total += length;
+    for (let first = runs[0]; first !== undefined && total - first.length >= count; first = runs[0]) {
+      total -= first.length;
+      runs.shift();
+    }
+    isWithin = partial === true;
+    end = n + lines;
   }
-  return begins[0] ?? end;
+  const [first] = runs;
+  return first === undefined ? end : first.from + Math.max(0, total - count);
 }

@@ -8,13 +8,13 @@
  */
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeEntry } from './log-entry.ts';
-import { createLineCutter, type LineCutter, type TextLine } from './log-lines.ts';
+import { encodeEntry, lineCount } from './log-entry.ts';
+import { type Block, createLineCutter, type LineCutter } from './log-lines.ts';
 import type { OutputStream } from './types.ts';
 
 export const LOG_FILES = { older: 'log.1.ndjson', current: 'log.ndjson' } as const;
 export const LOG_BYTES = 16 * 1024 * 1024;
-const MAX_LINE = 16 * 1024;
+const MAX_BLOCK = 16 * 1024;
 const MAX_WAITING = 1024 * 1024;
 /** A line that is being written gets this long to be finished before a part of it is kept. */
 const PART_MS = 100;
@@ -22,7 +22,7 @@ const PART_MS = 100;
 export interface LogWriter {
   /** A promise while too much waits for the disk. */
   write(stream: OutputStream, chunk: Buffer): void | Promise<void>;
-  /** Number of the next entry, when all that came so far is in entries. */
+  /** Number of the next line, when all that came so far is in entries. */
   cut(): number;
   /** The program has ended: no more is to come of its lines. Everything is on its way to the file when it resolves. */
   end(): Promise<void>;
@@ -37,7 +37,7 @@ export interface LogWriter {
 
 export interface LogWriterOptions {
   dir: string;
-  /** Number of the first entry. */
+  /** Number of the first line. */
   next: number;
   /** Bytes that are in the current file. */
   size: number;
@@ -134,19 +134,21 @@ const STREAMS: readonly OutputStream[] = ['stdout', 'stderr'];
 
 export function createLogWriter(options: LogWriterOptions): LogWriter {
   const cutters: Record<OutputStream, LineCutter> = {
-    stdout: createLineCutter(MAX_LINE),
-    stderr: createLineCutter(MAX_LINE),
+    stdout: createLineCutter(MAX_BLOCK),
+    stderr: createLineCutter(MAX_BLOCK),
   };
   const watch = createWatch();
   const queue = createQueue(options, watch.poke);
   let { next } = options;
   let timer: NodeJS.Timeout | undefined;
-  const keep = (stream: OutputStream, lines: readonly TextLine[]) => {
+  const keep = (stream: OutputStream, blocks: readonly Block[]) => {
     const time = Date.now();
-    for (const { text, partial } of lines)
-      queue.add(encodeEntry({ n: next++, time, stream, text, ...(partial ? { partial } : {}) }));
+    for (const { text, partial } of blocks) {
+      queue.add(encodeEntry({ n: next, time, stream, text, ...(partial ? { partial } : {}) }));
+      next += lineCount(text);
+    }
   };
-  const keepAll = (take: (cutter: LineCutter) => TextLine[]) => {
+  const keepAll = (take: (cutter: LineCutter) => Block[]) => {
     clearTimeout(timer);
     timer = undefined;
     for (const stream of STREAMS) keep(stream, take(cutters[stream]));

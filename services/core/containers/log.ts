@@ -2,7 +2,7 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../errors.ts';
-import { decodeEntry } from './log-entry.ts';
+import { decodeEntry, lineCount } from './log-entry.ts';
 import { type LogRead, readLog } from './log-reader.ts';
 import { createLogWriter, LOG_FILES, type LogWriter } from './log-writer.ts';
 import type { ContainerLogLine } from './types.ts';
@@ -22,8 +22,8 @@ export interface ContainerLogOptions {
 export async function openContainerLog(options: ContainerLogOptions): Promise<ContainerLog> {
   const { dir } = options;
   const size = await mendEnd(join(dir, LOG_FILES.current));
-  const last = (await lastNumber(join(dir, LOG_FILES.current))) ?? (await lastNumber(join(dir, LOG_FILES.older))) ?? -1;
-  const writer = createLogWriter({ ...options, next: last + 1, size });
+  const next = (await nextNumber(join(dir, LOG_FILES.current))) ?? (await nextNumber(join(dir, LOG_FILES.older))) ?? 0;
+  const writer = createLogWriter({ ...options, next, size });
   return { ...writer, read: (query) => readLog(dir, writer, query) };
 }
 
@@ -51,7 +51,7 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /** At most one file of half the cap, once for each container at the start. */
-async function lastNumber(path: string): Promise<number | null> {
+async function nextNumber(path: string): Promise<number | null> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isErrno(error, 'ENOENT')) return '';
     throw error;
@@ -59,7 +59,7 @@ async function lastNumber(path: string): Promise<number | null> {
   for (let end = text.length; end > 0; ) {
     const start = text.lastIndexOf('\n', end - 2) + 1;
     const entry = decodeEntry(text.slice(start, end));
-    if (entry !== null) return entry.n;
+    if (entry !== null) return entry.n + lineCount(entry.text);
     end = start;
   }
   return null;

@@ -24,9 +24,9 @@ export function createSessions(context: Context): Sessions {
       return audience.join({ replay, hasStdin: record.config.stdin });
     },
     exec: (ref, config) => exec(context, shelf.find(ref), checkExec(config)),
-    async *logs(ref, { follow, since, tail, signal }) {
+    logs(ref, { follow, since, tail, signal }) {
       const entry = shelf.find(ref);
-      yield* entry.log.read({
+      return entry.log.read({
         signal,
         ...(since === undefined ? {} : { since }),
         ...(tail === undefined ? {} : { tail }),
@@ -67,6 +67,7 @@ async function exec(context: Context, entry: Entry, config: ExecConfig): Promise
   assertAllowed('exec', record);
   const image = await context.images.get(record.imageDigest);
   const plan = await programPlan(context, entry, image, { ...config, terminal: config.terminal !== null });
+  assertAllowed('exec', entry.record); // it may have ended meanwhile
   if (run === null) throw containerNotFound(record.name);
   try {
     const program = await run.sandbox.start(config.argv, {
