@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { ApiLimits } from '../../../services/api/limits.ts';
 import {
   createFunctionImages,
   type FunctionImages,
@@ -49,6 +50,7 @@ export interface LabOptions {
   dir?: string;
   limits?: Partial<DistributionLimits>;
   functions?: FunctionImages;
+  api?: Partial<ApiLimits>;
 }
 
 export const newDir = (): string => {
@@ -71,7 +73,7 @@ export async function startLab({ dir = newDir(), limits = {}, ...given }: LabOpt
     limits,
     now,
   });
-  const api = await startApi({ ...platform, distribution, images: store });
+  const api = await startApi({ ...platform, distribution, images: store, limits: given.api ?? {} });
   const ask: Lab['ask'] = async (line, init = {}) => {
     const [method = 'GET', path = ''] = line.split(' ');
     return answerOf(await api.fetch(path, { method, ...init }));

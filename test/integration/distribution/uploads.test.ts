@@ -212,6 +212,18 @@ describe('an upload', () => {
     await expectBlob(lab);
   });
 
+  it('whose client stands still is cut off, and can go on where it was', async () => {
+    const lab = await startLab({ api: { bodyStallMs: 1000, sweepMs: 50 } });
+    const place = await begin(lab);
+    const client = await lab.api.connect();
+    client.write(`${head(`PATCH ${place}`, `Content-Length: ${DATA.length}`)}\r\n\r\n`);
+    client.write(DATA.subarray(0, 5000));
+    expect(await client.closed()).toContain('HTTP/1.1 408');
+    const { headers } = await patch(lab, place, 5000, DATA.length);
+    expect(headers.get('range')).toBe(`0-${DATA.length - 1}`);
+    expect((await put(lab, place)).status).toBe(201);
+  });
+
   it('in one POST that breaks off leaves nothing', async () => {
     const lab = await startLab();
     const client = await lab.api.connect();
