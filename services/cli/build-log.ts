@@ -1,5 +1,6 @@
 import type { BuildEvent } from '../core/functions/types.ts';
 import { formatMs, safeText } from './format.ts';
+import { createBars } from './transfer-progress.ts';
 import type { Task, Ui } from './ui.ts';
 
 export interface BuildLog {
@@ -12,9 +13,18 @@ export interface BuildLog {
 /** Shows a build on stderr while it runs: a spinner for the step, its output below, a line for its end. */
 export function createBuildLog(ui: Ui): BuildLog {
   let task: Task | null = null;
+  let bars: ReturnType<typeof createBars> | null = null;
   const close = () => {
+    bars?.clear();
+    bars = null;
     task?.clear();
     task = null;
+  };
+  /** The bars take the spinner's place until the step ends. */
+  const layer = (event: Extract<BuildEvent, { type: 'layer' }>) => {
+    if (bars === null) close();
+    bars ??= createBars(ui);
+    bars.event(event);
   };
   const step = (event: Extract<BuildEvent, { type: 'step' }>) => {
     if (event.state === 'start') {
@@ -22,6 +32,8 @@ export function createBuildLog(ui: Ui): BuildLog {
       task = ui.task(event.step);
       return;
     }
+    bars?.clear();
+    bars = null;
     task ??= ui.task(event.step);
     const time = event.ms === undefined ? '' : formatMs(event.ms);
     task.done(`${event.step}  ${ui.paintErr('dim', event.state === 'cached' ? 'cached' : time)}`.trimEnd());
@@ -38,6 +50,7 @@ export function createBuildLog(ui: Ui): BuildLog {
     event: (event) => {
       if (event.type === 'step') step(event);
       else if (event.type === 'log') log(event);
+      else if (event.type === 'layer') layer(event);
     },
     close,
   };

@@ -49,6 +49,7 @@ export interface Client {
   remove(name: string): Promise<void>;
   /** Owns `archive` (tar.gz). Events as they happen; the last one is `deployed` or `failed`. */
   deploy(name: string, archive: Readable, config: object): AsyncGenerator<DeployEvent>;
+  deployImage(name: string, reference: string, config: object): AsyncGenerator<DeployEvent>;
   /** Owns `archive` (tar.gz of the context). Events as they happen; the last one is `built` or `failed`. */
   buildImage(archive: Readable, options: ImageBuildOptions): AsyncGenerator<BuildImageEvent>;
   /** The answer as it is, failures of the function included. @throws WaferError for all other problems */
@@ -157,7 +158,16 @@ export async function* stream<T>(connection: Connection, path: string, signal?: 
 async function* upload<T>(connection: Connection, method: string, path: string, config: object, archive: Readable) {
   const { contentType, body } = deployBody(config, archive);
   const headers = { ...NDJSON, 'content-type': contentType };
-  const reply = await connection.call(method, path, { headers, body });
+  yield* events<T>(connection, await connection.call(method, path, { headers, body }));
+}
+
+async function* sendJson<T>(connection: Connection, method: string, path: string, value: object) {
+  const headers = { ...NDJSON, 'content-type': 'application/json' };
+  const body = Buffer.from(JSON.stringify(value));
+  yield* events<T>(connection, await connection.call(method, path, { headers, body }));
+}
+
+async function* events<T>(connection: Connection, reply: HttpReply): AsyncGenerator<T> {
   if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
   for await (const line of readLines(reply, connection.origin)) yield parse(line, connection.origin) as T;
 }
@@ -195,6 +205,7 @@ export function createClient(env: Env): Client {
     setAlias: (name, alias, version) => json('PUT', `${at(name)}/aliases/${encodeURIComponent(alias)}`, { version }),
     remove: async (name) => void (await json('DELETE', at(name))),
     deploy: (name, archive, config) => upload<DeployEvent>(connection, 'PUT', at(name), config, archive),
+    deployImage: (name, image, config) => sendJson<DeployEvent>(connection, 'PUT', at(name), { image, config }),
     buildImage: (archive, options) => upload<BuildImageEvent>(connection, 'POST', '/v1/images/build', options, archive),
     invoke: async (name, body, { alias, version }) => {
       const path = `${at(name)}/invoke${query({ alias, version })}`;

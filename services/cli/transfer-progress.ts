@@ -29,7 +29,8 @@ function bar({ state, bytes, total }: TransferEvent): string {
 const sizes = ({ state, bytes, total }: TransferEvent) =>
   state === 'fetching' || state === 'sending' ? `${formatBytes(bytes)} of ${formatBytes(total)}` : formatBytes(total);
 
-function createBars(ui: Ui) {
+/** On a terminal a bar for each layer, elsewhere a line when one ends. */
+export function createBars(ui: Ui) {
   const layers = new Map<string, TransferEvent>();
   const live = ui.live();
   return {

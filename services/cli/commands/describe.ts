@@ -1,21 +1,30 @@
+import type { RuntimeName } from '../../core/functions/schema.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { createClient } from '../client.ts';
 import { command, jsonFlag, nameArgument } from '../command.ts';
 import { formatAge, formatBytes, formatMs, shortDigest } from '../format.ts';
 import { callLines } from '../how-to-call.ts';
 
-function settings({ config, image, base, codeBytes, addedBytes }: FunctionVersion): [string, string][] {
-  const entry = config.runtime === 'http' ? config.command.join(' ') : config.handler;
+function settings({ config, image, base, from, codeBytes, addedBytes }: FunctionVersion): [string, string][] {
+  const hasCommand = config.runtime === 'http' || config.runtime === 'image';
   return [
-    ['Runtime', `${config.runtime} on ${base}`],
-    [config.runtime === 'http' ? 'Command' : 'Handler', entry],
+    ['Runtime', describeRuntime(config.runtime, base)],
+    [hasCommand ? 'Command' : 'Handler', hasCommand ? config.command.join(' ') : config.handler],
     ['Image', shortDigest(image)],
+    ...(from === undefined
+      ? []
+      : [['From', from.kind === 'image' ? from.reference : from.path] satisfies [string, string]]),
     ['Size', `${formatBytes(codeBytes)} of files, ${formatBytes(addedBytes)} added to the store`],
     ['Time limit', formatMs(config.timeoutMs)],
     ['Memory', `${config.memoryMb} MiB, /tmp ${config.tmpMb} MiB`],
     ['Concurrency', `${config.concurrency} per instance, at least ${config.minInstances} kept`],
     ['Environment', Object.keys(config.env).sort().join(', ') || '(none)'],
   ];
+}
+
+function describeRuntime(runtime: RuntimeName, base: string): string {
+  if (base !== '') return `${runtime} on ${base}`;
+  return runtime === 'image' ? 'image: its program runs once for each call' : `${runtime} in an image of its own`;
 }
 
 export default command({

@@ -128,16 +128,20 @@ export async function packFolder(dir: string): Promise<PackedFolder> {
 
 /**
  * The context of an image build: all but what the ignore file names, permission bits as they are.
- * The Dockerfile and the ignore file are always in it, since the builder reads them.
+ * The Dockerfile and the ignore file are always in it, since the builder reads them, and so is what `more` names.
  * @throws WaferError like `packFolder`, and `invalid_dockerfile` for a broken ignore file
  */
-export async function packContext(dir: string, dockerfile: string): Promise<PackedFolder> {
+export async function packContext(
+  dir: string,
+  dockerfile: string,
+  more: readonly string[] = [],
+): Promise<PackedFolder> {
   await assertFolder(dir);
   const own = `${dockerfile}.dockerignore`;
   const ownText = await readOptional(dir, own);
   const name = ownText === null ? '.dockerignore' : own;
   const ignore = parseContextIgnore(ownText ?? (await readOptional(dir, name)) ?? '', name);
-  const always = new Set([dockerfile, name]);
+  const always = new Set([dockerfile, name, ...more]);
   const entries: TarEntry[] = [];
   const ignored: IgnoreTest = (path) => !always.has(path) && ignore.ignores(path);
   const looksIntoIgnored = ignore.hasExceptions || dockerfile.includes('/');
