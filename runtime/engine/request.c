@@ -195,7 +195,7 @@ int spec_parse(struct spec *spec, const struct message *message)
 	    parse_token(&spec->control, message, "control") || parse_numbers(spec, message) ||
 	    parse_mounts(spec, message))
 		return -1;
-	return program_parse(&spec->program, message, spec->profile != PROFILE_FUNCTION);
+	return program_parse(&spec->program, message, true);
 }
 
 void spec_free(struct spec *spec)

@@ -85,8 +85,12 @@ function createTurns() {
 
 async function dropVersions(name: string, store: ImageStore): Promise<void> {
   const mine = `${VERSION_TAG_PREFIX}${name}@`;
-  const images = await store.list();
-  for (const tag of images.flatMap((image) => image.tags)) if (tag.startsWith(mine)) await store.untag(tag);
+  for (const { digest, tags, layers } of await store.list()) {
+    const dropped = tags.filter((tag) => tag.startsWith(mine));
+    for (const tag of dropped) await store.untag(tag);
+    // Nobody is about to use what it leaves: the next collection takes it.
+    if (dropped.length > 0) store.forget([digest, ...layers.map(({ diffId }) => diffId)]);
+  }
 }
 
 /** A shared dependency layer goes with the last version that has it. */

@@ -138,8 +138,10 @@ describe('a parked sandbox', () => {
     expect(await sandbox.exited).toMatchObject({ signal: 9, reason: 'killed' });
   });
 
-  it('is not for functions', async () => {
-    await expect(lab.create([], { profile: 'function' })).rejects.toMatchObject({ code: 'bad_request' });
+  it('may be of a function: what is started in it is its private user, and no other', async () => {
+    const sandbox = await lab.create([], { profile: 'function' });
+    expect(await lab.sh(sandbox, 'id -u')).toBe('1000\n');
+    await expect(sandbox.start(['id'], { user: { uid: 0, gid: 0, groups: [] } })).rejects.toThrow(/user/);
   });
 });
 
