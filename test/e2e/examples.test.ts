@@ -71,6 +71,24 @@ describe('functions-examples', () => {
     expect(isPicture).toBe(true);
   });
 
+  it('dockerfile-http serves a page that another stage made, from one process', async () => {
+    await deploy('dockerfile-http');
+    const page = await wafer.fetch('/fn/dockerfile-http/');
+    expect(await page.text()).toBe('<h1>Hello from a layer</h1>\n');
+    const json = await (await wafer.fetch('/fn/dockerfile-http/a?b=1')).json();
+    expect(json).toEqual({ path: '/a?b=1', served: 2 });
+  });
+
+  it('dockerfile-stdin counts words with a shell script', async () => {
+    await deploy('dockerfile-stdin');
+    const reply = await wafer.invoke('dockerfile-stdin', 'to be or not to be, to the end');
+    expect(reply.body).toEqual([
+      { word: 'to', count: 3 },
+      { word: 'be', count: 2 },
+      { word: 'end', count: 1 },
+    ]);
+  });
+
   it('logs and describe show what was called', async () => {
     await deploy('hello-node');
     const reply = await wafer.invoke('hello-node', { name: 'Log' });
