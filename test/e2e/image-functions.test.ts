@@ -191,7 +191,7 @@ describe('wafer deploy --image', () => {
   });
 
   it('takes the name of the image when none is given, and settings from --config', async () => {
-    await built('if-named:1', script('echo "${WORD:-none}"'));
+    await built('if-named:1', script('echo "$WORD"'));
     deployed.add('if-named');
     const settings = join(
       await folders.make({ 'settings.json': '{"env": {"WORD": "given"}, "timeoutMs": 5000}' }),

@@ -39,13 +39,27 @@ describe('what an image runs as', () => {
   });
 
   test('is what the labels of a version say, its settings included; the deploy wins', () => {
-    const settings = { runtime: 'node', base: 'node24', handler: 'a.b', command: [], env: { A: '1' }, memoryMb: 64, later: 1 };
+    const settings = {
+      runtime: 'node',
+      base: 'node24',
+      handler: 'a.b',
+      command: [],
+      env: { A: '1' },
+      memoryMb: 64,
+      later: 1,
+    };
     const Labels = {
       'dev.wafer.config': JSON.stringify(settings),
       'dev.wafer.base': 'node24',
       'dev.wafer.base-layers': '2',
     };
-    expect(decide({ Labels })).toMatchObject({ runtime: 'node', base: 'node24', handler: 'a.b', command: [], memoryMb: 64 });
+    expect(decide({ Labels })).toMatchObject({
+      runtime: 'node',
+      base: 'node24',
+      handler: 'a.b',
+      command: [],
+      memoryMb: 64,
+    });
     expect(decide({ Labels }, { memoryMb: 512, env: {} })).toMatchObject({ memoryMb: 512, env: {}, handler: 'a.b' });
     const other = decide({ Labels, Cmd: ['run'] }, { runtime: 'image' });
     expect(other).toMatchObject({ runtime: 'image', command: ['run'], handler: '' });
@@ -57,10 +71,25 @@ describe('what an image runs as', () => {
     ['a NUL in its program', { Cmd: ['a\0b'] }, {}, /^invalid_image .*NUL/],
     ['a NUL in its WORKDIR', { Cmd: ['a'], WorkingDir: '/\0' }, {}, /^invalid_image .*NUL/],
     ['a program of megabytes', { Cmd: ['a'.repeat(40_000)] }, {}, /^invalid_image .*more than 32768 bytes/],
-    ['a large variable', { Cmd: ['a'], Env: [`A=${'x'.repeat(200_000)}`] }, {}, /^invalid_image .*environment is too large/],
+    [
+      'a large variable',
+      { Cmd: ['a'], Env: [`A=${'x'.repeat(200_000)}`] },
+      {},
+      /^invalid_image .*environment is too large/,
+    ],
     ['an unknown runtime', { Labels: { 'dev.wafer.runtime': 'ruby' } }, {}, /^invalid_image .*"ruby"/],
-    ['settings that are no object', { Labels: { 'dev.wafer.config': '[]' } }, {}, /^invalid_image .*dev\.wafer\.config/],
-    ['more base layers than layers', { Cmd: ['a'], Labels: { 'dev.wafer.base-layers': '4' } }, {}, /^invalid_image .*"4"/],
+    [
+      'settings that are no object',
+      { Labels: { 'dev.wafer.config': '[]' } },
+      {},
+      /^invalid_image .*dev\.wafer\.config/,
+    ],
+    [
+      'more base layers than layers',
+      { Cmd: ['a'], Labels: { 'dev.wafer.base-layers': '4' } },
+      {},
+      /^invalid_image .*"4"/,
+    ],
     ['a handler for a program', { Cmd: ['a'] }, { handler: 'a.b' }, /^invalid_config \/handler/],
     ['a base', { Cmd: ['a'] }, { base: 'node24' }, /^invalid_config \/base/],
     ['concurrency for a program', { Cmd: ['a'] }, { concurrency: 2 }, /^invalid_config \/concurrency/],
@@ -70,7 +99,9 @@ describe('what an image runs as', () => {
 
   test('passes over what is no variable and no port', () => {
     expect(environmentOf({ Env: ['A=1', 'B', '=x', 'C=a=b', 'D=\0', 'A=2'] })).toEqual({ A: '2', C: 'a=b' });
-    expect(exposedPorts({ ExposedPorts: { '9000/tcp': {}, '80': {}, '0/tcp': {}, '70000/tcp': {}, x: {} } })).toEqual([80, 9000]);
+    expect(exposedPorts({ ExposedPorts: { '9000/tcp': {}, '80': {}, '0/tcp': {}, '70000/tcp': {}, x: {} } })).toEqual([
+      80, 9000,
+    ]);
     const environment = environmentOf({ Env: ['__proto__=x'] });
     expect(Object.keys(environment)).toEqual(['__proto__']);
   });
