@@ -6,5 +6,6 @@ set -euo pipefail
 # shellcheck source=app.sh
 . "$SRC/infra/app.sh"
 
-prepare_app run
+# With the counterparts that are measured beside Wafer.
+prepare_app test
 exec bash "$SRC/infra/enter.sh" node_modules/.bin/tsx test/bench/main.ts "$@"

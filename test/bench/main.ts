@@ -10,6 +10,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fastify } from 'fastify';
 import { startTestPlatform, TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
+import { type ImageBench, measureImages } from './images.ts';
 import { type Summary, summarize, timed } from './stats.ts';
 
 const FUNCTIONS = 50;
@@ -65,17 +66,47 @@ async function measure(wafer: TestPlatform, echoUrl: string) {
   return { rows: Object.fromEntries(Object.entries(samples).map(([row, values]) => [row, summarize(values)])), added };
 }
 
-function print(rows: Record<string, Summary>, added: number[]): void {
+function table(rows: Record<string, Summary>): void {
   const cell = (value: number) => value.toFixed(2).padStart(9);
-  console.log(`\n${''.padEnd(20)}${['n', 'min', 'p50', 'p99'].map((head) => head.padStart(9)).join('')}   (ms)`);
+  const width = Math.max(...Object.keys(rows).map((row) => row.length)) + 2;
+  console.log(`\n${''.padEnd(width)}${['n', 'min', 'p50', 'p99'].map((head) => head.padStart(9)).join('')}   (ms)`);
   for (const [row, { n, min, p50, p99 }] of Object.entries(rows))
-    console.log(`${row.padEnd(20)}${String(n).padStart(9)}${cell(min)}${cell(p50)}${cell(p99)}`);
-  const ratio = (a: string, b: string) => ((rows[a]?.p50 ?? 0) / (rows[b]?.p50 ?? 1)).toFixed(2);
+    console.log(`${row.padEnd(width)}${String(n).padStart(9)}${cell(min)}${cell(p50)}${cell(p99)}`);
+}
+
+const ratioIn = (rows: Record<string, Summary>) => (a: string, b: string) =>
+  ((rows[a]?.p50 ?? 0) / (rows[b]?.p50 ?? 1)).toFixed(2);
+
+function print(rows: Record<string, Summary>, added: number[]): void {
+  table(rows);
+  const ratio = ratioIn(rows);
   console.log(`\ncold call / bare node start    ${ratio('cold call', 'bare node start')} x (p50)`);
   console.log(`warm call / bare fastify echo  ${ratio('warm call', 'bare fastify echo')} x (p50)`);
   const bytes = summarize(added);
   console.log(
     `bytes on disk added by deploys 2 to ${FUNCTIONS}: p50 ${bytes.p50}, largest ${Math.max(...added)} (limit ${MAX_ADDED})`,
+  );
+}
+
+function printImages({ rows, second }: ImageBench): void {
+  table(rows);
+  const ratio = ratioIn(rows);
+  const lines = [
+    ['cached build over HTTP / buildah', 'wafer build, cached (HTTP)', 'buildah bud --layers, cached', '< 0.20'],
+    [
+      'cached build by the CLI / buildah',
+      'wafer build, cached (CLI)',
+      'buildah bud --layers, cached',
+      'a Node start included',
+    ],
+    ['cold build / buildah', 'wafer build, cold (HTTP)', 'buildah bud, cold', '<= 1'],
+    ['import / umoci unpack', 'wafer import, 300 MB', 'umoci unpack, 300 MB', '<= 1'],
+  ] as const;
+  console.log();
+  for (const [text, ours, theirs, target] of lines)
+    console.log(`${text.padEnd(36)}${ratio(ours, theirs)} x (p50; ${target})`);
+  console.log(
+    `bytes on disk that a second image on the same base added: ${second.added} (its own file: ${second.own})`,
   );
 }
 
@@ -87,8 +118,10 @@ const wafer = await startTestPlatform({ WAFER_LOG_LEVEL: 'error' });
 try {
   const { rows, added } = await measure(wafer, echoUrl);
   print(rows, added);
+  const images = await measureImages(wafer);
+  printImages(images);
   const host = { node: process.version, load: { before: load, after: loadavg()[0] } };
-  console.log(JSON.stringify({ rows, added: { each: added, limit: MAX_ADDED }, host }));
+  console.log(JSON.stringify({ rows, images, added: { each: added, limit: MAX_ADDED }, host }));
   if (Math.max(...added) >= MAX_ADDED) process.exitCode = 1;
 } finally {
   for (let number = 1; number <= FUNCTIONS; number++) await wafer.remove(name(number));

@@ -25,12 +25,13 @@ find . -mindepth 1 -printf '%P|%y|%m|%U:%G|%l|%n\\n'
 find . -type f -print0 | xargs -0 sha256sum
 `;
 
-export async function openBuildah(): Promise<Buildah> {
+/** `vfs` works everywhere; `overlay` is what people use. */
+export async function openBuildah(driver: 'vfs' | 'overlay' = 'vfs'): Promise<Buildah> {
   const dir = await mkdtemp(join(tmpdir(), 'wafer-buildah-'));
   const runtime = join(dir, 'run');
   await mkdir(runtime, { mode: 0o700 });
   const env = { ...process.env, XDG_RUNTIME_DIR: runtime, BUILDAH_ISOLATION: 'chroot' };
-  const command = ['buildah', '--root', join(dir, 'root'), '--runroot', runtime, '--storage-driver', 'vfs'];
+  const command = ['buildah', '--root', join(dir, 'root'), '--runroot', runtime, '--storage-driver', driver];
   const [program = '', ...globals] = command;
   const options = { cwd: dir, maxBuffer: 64 * 1024 * 1024 };
   const run = async (...args: string[]) => (await exec(program, [...globals, ...args], { ...options, env })).stdout;
