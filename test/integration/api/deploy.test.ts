@@ -98,6 +98,8 @@ describe('PUT /v1/functions/{name}', () => {
     ['no files', {}],
     ['files that are none', { files: {} }],
     ['a file that is a number', { files: { a: 1 } }],
+    ['files and an image', { files: { a: 'x' }, image: 'app' }],
+    ['an image without a name', { image: '' }],
     ['bad base64', { files: { a: { base64: '*' } } }],
     ['an unknown key', { files: { a: 'x' }, uid: 0 }],
   ])('refuses JSON with %s', async (_what, body) => {
@@ -107,6 +109,18 @@ describe('PUT /v1/functions/{name}', () => {
       status: 400,
       code: 'invalid_request',
     });
+  });
+
+  test('hands the name of an image and its settings to the deployer', async () => {
+    const { fetch, platform } = await startApi();
+    let source: unknown;
+    platform.deploy = async (request) => {
+      source = { ...request.source, config: request.config };
+    };
+    const body = JSON.stringify({ image: 'registry.example/app:1', config: { memoryMb: 64 } });
+    const init = { method: 'PUT', headers: { 'content-type': 'application/json' }, body };
+    expect((await fetch('/v1/functions/new', init)).status).toBe(201);
+    expect(source).toEqual({ kind: 'image', reference: 'registry.example/app:1', config: { memoryMb: 64 } });
   });
 
   test.each([

@@ -114,7 +114,54 @@ describe('deploy', () => {
     expect(api.seen.length).toBe(before);
   });
 
+  test('a Dockerfile makes the folder a build context, with wafer.json in it whatever is ignored', async () => {
+    api.on('PUT /v1/functions/docker', ndjson([deployed]));
+    const folder = await makeFolder('docker', {
+      Dockerfile: 'FROM node24\n',
+      '.dockerignore': '*\n',
+      'ignored.txt': '',
+      'wafer.json': '{}',
+    });
+    const { code, stderr } = await wafer(['deploy'], { cwd: folder });
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/Sending 3 files .* to be built by Dockerfile/);
+    const { config, archive } = lastUpload();
+    expect(config).toEqual({ name: 'docker', dockerfile: 'Dockerfile' });
+    const tar = gunzipSync(archive).toString('latin1');
+    expect(tar).toContain('wafer.json');
+    expect(tar).not.toContain('ignored.txt');
+  });
+
+  test('--image sends the reference alone, shows the pull, and takes the name of the image', async () => {
+    const digest = `sha256:${'ab'.repeat(32)}`;
+    const layer = { type: 'layer', digest, total: 2048 };
+    const events = [
+      { type: 'step', step: 'pull image', state: 'start' },
+      { ...layer, state: 'fetching', bytes: 0 },
+      { ...layer, state: 'done', bytes: 2048 },
+      { type: 'step', step: 'pull image', state: 'done', ms: 5 },
+      deployed,
+    ];
+    api.on('PUT /v1/functions/my-app', ndjson(events));
+    const { code, stdout, stderr } = await wafer(['deploy', '--image', 'registry.example:5000/team/My_App:1.2']);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/abababababab done \(2\.0 KiB\)\n✓ pull image {2}5\.00 ms/);
+    expect(stdout).toContain('my-app v4 is live');
+    const sent = JSON.parse(api.seen.at(-1)!.body.toString());
+    expect(sent).toEqual({ image: 'registry.example:5000/team/My_App:1.2', config: {} });
+  });
+
+  test('--image takes a name, and settings from a file', async () => {
+    api.on('PUT /v1/functions/named', ndjson([deployed]));
+    await makeFolder('settings', { 'app.json': '{ "memoryMb": 64, }' });
+    const { code, stderr } = await wafer(['deploy', '--image', 'app', 'named', '--config', 'settings/app.json']);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(api.seen.at(-1)!.body.toString())).toEqual({ image: 'app', config: { memoryMb: 64 } });
+  });
+
   test.each([
+    [['deploy', '--config', 'x.json'], /--config is for --image/],
+    [['deploy', '--image', 'app', '--config', 'no-such.json'], /no-such\.json/],
     [['deploy', 'nowhere'], /nowhere/],
     [['deploy', 'one', '--name', 'Not_A_Name'], /Not_A_Name/],
   ])('%j is refused with exit code 2', async (args, message) => {
