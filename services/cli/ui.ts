@@ -41,6 +41,8 @@ export interface Ui {
   err(text?: string): void;
   /** Unchanged bytes to stdout; resolves when they were taken. */
   raw(bytes: Uint8Array | string): Promise<void>;
+  /** The same to stderr. */
+  rawErr(bytes: Uint8Array | string): Promise<void>;
   json(value: unknown): void;
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void;
   /** Label and value pairs. */
@@ -149,6 +151,11 @@ function createLiveLines(stream: Output): LiveLines {
   };
 }
 
+const writeAll = (stream: Output, bytes: Uint8Array | string) =>
+  new Promise<void>((resolve, reject) => {
+    stream.write(bytes, (error) => (error ? reject(error) : resolve()));
+  });
+
 export function createUi(stdout: Output, stderr: Output, env: Env): Ui {
   const paint = painter(wantsColour(stdout, env));
   const paintErr = painter(wantsColour(stderr, env));
@@ -160,10 +167,8 @@ export function createUi(stdout: Output, stderr: Output, env: Env): Ui {
     paintErr,
     out,
     err: (text = '') => void stderr.write(`${text}\n`),
-    raw: (bytes) =>
-      new Promise((resolve, reject) => {
-        stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
-      }),
+    raw: (bytes) => writeAll(stdout, bytes),
+    rawErr: (bytes) => writeAll(stderr, bytes),
     json: (value) => out(JSON.stringify(value, null, 2)),
     table: (columns, rows) => {
       for (const line of renderTable(columns, rows, paint)) out(line);

@@ -1,7 +1,7 @@
 import { WaferError } from '../../core/errors.ts';
 import type { LogLine } from '../../core/invocations/types.ts';
 import { command } from '../command.ts';
-import { showLogLine } from '../containers/show-log.ts';
+import { createLogView } from '../containers/show-log.ts';
 import { createFinder, type Finder, whichFlags } from '../containers/which.ts';
 import { formatClock, safeText } from '../format.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -81,7 +81,7 @@ export default command({
       return;
     }
     if (invocation !== undefined) throw new WaferError('usage', `${name} is a container; it has no invocations.`);
-    const options = { ui, timestamps: timestamps === true, json: json === true };
-    for await (const line of finder.containers.logs(found.container.id, wanted)) showLogLine(line, options);
+    const show = createLogView({ ui, timestamps: timestamps === true, json: json === true });
+    for await (const line of finder.containers.logs(found.container.id, wanted)) await show(line);
   },
 });

@@ -24,7 +24,7 @@ export async function followService(
       let last = 0;
       for await (const line of client.logs(id, { follow: true, ...pick(query), signal })) {
         last = line.time;
-        output.line(service, line);
+        await output.line(service, line);
       }
       if (signal.aborted) return null;
       const container = await client.get(id);

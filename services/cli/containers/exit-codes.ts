@@ -7,10 +7,9 @@ import { WaferError } from '../../core/errors.ts';
 
 export const WAFER_FAILED = 125;
 
+/** The platform says which of the two it was. */
 export function programExit(error: unknown): number {
   if (!(error instanceof WaferError) || error.code !== 'container_start_failed') return WAFER_FAILED;
-  const reason = `${error.message} ${String(error.details?.['errno'] ?? '')}`;
-  if (/ENOENT|no such file|not found/i.test(reason)) return 127;
-  if (/EACCES|ENOEXEC|EISDIR|permission denied|exec format|is a directory/i.test(reason)) return 126;
-  return WAFER_FAILED;
+  const exitCode = error.details?.['exitCode'];
+  return exitCode === 126 || exitCode === 127 ? exitCode : WAFER_FAILED;
 }

@@ -1,5 +1,5 @@
 /** Log lines of a container: stdout to stdout and stderr to stderr, as the program wrote them. */
-import type { ContainerLogLine } from '../../core/containers/types.ts';
+import type { ContainerLogLine, OutputStream } from '../../core/containers/types.ts';
 import { formatClock, safeText } from '../format.ts';
 import type { Ui } from '../ui.ts';
 
@@ -9,20 +9,21 @@ export interface ShowLogOptions {
   json: boolean;
 }
 
-/** On a terminal, control characters other than colours are taken out: what a program logged must not steer it. */
-export function showLogLine(line: ContainerLogLine, { ui, timestamps, json }: ShowLogOptions): void {
-  if (json) {
-    ui.out(JSON.stringify(line));
-    return;
-  }
-  const isErr = line.stream === 'stderr';
-  const isTty = isErr ? ui.stderrIsTty : ui.stdoutIsTty;
-  const text = isTty ? safeText(line.text) : line.text;
-  const paint = isErr ? ui.paintErr : ui.paint;
-  const time = timestamps
-    ? `${paint('dim', isTty ? formatClock(line.time) : new Date(line.time).toISOString())}  `
-    : '';
-  const whole = time + text.replace(/\r?\n$/, '');
-  if (isErr) ui.err(whole);
-  else ui.out(whole);
+/**
+ * On a terminal, control characters other than colours are taken out: what a program logged must not steer it.
+ * A line that came in parts is put together again.
+ */
+export function createLogView({ ui, timestamps, json }: ShowLogOptions): (line: ContainerLogLine) => Promise<void> {
+  const isWithin: Record<OutputStream, boolean> = { stdout: false, stderr: false };
+  return async (line) => {
+    if (json) return ui.raw(`${JSON.stringify(line)}\n`);
+    const isErr = line.stream === 'stderr';
+    const isTty = isErr ? ui.stderrIsTty : ui.stdoutIsTty;
+    const clock = isTty ? formatClock(line.time) : new Date(line.time).toISOString();
+    const time = timestamps && !isWithin[line.stream] ? `${(isErr ? ui.paintErr : ui.paint)('dim', clock)}  ` : '';
+    const text = isTty ? safeText(line.text) : line.text;
+    isWithin[line.stream] = line.partial === true;
+    const whole = `${time}${text}${line.partial ? '' : '\n'}`;
+    await (isErr ? ui.rawErr(whole) : ui.raw(whole));
+  };
 }

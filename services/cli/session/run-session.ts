@@ -73,11 +73,13 @@ export async function runSession(session: ClientSession, options: SessionOptions
       if (options.terminal) undo.push(followSize(session));
       if (options.terminal && options.stdin) undo.push(makeRaw(process.stdin).restore);
       if (options.stdin) undo.push(sendStdin(session, options.terminal ? options.detachKeys : [], () => leave(0)));
-      session.ended.then((code) => resolve({ kind: 'exited', code }), reject);
-      options.begin?.().catch((error: unknown) => {
+      const begun = Promise.resolve(options.begin?.());
+      begun.catch((error: unknown) => {
         session.leave();
         reject(error);
       });
+      // A program that can not be started ends the session, too; why it can not is known to who started it.
+      session.ended.then((code) => begun.then(() => resolve({ kind: 'exited', code })), reject).catch(() => {});
     });
   } finally {
     for (const step of undo.reverse()) step();

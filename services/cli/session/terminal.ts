@@ -1,4 +1,5 @@
 /** The caller's terminal while a program inside has it: raw, with its size told on, given back on every way out. */
+import { spawnSync } from 'node:child_process';
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { TerminalSize } from '../../core/containers/types.ts';
 
@@ -25,5 +26,8 @@ export function makeRaw(input: Pick<ReadStream, 'isTTY' | 'setRawMode'>): RawTer
   };
   process.on('exit', restore);
   input.setRawMode(true);
+  // Node leaves newline translation on, which moves full-screen programs to the first column at each line
+  // feed. Giving raw mode up restores this, too. Without stty such programs are less pretty.
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   return { restore };
 }

@@ -172,11 +172,12 @@ test('an env file is taken as it is, without quotes', () => {
 });
 
 test.each([
-  ['exec: "x": executable file not found (ENOENT)', 127],
-  ['/etc/passwd: permission denied', 126],
-  ['the port 80 is taken', 125],
-])('container_start_failed with "%s" is exit code %d', (message, code) => {
-  expect(programExit(new WaferError('container_start_failed', message))).toBe(code);
+  [{ exitCode: 127 }, 127],
+  [{ exitCode: 126 }, 126],
+  [{ exitCode: 3 }, 125],
+  [{}, 125],
+])('container_start_failed with %j is exit code %d', (details, code) => {
+  expect(programExit(new WaferError('container_start_failed', 'no such file', { details }))).toBe(code);
 });
 
 test('other failures of run are 125', () => {

@@ -40,7 +40,7 @@ export default command({
         service,
         lines: client.logs(container.id, query),
       }));
-      for await (const { service, line } of mergedLogs(sources)) output.line(service, line);
+      for await (const { service, line } of mergedLogs(sources)) await output.line(service, line);
       return;
     }
     const signal = untilInterrupted();
