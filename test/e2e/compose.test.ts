@@ -59,7 +59,7 @@ describe('wafer compose', () => {
 services:
   web:
     image: debian12
-    command: ["sh", "-c", 'echo web $GREETING; ${SLEEP}']
+    command: ["sh", "-c", 'echo web $$GREETING; ${SLEEP}']
     environment:
       GREETING: "\${GREETING:-hello}"
     depends_on:
@@ -185,7 +185,7 @@ services:
       ...process.env,
       ...env,
     });
-    await until('both are up', () => screen.screen().includes('web is up') && screen.screen().includes('db is up'));
+    await screen.seeAll('web is up', 'db is up');
     screen.type('\x03');
     expect(await screen.ended).toMatchObject({ code: 130, echo: true, canonical: true });
     expect(screen.screen()).toContain('db stops');
@@ -223,7 +223,7 @@ services:
     const up = await compose('up', '-d');
     expect(up).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/compose\.yaml:3:24: service b: "privileged" is not supported/),
+      stderr: expect.stringMatching(/compose\.yaml:3:25: service b: "privileged" is not supported/),
     });
     expect(await compose('-p', 'shop', 'ps')).toMatchObject({ stdout: expect.stringContaining('has no containers') });
   });

@@ -23,6 +23,8 @@ export interface Pty {
   screen(): string;
   /** Waits until it printed that, after what an earlier call found. */
   see(wanted: string | RegExp): Promise<void>;
+  /** Waits until it printed all of these, in any order. */
+  seeAll(...wanted: string[]): Promise<void>;
   readonly ended: Promise<PtyEnd>;
 }
 
@@ -51,6 +53,12 @@ export function startPty(argv: readonly string[], env: Record<string, string | u
     signal: (name) => void orders.write(`signal ${name}\n`),
     screen: () => screen,
     ended,
+    seeAll: (...wanted) =>
+      until(`the screen shows ${wanted.join(' and ')}`, () => {
+        if (wanted.every((one) => screen.includes(one))) return true;
+        if (child.exitCode !== null) throw new Error(`it ended before it showed ${wanted.join(' and ')}: ${screen}`);
+        return false;
+      }).then(() => {}),
     async see(wanted) {
       await until(`the screen shows ${String(wanted)}`, () => {
         const rest = screen.slice(seen);
