@@ -16,7 +16,10 @@ const COMPRESSIONS: Record<string, Compression> = {
 };
 
 /** Node has it since 22.15; the types here are those of the oldest Node that Wafer takes. */
-const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
+const { createZstdDecompress } = zlib as { createZstdDecompress?: (options: typeof PIECES) => Transform };
+
+/** Node's own 16 KiB make a layer of 100 MB into 6,000 turns of the loop: three times the time. */
+const PIECES = { chunkSize: 256 * 1024 };
 
 /** @throws WaferError `invalid_image` for a layer that this host can not read */
 export function compressionOf(mediaType: string): Compression {
@@ -41,6 +44,6 @@ export function compressionOf(mediaType: string): Compression {
 /** Null when there is nothing to do. @throws as `compressionOf` */
 export function decompressor(mediaType: string): Transform | null {
   const kind = compressionOf(mediaType);
-  if (kind === 'none' || createZstdDecompress === undefined) return kind === 'none' ? null : zlib.createGunzip();
-  return kind === 'zstd' ? createZstdDecompress() : zlib.createGunzip();
+  if (kind === 'none' || createZstdDecompress === undefined) return kind === 'none' ? null : zlib.createGunzip(PIECES);
+  return kind === 'zstd' ? createZstdDecompress(PIECES) : zlib.createGunzip(PIECES);
 }
