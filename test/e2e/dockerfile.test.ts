@@ -136,7 +136,7 @@ RUN cat /c && ls -la /dev/shm
       expect(log).toContain(text);
   });
 
-  it('keeps a cache mount between builds and out of the image; binds and secrets leave no trace', async () => {
+  it('keeps a cache mount between builds and out of the image; binds and secrets leave no trace (I33)', async () => {
     const secret = join(dir, 'secret.txt');
     await writeFile(secret, 'hunter2-of-the-test');
     const cache = `--mount=type=cache,id=${SALT},target=/var/cache/mine`;
@@ -200,7 +200,7 @@ COPY --from=right /etc/hostname /r
   });
 });
 
-describe('what a Dockerfile may not do', () => {
+describe('what a Dockerfile may not do (I28, I29, I30, I31, I32)', () => {
   it.each([
     ['RUN --security=insecure id', 'not allowed'],
     ['RUN --network=host id', 'not allowed'],
@@ -230,7 +230,7 @@ describe('what a Dockerfile may not do', () => {
     expect(result.stderr).toContain(reason);
   });
 
-  it('does not follow links of the context on the host', async () => {
+  it('I29: does not follow links of the context on the host', async () => {
     const host = join(dir, 'host-file');
     await writeFile(host, 'content-of-the-host');
     const folder = await context({ Dockerfile: `${FROM}COPY . /c\nRUN cat /c/link || readlink /c/link\n` });

@@ -30,13 +30,37 @@ function isLabels(value: unknown): boolean {
   return isRecord(value) && Object.keys(value).length <= MAX_STRINGS && Object.values(value).every(isText);
 }
 
+/** As Go writes one: names with nothing, or an empty object. */
+function isSet(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return (
+    isRecord(value) &&
+    Object.keys(value).length <= MAX_STRINGS &&
+    Object.values(value).every((one) => one === null || isRecord(one))
+  );
+}
+
+function isHealthcheck(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  const numbers = ['Interval', 'Timeout', 'StartPeriod', 'StartInterval', 'Retries'];
+  return (
+    isRecord(value) &&
+    isStrings(value['Test']) &&
+    numbers.every((key) => value[key] === undefined || value[key] === null || Number.isSafeInteger(value[key]))
+  );
+}
+
 function checkRunConfig(config: unknown): void {
   if (!isRecord(config)) throw refuse('its "config" is not an object');
-  for (const key of ['Env', 'Entrypoint', 'Cmd']) {
+  for (const key of ['Env', 'Entrypoint', 'Cmd', 'Shell', 'OnBuild']) {
     if (!isStrings(config[key])) throw refuse(`"${key}" is not a list of at most ${MAX_STRINGS} strings`);
   }
-  for (const key of ['User', 'WorkingDir']) if (!isText(config[key])) throw refuse(`"${key}" is not a string`);
+  for (const key of ['User', 'WorkingDir', 'StopSignal'])
+    if (!isText(config[key])) throw refuse(`"${key}" is not a string`);
   if (!isLabels(config['Labels'])) throw refuse('"Labels" is not a map of strings');
+  for (const key of ['Volumes', 'ExposedPorts'])
+    if (!isSet(config[key])) throw refuse(`"${key}" is not a set of names`);
+  if (!isHealthcheck(config['Healthcheck'])) throw refuse('"Healthcheck" is not a check');
 }
 
 function checkHistory(history: unknown): void {

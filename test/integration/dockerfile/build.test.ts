@@ -232,7 +232,7 @@ describe('COPY --from', () => {
     ['FROM b AS a\nFROM a AS b', 'further down'],
     ['FROM base\nCOPY --from=0 /x /y', 'the stage itself'],
     ['FROM base\nCOPY --from=1 /x /y', 'no stage'],
-  ])('%j is refused', async (text, reason) => {
+  ])('I28: %j is refused', async (text, reason) => {
     await expect(build([dockerfile(text)])).rejects.toThrow(reason);
   });
 });
@@ -322,7 +322,7 @@ describe('keys and digests', () => {
     if (stepsRun === 0) expect(second.digest).toBe(first.digest);
   });
 
-  it('two stores make the same image, bit by bit', async () => {
+  it('I33: two stores make the same image, bit by bit', async () => {
     const options = { buildArgs: { SOURCE_DATE_EPOCH: '1700000000' } };
     const first = await build(files('A'), options);
     const other = await openStore('other');

@@ -238,6 +238,39 @@ describe('manifests', () => {
     await expectRefused('digest_mismatch', /content of a layer/);
   });
 
+  it.each([
+    ['Entrypoint', '/bin/sh'],
+    ['Cmd', [1]],
+    ['Env', Array.from({ length: 10_000 }, (_, at) => `A${at}=x`)],
+    ['User', { uid: 0 }],
+    ['WorkingDir', ['/']],
+    ['Labels', { a: 1 }],
+    ['Volumes', ['/data']],
+    ['ExposedPorts', { '80/tcp': 'x' }],
+    ['StopSignal', 9],
+    ['Shell', 'sh'],
+    ['OnBuild', 'RUN x'],
+    ['Healthcheck', { Test: 'x' }],
+    ['Healthcheck', { Test: ['CMD', 'x'], Interval: 'often' }],
+  ])('I20: a config whose %s is %j is refused', async (key, value) => {
+    serve(image({ config: (config) => ({ ...config, config: { [key]: value } }) }));
+    await expectRefused('invalid_image', new RegExp(`"${key}"`));
+  });
+
+  it('I20: what Docker and podman write is taken: nulls, empty objects, times in nanoseconds', async () => {
+    const run = {
+      Entrypoint: null,
+      Env: null,
+      Labels: null,
+      Volumes: { '/data': {} },
+      ExposedPorts: { '80/tcp': {} },
+      OnBuild: null,
+      Healthcheck: { Test: ['CMD-SHELL', 'x'], Interval: 30_000_000_000 },
+    };
+    serve(image({ config: (config) => ({ ...config, config: run }) }));
+    expect((await pull()).isNew).toBe(true);
+  });
+
   it('I23: URLs of a layer are never asked', async () => {
     const urls = [`http://${other.host}/layer`];
     const made = image({

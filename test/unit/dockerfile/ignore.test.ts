@@ -33,7 +33,7 @@ describe('compileGlob', () => {
     expect(() => compileGlob(pattern)).toThrow();
   });
 
-  it('takes pattern times path, whatever the pattern', () => {
+  it('I29: takes pattern times path, whatever the pattern', () => {
     const hostile = compileGlob(`${'*a'.repeat(400)}b`);
     const begun = process.cpuUsage().user;
     expect(hostile('a'.repeat(1000))).toBe(false);

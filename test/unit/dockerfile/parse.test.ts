@@ -97,7 +97,7 @@ describe('parseDockerfile', () => {
     ['ONBUILD in ONBUILD', 'FROM a\nONBUILD ONBUILD RUN x', 2, 1, 'ONBUILD'],
     ['ONBUILD FROM', 'FROM a\nONBUILD FROM x', 2, 1, 'FROM'],
     ['ONBUILD of nothing known', 'FROM a\nONBUILD RUM x', 2, 1, 'RUM'],
-  ])('refuses %s and says where', (_what, text, line, column, reason) => {
+  ])('I26: refuses %s and says where', (_what, text, line, column, reason) => {
     const error = refusal(text);
     expect(error).toMatchObject({ code: 'invalid_dockerfile', details: { file: 'Dockerfile', line, column } });
     expect(error.message).toContain(`Dockerfile:${line}:${column}: `);
@@ -112,7 +112,7 @@ describe('parseDockerfile', () => {
     ['too many instructions', `FROM a\n${'USER x\n'.repeat(DOCKERFILE_LIMITS.instructions + 2)}`],
     ['too many heredocs', `FROM a\nRUN ${Array.from({ length: 20 }, (_, i) => `<<E${i}`).join(' ')}`],
     ['what is not UTF-8', Buffer.from([0x46, 0x52, 0xff, 0xfe])],
-  ])('refuses %s', (_what, text) => {
+  ])('I26: refuses %s', (_what, text) => {
     expect(refusal(text).code).toBe('invalid_dockerfile');
   });
 

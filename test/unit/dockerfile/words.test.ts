@@ -71,7 +71,7 @@ describe('expandWord', () => {
     expect(() => expand(text)).toThrow(reason);
   });
 
-  it('stops a variable that doubles line by line', () => {
+  it('I27: stops a variable that doubles line by line', () => {
     let value = 'x'.repeat(64);
     const grow = () => {
       for (let i = 0; i < 40; i += 1) value = expandWord('${A}${A}', () => value, '\\');
