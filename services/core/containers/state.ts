@@ -70,7 +70,7 @@ export function assertAllowed(action: Action, { status, name }: Pick<ContainerRe
 }
 
 /** The record after the event. */
-export function after(record: ContainerRecord, event: ContainerEvent): ContainerRecord {
+export function stateAfter(record: ContainerRecord, event: ContainerEvent): ContainerRecord {
   switch (event.type) {
     case 'started':
       return {

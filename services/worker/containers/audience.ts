@@ -78,6 +78,10 @@ type Output = Pick<Session, 'onOutput' | 'ended' | 'leave'> & { member: Member }
 function createMember(replay: AsyncIterable<ContainerLogLine> | null, onLeave: () => void): Output {
   let listener: Listener = () => undefined;
   let hasLeft = false;
+  let setLeft: () => void = () => undefined;
+  const left = new Promise<void>((resolve) => {
+    setLeft = resolve;
+  });
   let listen: () => void = () => undefined;
   const listening = new Promise<void>((resolve) => {
     listen = resolve;
@@ -109,15 +113,29 @@ function createMember(replay: AsyncIterable<ContainerLogLine> | null, onLeave: (
     },
     leave() {
       hasLeft = true;
+      setLeft();
       listener = () => undefined;
       listen();
       onLeave();
     },
     member: {
-      give: (stream, chunk) => (last === null ? listener(stream, chunk) : after(() => listener(stream, chunk))),
+      give(stream, chunk) {
+        if (last !== null) return after(() => listener(stream, chunk));
+        const taken = tried(listener, stream, chunk);
+        // Nobody waits for who has left with something in hand.
+        if (taken !== undefined) return after(() => Promise.race([taken, left]));
+      },
       end: (exitCode) => void after(() => end(exitCode)),
     },
   };
+}
+
+function tried(listener: Listener, stream: OutputStream, chunk: Buffer): void | Promise<void> {
+  try {
+    return listener(stream, chunk);
+  } catch {
+    return undefined; // as with one that rejects
+  }
 }
 
 interface Reader {

@@ -219,20 +219,22 @@ async function removeNow({ host, shelf, log }: Pick<Context, 'host' | 'shelf' | 
   }
 }
 
-/** The platform was killed: what ran then ended with it. */
+/** The platform was killed: what ran then ended with it, and what was to go with its end goes. */
 async function recover(context: Context): Promise<void> {
   for (const entry of context.shelf.all()) {
     const { record } = entry;
-    if (!['running', 'paused', 'restarting'].includes(record.status)) continue;
-    const ended = record.status === 'restarting' ? { exitCode: record.exitCode, error: record.error } : LOST;
-    await context.shelf.save(entry, (now) => ({
-      ...now,
-      ...ended,
-      status: 'exited',
-      finishedAt: now.finishedAt ?? Date.now(),
-      cutByPlatform: true,
-    }));
-    if (record.config.removeOnExit) await removeNow(context, entry);
+    if (['running', 'paused', 'restarting'].includes(record.status)) {
+      const ended = record.status === 'restarting' ? {} : LOST;
+      const finishedAt = record.finishedAt ?? Date.now();
+      await context.shelf.save(entry, (now) => ({
+        ...now,
+        ...ended,
+        status: 'exited',
+        finishedAt,
+        cutByPlatform: true,
+      }));
+    }
+    if (record.config.removeOnExit && record.startedAt !== null) await removeNow(context, entry);
   }
 }
 

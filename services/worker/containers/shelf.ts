@@ -4,7 +4,7 @@ import { openContainerLog } from '../../core/containers/log.ts';
 import { checkContainerName, containerNotFound, findContainer, newContainerName } from '../../core/containers/names.ts';
 import type { ContainerRecord } from '../../core/containers/record.ts';
 import type { ContainerRecords } from '../../core/containers/records.ts';
-import { after, type ContainerEvent } from '../../core/containers/state.ts';
+import { type ContainerEvent, stateAfter } from '../../core/containers/state.ts';
 import { WaferError } from '../../core/errors.ts';
 import { createMutex } from '../../core/images/mutex.ts';
 import type { ImageStore } from '../../core/images/types.ts';
@@ -97,6 +97,6 @@ export function createShelf({ records, images, log }: ShelfDeps): Shelf {
       entry.lease.release();
     },
     save,
-    step: (entry, event, more = {}) => save(entry, (record) => ({ ...after(record, event), ...more })),
+    step: (entry, event, more = {}) => save(entry, (record) => ({ ...stateAfter(record, event), ...more })),
   };
 }
