@@ -5,7 +5,7 @@
  */
 import type { RawData, WebSocket } from 'ws';
 import type { Session } from '../../core/containers/types.ts';
-import { toProblem, WaferError } from '../../core/errors.ts';
+import { type Problem, toProblem, WaferError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { toWaferError } from '../http/problem.ts';
 import type { ApiLimits } from '../limits.ts';
@@ -41,11 +41,10 @@ export function serveSession(socket: WebSocket, opening: Opening, deps: SessionD
     setTimeout(() => socket.terminate(), CLOSE_MS).unref();
   };
   const fail = (error: unknown) => {
-    const known = toWaferError(error);
-    const problem = toProblem(known);
-    if (problem.status >= 500) log.error({ err: error }, 'a session failed');
-    const code = problem.code === 'shutting_down' ? CLOSE.leaving : CLOSE.clientFault;
-    close({ problem }, problem.status >= 500 && problem.code !== 'shutting_down' ? CLOSE.ourFault : code);
+    const problem = toProblem(toWaferError(error));
+    const code = closeCode(problem);
+    if (code === CLOSE.ourFault) log.error({ err: error }, 'a session failed');
+    close({ problem }, code);
   };
   const begin = async (opened: Promise<Session>) => {
     session = await opened;
@@ -77,6 +76,11 @@ export function serveSession(socket: WebSocket, opening: Opening, deps: SessionD
     stopping.removeEventListener('abort', stop);
     session?.leave();
   });
+}
+
+function closeCode({ code, status }: Problem): number {
+  if (code === 'shutting_down') return CLOSE.leaving;
+  return status >= 500 ? CLOSE.ourFault : CLOSE.clientFault;
 }
 
 const toBuffer = (data: RawData): Buffer =>

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ContainerRecord } from '../../../services/core/containers/record.ts';
 import { openContainerRecords } from '../../../services/core/containers/records.ts';
 import type { Container } from '../../../services/core/containers/types.ts';
-import { type ContainerLab, openContainerLab } from '../../helpers/containers.ts';
+import { type ContainerLab, openContainerLab, openTestSession } from '../../helpers/containers.ts';
 import { startTestPlatform, TEST_DATA, until } from '../../helpers/platform.ts';
 
 let lab: ContainerLab;
@@ -63,6 +63,19 @@ describe('when the platform stops and starts', () => {
       'exited',
     ]);
     for (const { id } of [always, unless]) await lab.post(`${id}/stop`);
+  });
+
+  it('who is attached, waits, or follows a log is told, and keeps nothing from ending', async () => {
+    const { id } = await lab.start({ command: LOOP });
+    const session = await openTestSession(lab, `${id}/attach`);
+    const waiting = lab.fetch(`/v1/containers/${id}/wait`);
+    const following = lab.fetch(`/v1/containers/${id}/logs?follow=true`).then((response) => response.text());
+    await until('it is up', async () => (await lab.logs(id)).length > 0);
+    await lab.reopen();
+    expect(await session.end).toMatchObject({ problem: { code: 'shutting_down' } });
+    expect(await session.closed).toBe(1001);
+    expect((await waiting).status).toBe(503);
+    expect(await following).toContain('up');
   });
 
   it('an image without a name is still there for its container, and goes only after it', async () => {
