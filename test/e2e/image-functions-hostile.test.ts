@@ -207,7 +207,7 @@ describe('an image that', () => {
     }
     const odd = await load('fits', (config) => ({
       ...config,
-      config: { Cmd: ['/x'], Env: null, ExposedPorts: ['x'], WorkingDir: '/no/such' },
+      config: { Cmd: ['/x'], Env: null, ExposedPorts: { x: {}, '0/tcp': {} }, WorkingDir: '/no/such' },
     }));
     deployed.add('ih-odd');
     const result = await wafer.wafer(['deploy', '--image', odd, 'ih-odd']);

@@ -218,6 +218,39 @@ describe('pool', () => {
     expect(made.at(-1)?.endedBy).toBeDefined();
   });
 
+  it('follows a kept instance that ended after its call with another, and one that never had a call with none', async () => {
+    const { pool: slots, made } = pool();
+    const kept = version('kept', { minInstances: 1 });
+    slots.keepWarm(kept);
+    await turn();
+    const grant = await slots.acquire(kept, never);
+    grant.release();
+    await grant.instance.end('killed');
+    await turn();
+    expect(made).toHaveLength(2);
+    await made[1]?.end('killed');
+    await turn();
+    expect(made).toHaveLength(2);
+  });
+
+  it('does not follow an instance of a version that is not kept any more, or after close', async () => {
+    const { pool: slots, made } = pool();
+    const old = version('kept', { minInstances: 1 });
+    slots.keepWarm(old);
+    await turn();
+    const grant = await slots.acquire(old, never);
+    slots.keepWarm(version('kept', { minInstances: 1 }, 2));
+    await turn();
+    grant.release();
+    await grant.instance.end('killed');
+    await turn();
+    expect(made).toHaveLength(2);
+    (await slots.acquire(version('kept', { minInstances: 1 }, 2), never)).release();
+    await slots.close(AbortSignal.abort());
+    await turn();
+    expect(made).toHaveLength(2);
+  });
+
   it('tells of a start that failed when no call waits for it', async () => {
     const { pool: slots, failed } = pool({ start: () => Promise.reject(new Error('no sandbox')) });
     slots.keepWarm(version('kept', { minInstances: 1 }));
