@@ -9,6 +9,8 @@ import type { ComposeProject, ComposeService } from './types.ts';
 
 export type Change = 'created' | 'recreated' | 'started' | 'unchanged';
 
+export type OnStarted = (service: string, container: Container, change: Change) => void;
+
 export interface StartOptions {
   client: ContainerClient;
   project: ComposeProject;
@@ -18,7 +20,7 @@ export interface StartOptions {
   images: ReadonlyMap<string, string>;
   forceRecreate: boolean;
   signal: AbortSignal;
-  onStarted: (service: string, container: Container, change: Change) => void;
+  onStarted: OnStarted;
 }
 
 const isUpToDate = (container: Container, hash: string | undefined, image: string | undefined) =>

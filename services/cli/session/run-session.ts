@@ -45,8 +45,8 @@ function sendStdin(session: ClientSession, keys: readonly number[], onDetach: ()
   return () => {
     stdin.off('data', onData).off('end', onEnd);
     stdin.pause();
-    // What is typed later is not ours, and must not keep this process.
-    stdin.unref();
+    // What is typed later is not ours, and must not keep this process. A file has no such method.
+    (stdin as { unref?: () => void }).unref?.();
   };
 }
 

@@ -18,7 +18,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { extract, type Header, pack } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
-import { staysInside } from '../../../services/cli/files/local-tree.ts';
+import { entryParts, staysInside } from '../../../services/cli/files/local-tree.ts';
 import { packPath } from '../../../services/cli/files/pack.ts';
 import { peekTar } from '../../../services/cli/files/peek.ts';
 import { chooseTarget, type Kind, lastName, parentOf, readPlace } from '../../../services/cli/files/place.ts';
@@ -166,6 +166,12 @@ test.each([
   [['a'], 'x/../c', false],
   [['a'], '', false],
 ])('staysInside(%j, %s) is %s', (from, target, inside) => expect(staysInside(from, target)).toBe(inside));
+
+test('entryParts() takes names below, and no others', () => {
+  expect(entryParts('./a//b/')).toEqual(['a', 'b']);
+  for (const name of ['/a', 'a/../b', '..', 'a\0b', 'a/'.repeat(600)])
+    expect(() => entryParts(name)).toThrowError(expect.objectContaining({ code: 'invalid_archive' }));
+});
 
 test('packPath() gives what unpackTar() makes again', async () => {
   mkdirSync(join(dir, 'src/sub'), { recursive: true });
