@@ -1,6 +1,6 @@
 /** Images through the whole platform: the CLI, the API, the engine's jail, a real registry, skopeo. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -157,5 +157,51 @@ describe('wafer image', () => {
     expect([status, stderr]).toEqual([2, expect.stringMatching(/can not be unpacked.*etc\/x/)]);
     expect((await json('df')).blobsBytes).toBe(before.blobsBytes);
     await run('pull', name);
+  });
+});
+
+describe('a root file system', () => {
+  it('goes out as one tar and comes back as an image of one layer, which the tree and df know', async () => {
+    await run('pull', name);
+    const path = join(dir, 'root.tar');
+    await run('export', name, '-o', path);
+    expect(execFileSync('tar', ['-tf', path]).toString().split('\n').filter(Boolean)).toEqual(['etc/', 'etc/two.txt']);
+    const flat = await json('import', path, 'flat:1', '-m', 'from tape', '-c', 'CMD ["/bin/true"]', '-c', 'ENV A=b');
+    expect(flat).toMatchObject({ tags: ['flat:1'], config: { Cmd: ['/bin/true'], Env: ['A=b'] }, layers: [{}] });
+    expect((await run('history', 'flat:1')).stdout).toContain('wafer image import');
+    const tree = (await run('tree')).stdout;
+    for (const shown of ['flat:1', 'debian12', 'node24', name]) expect(tree).toContain(shown);
+    expect((await run('tree', 'node24')).stdout).not.toContain('flat:1');
+    expect((await run('df')).stdout).toContain('build cache');
+    writeFileSync(join(dir, 'hostile.tar'), '<!doctype html>'.repeat(100));
+    expect(await wafer.wafer(['image', 'import', join(dir, 'hostile.tar')])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('does not begin like a tar'),
+    });
+  });
+
+  it('is found in its registry, and what is not offered is said', async () => {
+    expect((await run('search', 'app', '--registry', registry.host)).stdout).toContain(`${registry.host}/team/app`);
+    expect(await wafer.wafer(['image', 'search', 'app'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('WAFER_DEFAULT_REGISTRY'),
+    });
+  });
+});
+
+describe('the build cache', () => {
+  it('is pruned by its name, and the next build runs its steps again', async () => {
+    const context = join(dir, 'context');
+    mkdirSync(context, { recursive: true });
+    writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY f /f\n');
+    writeFileSync(join(context, 'f'), `f ${dir}`);
+    const build = async () => JSON.parse((await wafer.wafer(['build', context, '-t', 'pruned:1', '--json'])).stdout);
+    await build();
+    expect(await build()).toMatchObject({ stepsRun: 0 });
+    expect((await json('prune', '--build-cache')).untagged).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^build-cache\//)]),
+    );
+    expect(await build()).toMatchObject({ stepsRun: 1 });
+    await run('rm', 'pruned:1');
   });
 });
