@@ -113,6 +113,7 @@ struct tree {
 	struct job_result *result;
 	int parent_fd; /* cache: the directory that `parent_path` named last */
 	char parent_path[TAR_PATH_MAX + 1];
+	int plain; /* into a live sandbox: whiteouts mean nothing, a directory gives way to nothing else */
 	int stale; /* something was removed: the cached path may mean something else now */
 	struct dir_time *times;
 	size_t n_times, cap_times;
@@ -166,15 +167,39 @@ struct packer {
 	struct tar_writer writer;
 	struct tar_entry *entry;
 	struct links links;
+	int plain; /* files of a live sandbox: whiteouts mean nothing, and files come, go and shrink meanwhile */
 	char path[TAR_PATH_MAX + 2]; /* of the file at hand; a directory's ends in a slash */
 };
 int member_fail(struct packer *packer, const char *what); /* names the path and errno */
 int member_refuse(struct packer *packer, const char *why);
+/* The file that errno is about went away meanwhile, as those of a live sandbox may. */
+int member_vanished(const struct packer *packer);
 int member_file(struct packer *packer, int parent, const char *name);
 int member_symlink(struct packer *packer, int parent, const char *name, const struct stat *st);
 /* For the device `name` in the directory that the first `parent_size` bytes of the path name. */
 int member_whiteout(struct packer *packer, size_t parent_size, const char *name);
 /* `with_content`: an opaque directory hides what lies below it. */
 int member_dir(struct packer *packer, int fd, const struct stat *st, int with_content);
+
+/* archive_pack.c: what is sent. Without `name` the children of the root. */
+struct pack {
+	int data_fd;
+	const char *const *only;
+	const char *name; /* the entry's name: of the root itself, or, with `one`, of a file in it */
+	int one;
+	unsigned long long mount; /* 0, or what lies in another mount than this is not walked */
+	const char *without; /* a child of the root that is passed over */
+	struct packer out;
+};
+int pack_jailed(int rootfd, void *context, struct job_result *result); /* context: struct pack */
+
+/* archive_unpack.c */
+struct unpack {
+	int data_fd;
+	const struct idmap *map;
+	struct unpack_limits limits;
+	int plain;
+};
+int unpack_jailed(int rootfd, void *context, struct job_result *result); /* context: struct unpack */
 
 #endif

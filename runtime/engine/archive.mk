@@ -2,7 +2,7 @@
 # `-iquote`, not `-I`: limits.h here would hide the system's.
 ARCHIVE_SRC := jail.c remove.c measure.c archive_path.c archive_entry.c archive_header.c archive_pax.c archive_read.c \
                archive_tree.c archive_apply.c archive_unpack.c \
-               archive_links.c archive_write.c archive_member.c archive_pack.c
+               archive_links.c archive_write.c archive_member.c archive_pack.c archive_files.c
 RELAY_SRC := relay.c relay_message.c relay_box.c relay_conn.c relay_dns.c relay_flow.c relay_hub.c
 ARCHIVE_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
 ARCHIVE_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -113,10 +113,26 @@ static int apply_file(struct tree *tree, struct tar_reader *reader, const struct
 	return futimens(fd, times) == 0 ? 0 : fail(tree, member, "cannot set the time of");
 }
 
-static int apply_dir(struct tree *tree, const struct member *member) {
-	int whiteout = tree_clear(tree, member->parent, member->base, 1);
+/* In a live sandbox a symbolic link may stand for a directory, of the root that is written to. */
+static int links_to_dir(const struct tree *tree, const struct member *member) {
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+	                       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	struct stat st;
 	CLEANUP_FD int dir = -1;
 
+	if (fstatat(member->parent, member->base, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode))
+		return 0;
+	dir = (int)syscall(SYS_openat2, tree->root, member->path, &how, sizeof(how));
+	return dir >= 0;
+}
+
+static int apply_dir(struct tree *tree, const struct member *member) {
+	int whiteout;
+	CLEANUP_FD int dir = -1;
+
+	if (tree->plain && links_to_dir(tree, member))
+		return 0; /* /lib -> usr/lib stays, and what the archive has below it goes there */
+	whiteout = tree_clear(tree, member->parent, member->base, 1);
 	if (whiteout < 0)
 		return -1;
 	/* tree_clear keeps directories only; anything else is gone now. */
@@ -133,6 +149,8 @@ static int apply_dir(struct tree *tree, const struct member *member) {
 static int apply_root(struct tree *tree, const struct member *member) {
 	if (member->entry->type != '5')
 		return refuse(tree, member, "the root is a directory");
+	if (tree->plain)
+		return 0; /* it is the sandbox's own directory */
 	if (set_attributes(tree, member, tree->root, 01777) != 0)
 		return -1;
 	return tree_note_time(tree, "", member->entry->mtime, member->entry->mtime_nsec);
@@ -267,12 +285,12 @@ int apply_entry(struct tree *tree, struct tar_reader *reader, const struct tar_e
 		return apply_root(tree, &member);
 	if (entry->type != '0' && entry->type != '1' && entry->type != '2' && entry->type != '5')
 		return apply_special(tree, &member);
-	if (below_whiteout(member.path))
+	if (!tree->plain && below_whiteout(member.path))
 		return refuse(tree, &member, "it lies below a whiteout");
 	member.parent = tree_parent(tree, member.path, &member.base);
 	if (member.parent < 0)
 		return -1;
-	if (strncmp(member.base, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)) == 0)
+	if (!tree->plain && strncmp(member.base, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)) == 0)
 		return apply_whiteout(tree, &member);
 	switch (entry->type) {
 	case '0':

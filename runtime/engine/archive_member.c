@@ -25,7 +25,12 @@ int member_fail(struct packer *packer, const char *what) {
 int member_refuse(struct packer *packer, const char *why) {
 	char quoted[TAR_QUOTED];
 
-	return job_fail(packer->result, "pack", "\"%s\" can not be in a layer: %s", path_quote(packer->path, quoted), why);
+	return job_fail(packer->result, "pack", "\"%s\" can not be in %s: %s", path_quote(packer->path, quoted),
+	                packer->plain ? "an archive" : "a layer", why);
+}
+
+int member_vanished(const struct packer *packer) {
+	return packer->plain && errno == ENOENT;
 }
 
 static int write_header(struct packer *packer) {
@@ -94,8 +99,13 @@ static int send_content(struct packer *packer, int fd, unsigned long long size) 
 			continue;
 		if (got < 0)
 			return member_fail(packer, "cannot read");
-		if (got == 0)
+		if (got == 0 && !packer->plain)
 			return member_refuse(packer, "it shrank while it was read");
+		if (got == 0) {
+			/* As GNU tar does with a log that was cut: the header has gone out. */
+			memset(buffer, 0, sizeof(buffer));
+			got = left < sizeof(buffer) ? (ssize_t)left : (ssize_t)sizeof(buffer);
+		}
 		if (tar_write(&packer->writer, buffer, (size_t)got) != 0)
 			return job_fail(packer->result, "write", "cannot send the layer: %m");
 		left -= (unsigned long long)got;
@@ -110,6 +120,8 @@ int member_file(struct packer *packer, int parent, const char *name) {
 	const char *first = NULL;
 	struct stat st;
 
+	if (fd < 0 && member_vanished(packer))
+		return 0;
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return member_fail(packer, "cannot open");
 	if (st.st_nlink > 1 && links_first(&packer->links, &st, packer->path, &first) != 0)
@@ -131,6 +143,8 @@ int member_symlink(struct packer *packer, int parent, const char *name, const st
 	start_entry(packer, st, '2');
 	packer->entry->mode = 0777;
 	size = readlinkat(parent, name, packer->entry->link, TAR_PATH_MAX);
+	if (size < 0 && member_vanished(packer))
+		return 0;
 	if (size < 0)
 		return member_fail(packer, "cannot read the link");
 	packer->entry->link[size] = '\0';
@@ -165,7 +179,7 @@ int member_dir(struct packer *packer, int fd, const struct stat *st, int with_co
 	start_entry(packer, st, '5');
 	if (read_xattrs(packer, fd) != 0 || write_header(packer) != 0)
 		return -1;
-	if (with_content && is_opaque(fd))
+	if (with_content && !packer->plain && is_opaque(fd))
 		return marker(packer, packer->path, strlen(packer->path), OPAQUE_NAME, "");
 	return 0;
 }

@@ -34,12 +34,6 @@
 
 enum { DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
-struct pack {
-	int data_fd;
-	const char *const *only;
-	struct packer out;
-};
-
 /*** Selection ***/
 
 enum selection { OUTSIDE, ABOVE, INSIDE };
@@ -121,21 +115,45 @@ static int names_read(struct names *names, int dirfd) {
 
 static int pack_children(struct pack *pack, int dirfd, size_t path_size, int depth);
 
-/* `path_size` excludes the slash; while the directory is packed pack->out.path ends in one. */
-static int pack_dir(struct pack *pack, int parent, const char *name, size_t path_size, int depth) {
-	CLEANUP_FD int dir = openat(parent, name, DIR_FLAGS);
-	enum selection how = selected(pack, pack->out.path);
-	struct stat st;
+static int is_other_mount(const struct pack *pack, int fd) {
+	struct statx status;
 
-	if (dir < 0 || fstat(dir, &st) != 0)
-		return member_fail(&pack->out, "cannot open the directory");
+	return pack->mount && (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0 || status.stx_mnt_id != pack->mount);
+}
+
+/* A mount point: it is there, and nothing more is said about it. */
+static int pack_covered(struct pack *pack, int dir, const struct stat *st, size_t path_size) {
+	if (path_size + 1 > TAR_PATH_MAX)
+		return member_refuse(&pack->out, "it is too deep");
+	strcpy(pack->out.path + path_size, "/");
+	return member_dir(&pack->out, dir, st, 0);
+}
+
+/* The directory `dir` itself, then what is in it. */
+static int pack_opened(struct pack *pack, int dir, const struct stat *st, size_t path_size, int depth) {
+	enum selection how = selected(pack, pack->out.path);
+
 	if (depth >= TAR_DEPTH_MAX || path_size + 1 > TAR_PATH_MAX)
 		return member_refuse(&pack->out, "it is too deep");
 	pack->out.path[path_size++] = '/';
 	pack->out.path[path_size] = '\0';
-	if (member_dir(&pack->out, dir, &st, how == INSIDE) != 0)
+	if (member_dir(&pack->out, dir, st, how == INSIDE) != 0)
 		return -1;
 	return pack_children(pack, dir, path_size, depth + 1);
+}
+
+/* `path_size` excludes the slash; while the directory is packed pack->out.path ends in one. */
+static int pack_dir(struct pack *pack, int parent, const char *name, size_t path_size, int depth) {
+	CLEANUP_FD int dir = openat(parent, name, DIR_FLAGS);
+	struct stat st;
+
+	if (dir < 0 && member_vanished(&pack->out))
+		return 0;
+	if (dir < 0 || fstat(dir, &st) != 0)
+		return member_fail(&pack->out, "cannot open the directory");
+	if (is_other_mount(pack, dir))
+		return pack_covered(pack, dir, &st, path_size);
+	return pack_opened(pack, dir, &st, path_size, depth);
 }
 
 static int pack_entry(struct pack *pack, int parent, const char *name, size_t parent_size, int depth) {
@@ -149,10 +167,12 @@ static int pack_entry(struct pack *pack, int parent, const char *name, size_t pa
 	how = selected(pack, pack->out.path);
 	if (how == OUTSIDE)
 		return 0;
-	if (strncmp(name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)) == 0)
+	if (parent_size == 0 && pack->without && strcmp(name, pack->without) == 0)
+		return 0;
+	if (!pack->out.plain && strncmp(name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)) == 0)
 		return member_refuse(&pack->out, "its name would be read as a whiteout");
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return member_fail(&pack->out, "cannot look at");
+		return member_vanished(&pack->out) ? 0 : member_fail(&pack->out, "cannot look at");
 	if (S_ISDIR(st.st_mode))
 		return pack_dir(pack, parent, name, size, depth);
 	if (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)) {
@@ -165,6 +185,8 @@ static int pack_entry(struct pack *pack, int parent, const char *name, size_t pa
 		return member_file(&pack->out, parent, name);
 	if (S_ISLNK(st.st_mode))
 		return member_symlink(&pack->out, parent, name, &st);
+	if (pack->out.plain)
+		return 0; /* a device: it would be refused where it is unpacked */
 	if (is_whiteout(&st))
 		return member_whiteout(&pack->out, parent_size, name);
 	return member_refuse(&pack->out, "it is a device");
@@ -184,7 +206,20 @@ static int pack_children(struct pack *pack, int dirfd, size_t path_size, int dep
 
 /*** The job ***/
 
-static int pack_jailed(int rootfd, void *context, struct job_result *result) {
+static int pack_selected(struct pack *pack, int rootfd) {
+	struct stat st;
+
+	if (pack->one)
+		return pack_entry(pack, rootfd, pack->name, 0, 0);
+	if (!pack->name)
+		return pack_children(pack, rootfd, 0, 0);
+	strcpy(pack->out.path, pack->name);
+	if (fstat(rootfd, &st) != 0)
+		return member_fail(&pack->out, "cannot look at");
+	return pack_opened(pack, rootfd, &st, strlen(pack->name), 0);
+}
+
+int pack_jailed(int rootfd, void *context, struct job_result *result) {
 	struct pack *pack = context;
 	struct packer *out = &pack->out;
 	int failed = -1;
@@ -195,7 +230,7 @@ static int pack_jailed(int rootfd, void *context, struct job_result *result) {
 		free(out->entry);
 		return job_fail(result, "pack", "out of memory");
 	}
-	if (pack_children(pack, rootfd, 0, 0) == 0)
+	if (pack_selected(pack, rootfd) == 0)
 		failed = tar_write_end(&out->writer) == 0 ? 0 : job_fail(result, "write", "cannot send the layer: %m");
 	result->bytes = out->writer.total;
 	tar_writer_close(&out->writer);

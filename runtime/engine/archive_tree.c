@@ -131,6 +131,9 @@ int tree_clear(struct tree *tree, int parent, const char *base, int keep_dir) {
 		return errno == ENOENT ? 0 : job_fail(tree->result, "unpack", "cannot look at an entry: %m");
 	if (S_ISDIR(st.st_mode) && keep_dir)
 		return 0;
+	if (tree->plain && (S_ISDIR(st.st_mode) || keep_dir))
+		return job_fail(tree->result, "unpack", "\"%s\" is %s there, and not in the archive", path_quote(base, quoted),
+		                S_ISDIR(st.st_mode) ? "a directory" : "a file");
 	if (S_ISDIR(st.st_mode)) {
 		CLEANUP_FD int dir = openat(parent, base, DIR_FLAGS | O_NOFOLLOW);
 
@@ -140,7 +143,7 @@ int tree_clear(struct tree *tree, int parent, const char *base, int keep_dir) {
 	tree->stale = 1;
 	if (unlinkat(parent, base, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) != 0)
 		return job_fail(tree->result, "unpack", "cannot replace \"%s\": %m", path_quote(base, quoted));
-	return is_whiteout(&st);
+	return !tree->plain && is_whiteout(&st);
 }
 
 /* The directory `base` of `parent` for an entry below it: made if absent, opaque if a whiteout stood there. */
@@ -150,7 +153,7 @@ static int implied_dir(struct tree *tree, int parent, const char *path, const ch
 	int whiteout = 0, dir;
 
 	if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (!is_whiteout(&st))
+		if (tree->plain || !is_whiteout(&st))
 			return job_fail(tree->result, "unpack", "\"%s\" is no directory, but an entry lies below it",
 			                path_quote(path, quoted));
 		whiteout = tree_clear(tree, parent, base, 0);
@@ -160,6 +163,8 @@ static int implied_dir(struct tree *tree, int parent, const char *path, const ch
 	dir = tree_make_dir(tree, parent, base);
 	if (dir < 0)
 		return -1;
+	if (tree->plain)
+		return dir;
 	if ((whiteout && tree_set_opaque(dir) != 0) || tree_note_time(tree, path, 0, 0) != 0) {
 		if (tree->result->message[0] == '\0')
 			job_fail(tree->result, "unpack", "cannot mark \"%s\" opaque: %m", path_quote(path, quoted));

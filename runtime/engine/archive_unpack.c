@@ -28,12 +28,6 @@
 #include "archive.h"
 #include "jail.h"
 
-struct unpack {
-	int data_fd;
-	const struct idmap *map;
-	struct unpack_limits limits;
-};
-
 static int read_members(struct tree *tree, struct tar_reader *reader, const struct unpack_limits *limits) {
 	struct tar_entry *entry = calloc(1, sizeof(*entry));
 	int got;
@@ -50,23 +44,24 @@ static int read_members(struct tree *tree, struct tar_reader *reader, const stru
 	return got;
 }
 
-static int unpack_jailed(int rootfd, void *context, struct job_result *result) {
+int unpack_jailed(int rootfd, void *context, struct job_result *result) {
 	const struct unpack *unpack = context;
 	unsigned int owner = id_inside(unpack->map, 0);
 	struct tar_reader reader;
 	struct tree tree;
 	int failed;
 
-	if (fchown(rootfd, owner, owner) != 0 || fchmod(rootfd, 0755) != 0)
+	if (!unpack->plain && (fchown(rootfd, owner, owner) != 0 || fchmod(rootfd, 0755) != 0))
 		return job_fail(result, "unpack", "cannot own the layer's root: %m");
 	if (tar_open(&reader, unpack->data_fd, result) != 0)
 		return -1;
 	tree_open(&tree, rootfd, unpack->map, result);
-	failed = tree_note_time(&tree, "", 0, 0) != 0 || read_members(&tree, &reader, &unpack->limits) != 0 ||
+	tree.plain = unpack->plain;
+	failed = (!tree.plain && tree_note_time(&tree, "", 0, 0) != 0) || read_members(&tree, &reader, &unpack->limits) != 0 ||
 	         tar_finish(&reader) != 0 || tree_set_times(&tree) != 0;
 	tree_close(&tree);
 	tar_close(&reader);
-	if (!failed && syncfs(rootfd) != 0)
+	if (!failed && !unpack->plain && syncfs(rootfd) != 0)
 		return job_fail(result, "unpack", "cannot write the layer to disk: %m");
 	return failed ? -1 : 0;
 }

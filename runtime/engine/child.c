@@ -99,13 +99,31 @@ static int set_hostname(const struct child_plan *plan)
 
 static int build_root(const struct child_plan *plan)
 {
-	return sandbox_mounts(plan->spec);
+	return sandbox_mounts(plan->spec, plan->commands);
 }
 
 static int pivot(const struct child_plan *plan)
 {
 	(void)plan;
 	return sandbox_pivot();
+}
+
+/*
+ * For the engine's jobs in this sandbox, which can not have them from outside: this process
+ * can not be looked into. Functions need none.
+ */
+static int hand_over_namespaces(const struct child_plan *plan)
+{
+	const struct report message = { .type = REPORT_NAMESPACES };
+	if (plan->spec->profile == PROFILE_FUNCTION)
+		return 0;
+	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	cleanup_fd int users = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	int both[2] = { mounts, users };
+	if (mounts < 0 || users < 0 ||
+	    send_with_fds(plan->commands, &message, sizeof(message), both, 2))
+		return fault("namespaces", "hand over");
+	return 0;
 }
 
 /* Die with the engine. Credentials do not change any more: that would clear it. */
@@ -135,7 +153,7 @@ static int confine(const struct child_plan *plan)
 static int (*const steps[])(const struct child_plan *) = {
 	keep_only_own_descriptors, wait_for_go,  join_limits, offer_to_oom_killer, become_root_inside,
 	set_up_network,            set_hostname, build_root,  forbid_namespaces,   pivot,
-	tie_to_engine,             confine,
+	hand_over_namespaces,      tie_to_engine, confine,
 };
 
 _Noreturn void sandbox_child(struct child_plan *plan)

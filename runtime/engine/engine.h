@@ -25,7 +25,7 @@ struct source {
 	((type *)(void *)((char *)(source)-offsetof(type, member)))
 
 struct engine {
-	int epoll, control, layers, work, procfd, self_pidfd, relay;
+	int epoll, control, layers, work, volumes, procfd, self_pidfd, relay;
 	int host_layers, host_work; /* the same directories, of the host's one mount; for adopt */
 	struct source control_source, relay_source;
 	pid_t relay_pid;
@@ -57,6 +57,11 @@ void reply_fault(struct engine *engine, uint32_t id, const char *code);
 /* sandbox.c */
 void sandbox_create(struct engine *engine, struct message *message);
 void sandbox_exec(struct engine *engine, const struct message *message);
+void sandbox_freeze(struct engine *engine, const struct message *message);
+void sandbox_thaw(struct engine *engine, const struct message *message);
+void sandbox_connect(struct engine *engine, const struct message *message);
+/* The engine ends: frozen ones would outlive it. */
+void sandboxes_let_die(struct engine *engine);
 void sandbox_resize(struct engine *engine, const struct message *message);
 void sandbox_signal(struct engine *engine, const struct message *message);
 void sandbox_stats(struct engine *engine, const struct message *message);
@@ -72,5 +77,12 @@ void job_remove(struct engine *engine, const struct message *message);
 void job_measure(struct engine *engine, const struct message *message);
 void job_adopt(struct engine *engine, const struct message *message);
 void job_list(struct engine *engine, const struct message *message);
+
+/* jobs_sandbox.c: jobs about a live sandbox */
+void job_processes(struct engine *engine, const struct message *message);
+void job_read_files(struct engine *engine, const struct message *message);
+void job_write_files(struct engine *engine, const struct message *message);
+/* Of a volume that got no name; nobody waits for it. */
+void job_remove_quietly(struct engine *engine, int directory, const char *name);
 
 #endif

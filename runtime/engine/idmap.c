@@ -180,6 +180,15 @@ unsigned ids_host(const struct ids *ids, unsigned inside)
 	return ids->single ? ids->own_uid : ids->first + inside - 1;
 }
 
+unsigned ids_inside(const struct ids *ids, enum profile profile, unsigned private_id, unsigned id)
+{
+	if (profile == PROFILE_FUNCTION && (ids->single || id == private_id))
+		return FUNCTION_ID;
+	if (ids->single)
+		return 0;
+	return id >= LAYER_FIRST && id < LAYER_FIRST + LAYER_COUNT ? id - LAYER_FIRST : NOBODY_INSIDE;
+}
+
 struct idmap ids_for_jobs(const struct ids *ids)
 {
 	if (ids->single)

@@ -37,6 +37,8 @@ int ids_enter(struct ids *ids);
 unsigned ids_take(struct ids *ids);
 void ids_release(struct ids *ids, unsigned id);
 unsigned ids_host(const struct ids *ids, unsigned inside);
+/* What the engine's `id` is called in a sandbox. */
+unsigned ids_inside(const struct ids *ids, enum profile profile, unsigned private_id, unsigned id);
 struct idmap ids_for_jobs(const struct ids *ids);
 /* Writes uid_map and gid_map of a new sandbox; `private_id` for functions. */
 int ids_map_sandbox(const struct ids *ids, int procfd, pid_t pid, enum profile profile,

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -175,6 +176,29 @@ static void take_exec(const struct init *init, const struct command *command, in
 		report(init, REPORT_STARTED, command->number, (int64_t)(now_us() - since));
 }
 
+static void signal_all(const struct init *init, const struct command *command)
+{
+	kill(-1, command->signal);
+	report(init, REPORT_DONE, command->number, 0);
+}
+
+/* The connection is made in this network; the engine waits for it, and takes it out. */
+static void take_connect(const struct init *init, const struct command *command)
+{
+	const struct sockaddr_in address = { .sin_family = AF_INET,
+		                                 .sin_port = htons(command->port),
+		                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct report done = { .type = REPORT_DONE, .number = command->number };
+	cleanup_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || (connect(fd, (const struct sockaddr *)&address, sizeof(address)) &&
+	               errno != EINPROGRESS)) {
+		fault("connect", "port %u", command->port);
+		report(init, REPORT_FAULT, command->number, 0);
+		return;
+	}
+	send_with_fds(init->commands, &done, sizeof(done), &fd, 1);
+}
+
 static void take_command(const struct init *init)
 {
 	struct command command;
@@ -188,8 +212,10 @@ static void take_command(const struct init *init)
 	const struct run *run = find_run(command.number);
 	if (command.type == COMMAND_EXEC)
 		take_exec(init, &command, fds);
+	else if (command.type == COMMAND_CONNECT)
+		take_connect(init, &command);
 	else if (command.type == COMMAND_SIGNAL && command.all)
-		kill(-1, command.signal);
+		signal_all(init, &command);
 	else if (command.type == COMMAND_SIGNAL && run)
 		kill(run->pid, command.signal);
 	else if (command.type == COMMAND_RESIZE && run)

@@ -16,6 +16,9 @@ enum report_type {
 	REPORT_FAULT,    /* program `number` (0: the sandbox) could not be started */
 	REPORT_STARTING, /* an exec's process, whose pid the kernel attaches */
 	REPORT_EXIT,     /* program `number` ended; value: its wait status */
+	REPORT_NAMESPACES, /* with those of mounts and users */
+	REPORT_VOLUMES,  /* new volumes are filled; waits for COMMAND_GO */
+	REPORT_DONE,     /* a signal to all was sent; a connection is being made, with its socket */
 };
 
 struct report {
@@ -24,17 +27,18 @@ struct report {
 	struct fault fault;
 };
 
-enum command_type { COMMAND_GO, COMMAND_EXEC, COMMAND_SIGNAL, COMMAND_RESIZE };
+enum command_type { COMMAND_GO, COMMAND_EXEC, COMMAND_SIGNAL, COMMAND_RESIZE, COMMAND_CONNECT };
 
 /*
  * `number` is of the program that is meant; 0 is the first one. COMMAND_EXEC carries
- * a memfd with the request's body, then the connections that it says it has.
+ * a memfd with the request's body, then the connections that it says it has. With
+ * COMMAND_CONNECT and a signal to all, `number` is that of the report which answers.
  */
 struct command {
 	uint32_t type, number;
 	int32_t signal;
 	bool all, has_logs, has_input;
-	uint16_t rows, columns;
+	uint16_t rows, columns, port;
 };
 
 struct child_plan {

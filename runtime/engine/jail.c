@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -118,6 +119,22 @@ static int hide_host(int dirfd, struct job_result *result) {
 	return 0;
 }
 
+/*
+ * The sandbox's mounts and ids, without its network and processes: the child reaches no more than the guest itself
+ * does, and the guest does not reach the child. Mounts first; entering them takes the engine's capabilities.
+ */
+static int enter_sandbox(const struct inside *inside, struct job_result *result) {
+	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) != 0)
+		return job_fail(result, "jail", "cannot make namespaces: %m");
+	if (setns(inside->mounts, CLONE_NEWNS) != 0 || chdir("/") != 0)
+		return job_fail(result, "jail", "cannot enter the sandbox's mounts: %m");
+	if (setns(inside->users, CLONE_NEWUSER) != 0)
+		return job_fail(result, "jail", "cannot enter the sandbox's user namespace: %m");
+	if ((!inside->single && setgroups(0, NULL) != 0) || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+		return job_fail(result, "jail", "cannot become root of the sandbox: %m");
+	return 0;
+}
+
 #if defined(__x86_64__)
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -173,11 +190,18 @@ static int drop_power(const int *keep, int n_keep, struct job_result *result) {
 	return 0;
 }
 
-static int jailed(int dirfd, const int *keep, int n_keep, jail_work work, void *context, struct job_result *result) {
+/* One of the two. */
+struct world {
+	int dirfd;
+	const struct inside *inside;
+};
+
+static int jailed(const struct world *world, const int *keep, int n_keep, jail_work work, void *context, struct job_result *result) {
 	CLEANUP_FD int root = -1;
 
 	umask(0);
-	if (hide_host(dirfd, result) != 0 || drop_power(keep, n_keep, result) != 0)
+	if ((world->inside ? enter_sandbox(world->inside, result) : hide_host(world->dirfd, result)) != 0 ||
+	    drop_power(keep, n_keep, result) != 0)
 		return -1;
 	root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
@@ -198,7 +222,8 @@ static void child_setup(pid_t parent) {
 		_exit(1);
 }
 
-int jail_run(int dirfd, const int *keep, int n_keep, jail_work work, void *context, struct job_result *result) {
+static int run_in(const struct world *world, const int *keep, int n_keep, jail_work work, void *context,
+                  struct job_result *result) {
 	struct job_result *shared;
 	pid_t parent = getpid(), child;
 	int status = 0, failed;
@@ -210,7 +235,7 @@ int jail_run(int dirfd, const int *keep, int n_keep, jail_work work, void *conte
 	child = fork();
 	if (child == 0) {
 		child_setup(parent);
-		_exit(jailed(dirfd, keep, n_keep, work, context, shared) == 0 ? 0 : 1);
+		_exit(jailed(world, keep, n_keep, work, context, shared) == 0 ? 0 : 1);
 	}
 	if (child < 0) {
 		munmap(shared, sizeof(*shared));
@@ -227,4 +252,17 @@ int jail_run(int dirfd, const int *keep, int n_keep, jail_work work, void *conte
 	if (failed && result->message[0] == '\0')
 		return job_fail(result, "jail", "the jailed process failed without a message");
 	return failed ? -1 : 0;
+}
+
+int jail_run(int dirfd, const int *keep, int n_keep, jail_work work, void *context, struct job_result *result) {
+	const struct world world = {.dirfd = dirfd};
+
+	return run_in(&world, keep, n_keep, work, context, result);
+}
+
+int jail_run_inside(const struct inside *inside, const int *keep, int n_keep, jail_work work, void *context,
+                    struct job_result *result) {
+	const struct world world = {.dirfd = -1, .inside = inside};
+
+	return run_in(&world, keep, n_keep, work, context, result);
 }

@@ -22,6 +22,11 @@ typedef int (*jail_work)(int rootfd, void *context, struct job_result *result);
  * descriptors that the work needs besides stderr. */
 int jail_run(int dirfd, const int *keep, int n_keep, jail_work work, void *context, struct job_result *result);
 
+/* The same in a live sandbox: "/" and `rootfd` are its root, the capabilities are those of its root, and nothing of
+ * its network and its processes is there. */
+int jail_run_inside(const struct inside *inside, const int *keep, int n_keep, jail_work work, void *context,
+                    struct job_result *result);
+
 /* Fills in step and message; returns -1. `%m` is the errno of the failure. */
 int job_fail(struct job_result *result, const char *step, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,6 +1,6 @@
 /* File work and the relay: forked children of the engine, so that the loop never waits for a disk. */
 #define _GNU_SOURCE
-#include "jobs.h"
+#include "job.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,36 +16,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine.h"
 
 #define MAX_JOBS 64
-#define MAX_UNPACKED (64ULL << 30)
-#define MAX_ENTRIES 2000000ULL
 
-enum kind { UNPACK, PACK, REMOVE, MEASURE, ADOPT };
-static const char *const failures[] = { "unpack_failed", "pack_failed", "remove_failed",
-	                                      "measure_failed", "adopt_failed" };
+static const char *const failures[] = { "unpack_failed", "pack_failed",   "remove_failed",
+	                                    "measure_failed", "adopt_failed", "read_failed",
+	                                    "write_failed",  "processes_failed" };
 
 struct job {
 	struct job *next;
 	struct source process;
-	uint32_t request;
-	enum kind kind;
-	int result; /* a pipe from the child */
+	uint32_t request; /* 0: nobody waits for it */
+	enum job_kind kind;
+	int result, fields; /* a pipe from the child; a file of reply fields, or -1 */
 };
 
-/* What a child needs; strings live as long as the request. */
-struct work {
-	enum kind kind;
-	const char *name;
-	int data, directory;
-	struct adopt adopt;
-	const char **only;
-	uint64_t mtime;
-	bool has_mtime;
-	struct unpack_limits limits;
-	struct idmap ids;
-};
+static int processes_write(const struct work *work, struct job_result *result)
+{
+	struct buffer fields = { 0 };
+	processes_describe(&fields, work->directory, work->init, work->engine_ids, work->profile,
+	                   work->private_id);
+	int bad = write_whole(work->fields, fields.data, fields.length);
+	buffer_free(&fields);
+	if (bad)
+		snprintf(result->step, sizeof(result->step), "processes");
+	return bad;
+}
 
 static int run_work(const struct work *work, struct job_result *result)
 {
@@ -60,8 +56,14 @@ static int run_work(const struct work *work, struct job_result *result)
 		return tree_measure(work->directory, work->name, result);
 	case ADOPT:
 		return layer_adopt(&work->adopt, &work->ids, result);
-	default:
+	case REMOVE:
 		return tree_remove(work->directory, work->name, result);
+	case READ_FILES:
+		return files_read(&work->inside, work->data, result);
+	case WRITE_FILES:
+		return files_write(&work->inside, work->data, &work->limits, result);
+	default:
+		return processes_write(work, result);
 	}
 }
 
@@ -80,9 +82,10 @@ static _Noreturn void job_child(const struct engine *engine, const struct work *
 {
 	static const struct rlimit no_core = { 0, 0 };
 	struct job_result result = { 0 };
-	bool adopts = work->kind == ADOPT;
-	int keep[] = { work->data, work->directory, report, adopts ? work->adopt.host_work : -1,
-		           adopts ? work->adopt.host_layers : -1 };
+	const bool adopts = work->kind == ADOPT;
+	int keep[] = { work->data,          work->directory,    report,
+		           work->fields,        work->inside.mounts, work->inside.users,
+		           adopts ? work->adopt.host_work : -1, adopts ? work->adopt.host_layers : -1 };
 	tie_child(engine);
 	setrlimit(RLIMIT_CORE, &no_core); /* the rest is the jail's (jail.c) */
 	close_all_but(keep, ARRAY_LENGTH(keep));
@@ -93,6 +96,15 @@ static _Noreturn void job_child(const struct engine *engine, const struct work *
 		result.step[0] = '\0';
 	write_whole(report, &result, sizeof(result));
 	_exit(bad ? 1 : 0);
+}
+
+/* Fields that the child wrote, as they are. */
+static void add_fields(struct buffer *out, int fd)
+{
+	char data[16384];
+	ssize_t got;
+	for (off_t at = 0; fd >= 0 && (got = pread(fd, data, sizeof(data), at)) > 0; at += got)
+		buffer_add(out, data, (size_t)got);
 }
 
 static void answer_job(struct engine *engine, const struct job *job, const siginfo_t *end)
@@ -106,7 +118,8 @@ static void answer_job(struct engine *engine, const struct job *job, const sigin
 	}
 	if (*result.step) {
 		refuse(result.step, "%s", result.message);
-		reply_fault(engine, job->request, failures[job->kind]);
+		reply_fault(engine, job->request,
+		            strcmp(result.step, STEP_LOOK_UP) ? failures[job->kind] : "not_found");
 		return;
 	}
 	size_t begin = frame_begin(&engine->out, job->request);
@@ -117,6 +130,7 @@ static void answer_job(struct engine *engine, const struct job *job, const sigin
 		frame_field(&engine->out, "left_out", "%llu", result.left_out);
 	if (result.existed)
 		frame_field(&engine->out, "existed", "1");
+	add_fields(&engine->out, job->fields);
 	frame_end(&engine->out, begin);
 }
 
@@ -130,13 +144,15 @@ static void job_ended(struct engine *engine, struct source *source)
 		link = &(*link)->next;
 	*link = job->next;
 	engine->job_count--;
-	answer_job(engine, job, &end);
+	if (job->request)
+		answer_job(engine, job, &end);
 	loop_unwatch(engine, source);
 	close_fd(&job->result);
+	close_fd(&job->fields);
 	free(job);
 }
 
-static int start_job(struct engine *engine, uint32_t request, const struct work *work)
+int job_start(struct engine *engine, uint32_t request, const struct work *work)
 {
 	int report[2];
 	if (engine->job_count >= MAX_JOBS)
@@ -144,7 +160,10 @@ static int start_job(struct engine *engine, uint32_t request, const struct work 
 	if (pipe2(report, O_CLOEXEC))
 		return fault("job", "pipe");
 	struct job *job = need_memory(sizeof(*job));
-	*job = (struct job){ .process = { -1, job_ended }, .request = request, .kind = work->kind };
+	*job = (struct job){ .process = { -1, job_ended },
+		                 .request = request,
+		                 .kind = work->kind,
+		                 .fields = -1 };
 	pid_t pid = spawn(0, &job->process.fd, -1);
 	if (pid == 0)
 		job_child(engine, work, report[1]);
@@ -155,6 +174,8 @@ static int start_job(struct engine *engine, uint32_t request, const struct work 
 		return fault("job", "fork");
 	}
 	job->result = report[0];
+	if (work->fields >= 0)
+		job->fields = fcntl(work->fields, F_DUPFD_CLOEXEC, 0);
 	job->next = engine->jobs;
 	engine->jobs = job;
 	engine->job_count++;
@@ -174,14 +195,14 @@ static const char *need_name(struct engine *engine, const struct message *messag
 }
 
 /* Connects the data stream and starts; answers when it can not. */
-static void start_with_data(struct engine *engine, const struct message *message,
-                            struct work *work)
+void job_start_with_data(struct engine *engine, const struct message *message,
+                         struct work *work)
 {
 	const char *token = need_name(engine, message, "data");
 	if (!token)
 		return;
 	work->data = connect_stream(engine, token);
-	if (work->data < 0 || start_job(engine, message->id, work))
+	if (work->data < 0 || job_start(engine, message->id, work))
 		reply_fault(engine, message->id, failures[work->kind]);
 	close_fd(&work->data);
 }
@@ -189,6 +210,8 @@ static void start_with_data(struct engine *engine, const struct message *message
 void job_unpack(struct engine *engine, const struct message *message)
 {
 	struct work work = { .kind = UNPACK,
+		                 .fields = -1,
+		                 .inside = { .mounts = -1, .users = -1 },
 		                 .directory = engine->layers,
 		                 .data = -1,
 		                 .limits = { MAX_UNPACKED, MAX_ENTRIES },
@@ -202,13 +225,15 @@ void job_unpack(struct engine *engine, const struct message *message)
 		return;
 	}
 	work.limits = (struct unpack_limits){ bytes, entries };
-	start_with_data(engine, message, &work);
+	job_start_with_data(engine, message, &work);
 }
 
 void job_pack(struct engine *engine, const struct message *message)
 {
 	size_t count;
 	struct work work = { .kind = PACK,
+		                 .fields = -1,
+		                 .inside = { .mounts = -1, .users = -1 },
 		                 .directory = engine->work,
 		                 .data = -1,
 		                 .ids = ids_for_jobs(&engine->ids),
@@ -221,7 +246,7 @@ void job_pack(struct engine *engine, const struct message *message)
 	}
 	cleanup_free const char **only = message_all(message, "only", &count);
 	work.only = count ? only : NULL;
-	start_with_data(engine, message, &work);
+	job_start_with_data(engine, message, &work);
 }
 
 /* Takes the name away at once, so that it is free (or gone) whatever happens to the job. */
@@ -239,12 +264,18 @@ static int rename_away(struct engine *engine, int directory, const char *name, c
 void job_remove(struct engine *engine, const struct message *message)
 {
 	char temporary[NAME_LENGTH + 1];
-	bool layer = message_get(message, "layer") != NULL;
+	const char *key = message_get(message, "layer")    ? "layer"
+	                  : message_get(message, "volume") ? "volume"
+	                                                   : "work";
 	struct work work = { .kind = REMOVE,
-		                 .directory = layer ? engine->layers : engine->work,
+		                 .fields = -1,
+		                 .inside = { .mounts = -1, .users = -1 },
+		                 .directory = *key == 'l'   ? engine->layers
+		                              : *key == 'v' ? engine->volumes
+		                                            : engine->work,
 		                 .data = -1,
 		                 .ids = ids_for_jobs(&engine->ids) };
-	const char *name = need_name(engine, message, layer ? "layer" : "work");
+	const char *name = need_name(engine, message, key);
 	if (!name)
 		return;
 	if (rename_away(engine, work.directory, name, temporary)) {
@@ -257,7 +288,7 @@ void job_remove(struct engine *engine, const struct message *message)
 		return;
 	}
 	work.name = temporary;
-	if (start_job(engine, message->id, &work))
+	if (job_start(engine, message->id, &work))
 		reply_fault(engine, message->id, failures[REMOVE]);
 }
 
@@ -266,10 +297,12 @@ void job_measure(struct engine *engine, const struct message *message)
 	struct work work = { .kind = MEASURE,
 		                 .directory = engine->work,
 		                 .data = -1,
+		                 .fields = -1,
+		                 .inside = { .mounts = -1, .users = -1 },
 		                 .ids = ids_for_jobs(&engine->ids) };
 	if (!(work.name = need_name(engine, message, "work")))
 		return;
-	if (start_job(engine, message->id, &work))
+	if (job_start(engine, message->id, &work))
 		reply_fault(engine, message->id, failures[MEASURE]);
 }
 
@@ -279,12 +312,27 @@ void job_adopt(struct engine *engine, const struct message *message)
 		                 .directory = engine->work,
 		                 .adopt = { engine->work, engine->host_work, engine->host_layers, NULL, NULL },
 		                 .data = -1,
+		                 .fields = -1,
+		                 .inside = { .mounts = -1, .users = -1 },
 		                 .ids = ids_for_jobs(&engine->ids) };
 	if (!(work.adopt.upper = need_name(engine, message, "upper")) ||
 	    !(work.adopt.layer = need_name(engine, message, "layer")))
 		return;
-	if (start_job(engine, message->id, &work))
+	if (job_start(engine, message->id, &work))
 		reply_fault(engine, message->id, failures[ADOPT]);
+}
+
+void job_remove_quietly(struct engine *engine, int directory, const char *name)
+{
+	const struct work work = { .kind = REMOVE,
+		                       .name = name,
+		                       .directory = directory,
+		                       .data = -1,
+		                       .fields = -1,
+		                       .inside = { .mounts = -1, .users = -1 } };
+	/* What is left is plainly garbage by its name, and goes when the worker starts again. */
+	if (job_start(engine, 0, &work))
+		fprintf(stderr, "wafer-engine: %s: %s\n", last_fault.step, last_fault.message);
 }
 
 static int list_names(struct engine *engine, int directory, const char *key)

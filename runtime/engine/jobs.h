@@ -45,6 +45,21 @@ struct adopt {
 };
 int layer_adopt(const struct adopt *adopt, const struct idmap *map, struct job_result *result);
 
+/* Where and as whom a job works in a live sandbox. */
+struct inside {
+	int mounts, users; /* its namespaces */
+	const char *path;  /* absolute, as seen inside */
+	int single;        /* a single-id map: it has no setgroups */
+};
+
+/* A path that does not lead to anything: the worker tells `not_found`. */
+#define STEP_LOOK_UP "look-up"
+
+/* archive_files.c: files of a live sandbox as a tar, and a tar into one of its directories. */
+int files_read(const struct inside *inside, int data_fd, struct job_result *result);
+int files_write(const struct inside *inside, int data_fd, const struct unpack_limits *limits,
+                struct job_result *result);
+
 /* remove.c: removes the tree `name` of parent_dirfd, never following a link. */
 int tree_remove(int parent_dirfd, const char *name, struct job_result *result);
 
@@ -56,6 +71,8 @@ int tree_measure(int parent_dirfd, const char *name, struct job_result *result);
 _Noreturn void relay_main(int sock, const char *host_socket_path);
 int relay_send_sandbox(int sock, const char *sandbox_id, const int *tcp_listeners, int n_tcp,
                        const int *udp_sockets, int n_udp);
+/* A connection in the sandbox and one to the host that belong together; the caller's copies stay its own. */
+int relay_send_pair(int sock, const char *sandbox_id, int inside, int host);
 int relay_forget(int sock, const char *sandbox_id);
 
 #endif

@@ -122,10 +122,15 @@ void limits_sweep(int directory)
 	const struct dirent *entry;
 	while (groups && (entry = readdir(groups))) {
 		int engine;
-		if (sscanf(entry->d_name, "sandbox-%d-", &engine) == 1 && kill(engine, 0) &&
-		    errno == ESRCH)
-			/* Fails, rightly, while anything lives in it. */
-			unlinkat(directory, entry->d_name, AT_REMOVEDIR);
+		if (sscanf(entry->d_name, "sandbox-%d-", &engine) != 1 || !kill(engine, 0) ||
+		    errno != ESRCH)
+			continue;
+		/* What was frozen in cgroup v1 could not die with its engine. */
+		char state[sizeof(entry->d_name) + 32];
+		snprintf(state, sizeof(state), "%s/freezer.state", entry->d_name);
+		write_at(directory, state, "THAWED");
+		/* Fails, rightly, while anything lives in it. */
+		unlinkat(directory, entry->d_name, AT_REMOVEDIR);
 	}
 	if (groups)
 		closedir(groups);

@@ -9,7 +9,7 @@
 #include "request.h"
 #include "util.h"
 
-#define V1_CONTROLLERS 4
+#define V1_CONTROLLERS 5
 #define GROUP_NAME_LENGTH 160
 
 struct usage {
@@ -35,6 +35,8 @@ struct limits {
 	char detail[768];
 };
 
+enum freezing { FREEZE_BY_SIGNALS, FREEZE_BEGUN, FREEZE_FAILED };
+
 struct limits_mode {
 	const char *name;
 	/* Finds out whether the mode works here; fills detail either way. */
@@ -45,6 +47,9 @@ struct limits_mode {
 	/* Every tick, for a running sandbox: sets `over`. May be NULL. */
 	void (*watch)(struct limits *limits, struct limits_group *group, pid_t init);
 	void (*usage)(struct limits *limits, struct limits_group *group, pid_t init, struct usage *usage);
+	/* Begins to stop (or to continue) all of the group. NULL: pid 1 has to, by signals. */
+	enum freezing (*freeze)(struct limits *limits, struct limits_group *group, bool stop);
+	bool (*is_frozen)(struct limits *limits, struct limits_group *group);
 	/* False: processes are still leaving, try again. */
 	bool (*remove)(struct limits *limits, struct limits_group *group);
 };

@@ -5,13 +5,12 @@
  * engine says so in its first event.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "limits.h"
+#include "processes.h"
 #include "util.h"
 
 static bool probe(struct limits *limits)
@@ -51,55 +50,16 @@ static int64_t process_memory(int procfd, int pid)
 	return bytes;
 }
 
-struct pids {
-	int *list;
-	size_t count, capacity;
-};
-
-static void add_pid(struct pids *pids, int pid)
-{
-	if (pids->count == pids->capacity) {
-		pids->capacity = pids->capacity ? pids->capacity * 2 : 64;
-		pids->list = realloc(pids->list, pids->capacity * sizeof(int));
-		if (!pids->list)
-			abort();
-	}
-	pids->list[pids->count++] = pid;
-}
-
-/* The kernel lists children under the thread that made them. */
-static void add_children(int procfd, int pid, struct pids *pids)
-{
-	char path[64], children[4096], *rest;
-	const struct dirent *thread;
-	snprintf(path, sizeof(path), "%d/task", pid);
-	int fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *threads = fd < 0 ? NULL : fdopendir(fd);
-	while (threads && (thread = readdir(threads))) {
-		int id = atoi(thread->d_name);
-		snprintf(path, sizeof(path), "%d/task/%d/children", pid, id);
-		if (id <= 0 || read_at(procfd, path, children, sizeof(children)) <= 0)
-			continue;
-		rest = children;
-		for (char *child; (child = strsep(&rest, " ")) && *child;)
-			add_pid(pids, atoi(child));
-	}
-	if (threads)
-		closedir(threads);
-}
-
-/* Every process of the sandbox is a descendant of its init: none can leave the tree. */
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
                   struct usage *usage)
 {
 	int64_t memory = 0, processes = 0;
 	struct pids pids = { 0 };
-	add_pid(&pids, init);
+	pids_collect(&pids, limits->procfd, init);
 	for (size_t i = 0; i < pids.count; i++) {
 		int64_t own = process_memory(limits->procfd, pids.list[i]);
 		processes += own >= 0;
 		memory += own > 0 ? own : 0;
-		add_children(limits->procfd, pids.list[i], &pids);
 	}
 	if ((uint64_t)memory > group->peak)
 		group->peak = (uint64_t)memory;

@@ -18,8 +18,9 @@
 
 #define STEP "limits"
 
-enum { MEMORY, PIDS, CPU, CPUACCT };
-static const char *const controllers[V1_CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct" };
+enum { MEMORY, PIDS, CPU, CPUACCT, FREEZER };
+static const char *const controllers[V1_CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct",
+	                                                     "freezer" };
 
 static int open_subtree(const char *controller)
 {
@@ -59,8 +60,14 @@ static bool probe(struct limits *limits)
 	for (int i = 0; i < V1_CONTROLLERS; i++)
 		if (limits->roots[i] >= 0)
 			limits_sweep(limits->roots[i]);
-	snprintf(limits->detail, sizeof(limits->detail), "cgroup v1 subtree, memory pids%s",
-	         limits->roots[CPU] < 0 ? "; cpu was not handed over" : " cpu");
+	snprintf(limits->detail, sizeof(limits->detail), "cgroup v1 subtree, memory pids%s%s",
+	         limits->roots[CPU] < 0 ? "" : " cpu", limits->roots[FREEZER] < 0 ? "" : " freezer");
+	for (int i = CPU; i <= FREEZER; i += FREEZER - CPU)
+		if (limits->roots[i] < 0) {
+			size_t used = strlen(limits->detail);
+			snprintf(limits->detail + used, sizeof(limits->detail) - used,
+			         "; %s was not handed over", controllers[i]);
+		}
 	return true;
 }
 
@@ -139,6 +146,24 @@ static void usage(struct limits *limits, struct limits_group *group, pid_t init,
 		limits_read_keyed(roots[MEMORY], group->name, "memory.oom_control", "oom_kill");
 }
 
+static enum freezing freeze(struct limits *limits, struct limits_group *group, bool stop)
+{
+	if (limits->roots[FREEZER] < 0)
+		return FREEZE_BY_SIGNALS;
+	return limits_write(limits->roots[FREEZER], group->name, "freezer.state", false, "%s",
+	                    stop ? "FROZEN" : "THAWED")
+	               ? FREEZE_FAILED
+	               : FREEZE_BEGUN;
+}
+
+static bool is_frozen(struct limits *limits, struct limits_group *group)
+{
+	char path[GROUP_NAME_LENGTH + 32], text[32];
+	snprintf(path, sizeof(path), "%s/freezer.state", group->name);
+	return read_at(limits->roots[FREEZER], path, text, sizeof(text)) > 0 &&
+	       !strncmp(text, "FROZEN", 6);
+}
+
 static bool remove_group(struct limits *limits, struct limits_group *group)
 {
 	bool done = true;
@@ -155,5 +180,7 @@ const struct limits_mode limits_v1 = {
 	.create = create,
 	.join = join,
 	.usage = usage,
+	.freeze = freeze,
+	.is_frozen = is_frozen,
 	.remove = remove_group,
 };

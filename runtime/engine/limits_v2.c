@@ -127,6 +127,18 @@ static void usage(struct limits *limits, struct limits_group *group, pid_t init,
 	usage->oom_kills = limits_read_keyed(root, group->name, "memory.events", "oom_kill");
 }
 
+static enum freezing freeze(struct limits *limits, struct limits_group *group, bool stop)
+{
+	return limits_write(limits->roots[0], group->name, "cgroup.freeze", false, "%d", stop)
+	               ? FREEZE_FAILED
+	               : FREEZE_BEGUN;
+}
+
+static bool is_frozen(struct limits *limits, struct limits_group *group)
+{
+	return limits_read_keyed(limits->roots[0], group->name, "cgroup.events", "frozen") == 1;
+}
+
 static bool remove_group(struct limits *limits, struct limits_group *group)
 {
 	return !unlinkat(limits->roots[0], group->name, AT_REMOVEDIR) || errno != EBUSY;
@@ -138,5 +150,7 @@ const struct limits_mode limits_v2 = {
 	.create = create,
 	.join = join,
 	.usage = usage,
+	.freeze = freeze,
+	.is_frozen = is_frozen,
 	.remove = remove_group,
 };

@@ -28,8 +28,9 @@ void loop_unwatch(struct engine *engine, struct source *source)
 }
 
 /* The worker is gone, or talks nonsense: everything dies with us (parent-death signals). */
-static _Noreturn void leave(int status)
+static _Noreturn void leave(struct engine *engine, int status)
 {
+	sandboxes_let_die(engine);
 	exit(status);
 }
 
@@ -44,7 +45,7 @@ void loop_flush(struct engine *engine)
 		if (sent < 0 && errno == EAGAIN)
 			break;
 		if (sent < 0)
-			leave(0);
+			leave(engine, 0);
 		out->start += (size_t)sent;
 	}
 	/* Ask for room only while something waits. */
@@ -106,6 +107,9 @@ static void dispatch(struct engine *engine, struct message *message)
 		{ "unpack", job_unpack },   { "pack", job_pack },           { "remove", job_remove },
 		{ "list", job_list },       { "measure", job_measure },     { "destroy", sandbox_destroy },
 		{ "resize", sandbox_resize }, { "adopt", job_adopt },
+		{ "freeze", sandbox_freeze }, { "thaw", sandbox_thaw },    { "connect", sandbox_connect },
+		{ "processes", job_processes }, { "read-files", job_read_files },
+		{ "write-files", job_write_files },
 	};
 	for (size_t i = 0; op && i < ARRAY_LENGTH(operations); i++)
 		if (!strcmp(op, operations[i].name)) {
@@ -126,7 +130,7 @@ static void control_ready(struct engine *engine, struct source *source)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0)
-		leave(0);
+		leave(engine, 0);
 	buffer_add(&engine->in, data, (size_t)got);
 	while ((taken = frame_take(&engine->in, &message)) > 0) {
 		dispatch(engine, &message);
@@ -134,7 +138,7 @@ static void control_ready(struct engine *engine, struct source *source)
 	}
 	if (taken < 0) {
 		fprintf(stderr, "wafer-engine: a frame is longer than %d bytes\n", FRAME_MAX);
-		leave(1);
+		leave(engine, 1);
 	}
 }
 
@@ -144,7 +148,7 @@ _Noreturn void loop_run(struct engine *engine)
 	engine->control_events = EPOLLIN;
 	if (loop_watch(engine, &engine->control_source)) {
 		perror("wafer-engine: epoll");
-		leave(1);
+		leave(engine, 1);
 	}
 	for (uint64_t ticked = 0;;) {
 		struct epoll_event event;

@@ -65,6 +65,7 @@ static int parse_arguments(struct arguments *arguments, int count, char **values
 	static const struct option options[] = {
 		{ "layers", required_argument, NULL, 'l' },
 		{ "work", required_argument, NULL, 'w' },
+		{ "volumes", required_argument, NULL, 'v' },
 		{ "host-socket", required_argument, NULL, 's' },
 		{ "limits", required_argument, NULL, 'm' },
 		{ "languages", required_argument, NULL, 'r' },
@@ -76,13 +77,16 @@ static int parse_arguments(struct arguments *arguments, int count, char **values
 	while ((option = getopt_long(count, values, "", options, NULL)) != -1) {
 		const char **const targets[] = { ['l'] = &places->layers,      ['w'] = &places->work,
 			                             ['s'] = &places->host_socket, ['m'] = &arguments->limits,
-			                             ['r'] = &places->languages };
+			                             ['r'] = &places->languages,
+			                             ['v'] = &places->volumes };
 		if (option == '?' || option == ':')
 			return refuse("arguments", "unknown argument");
 		*targets[option] = optarg;
 	}
-	if (!places->layers || !places->work || !places->host_socket || !places->languages)
-		return refuse("arguments", "--layers, --work, --host-socket and --languages are needed");
+	if (!places->layers || !places->work || !places->volumes || !places->host_socket ||
+	    !places->languages)
+		return refuse("arguments", "--layers, --work, --volumes, --host-socket and --languages are "
+		                           "needed");
 	return 0;
 }
 
@@ -93,6 +97,7 @@ static _Noreturn void fatal(struct engine *engine)
 	frame_field(&engine->out, "step", "%s", last_fault.step);
 	frame_field(&engine->out, "message", "%s", last_fault.message);
 	frame_end(&engine->out, begin);
+	sandboxes_let_die(engine);
 	fprintf(stderr, "wafer-engine: %s: %s\n", last_fault.step, last_fault.message);
 	/* Blocking is fine now; that nobody reads any more is fine too. */
 	if (write_whole(CONTROL_FD, engine->out.data, engine->out.length))
@@ -149,11 +154,12 @@ static int open_places(struct engine *engine)
 {
 	engine->layers = open(PLACE_LAYERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	engine->work = open(PLACE_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	engine->volumes = open(PLACE_VOLUMES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	engine->procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	engine->self_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	engine->epoll = epoll_create1(EPOLL_CLOEXEC);
 	engine->limits.procfd = engine->procfd;
-	if (engine->layers < 0 || engine->work < 0 || engine->procfd < 0 || engine->self_pidfd < 0 ||
+	if (engine->layers < 0 || engine->work < 0 || engine->volumes < 0 || engine->procfd < 0 || engine->self_pidfd < 0 ||
 	    engine->epoll < 0)
 		return fault("start", "the engine's own places");
 	return 0;

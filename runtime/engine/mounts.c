@@ -30,7 +30,7 @@
 #define DEFAULT_TMP (64ULL << 20)
 #define DEFAULT_TMP_INODES 65536ULL
 
-static int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC,
 		                    .mode = flags & O_CREAT ? 0644 : 0,
@@ -230,26 +230,32 @@ static int mount_text(int rootfd, const char *name, const char *path, const char
 	return bind_tree(AT_FDCWD, name, rootfd, path, MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES);
 }
 
+int make_parents(int rootfd, const char *path)
+{
+	cleanup_free char *parents = need_format("%s", path);
+	int parent = open_inside(rootfd, "/", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
+	for (char *slash = strchr(parents + 1, '/'); parent >= 0 && slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		const char *name = strrchr(parents, '/') + 1;
+		bool failed = *name && strcmp(name, "..") && mkdirat(parent, name, 0755) &&
+		              errno != EEXIST;
+		close(parent);
+		parent = failed ? -1
+		                : open_inside(rootfd, parents, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
+		*slash = '/';
+	}
+	return parent;
+}
+
 /* Opens the mount point of a file; makes it, with its directories, where the root is writable. */
 static int open_file_point(int rootfd, const char *path, bool make)
 {
 	int fd = open_inside(rootfd, path, O_PATH, RESOLVE_IN_ROOT);
 	if (fd >= 0 || errno != ENOENT || !make)
 		return fd;
-	cleanup_free char *parents = need_format("%s", path);
-	cleanup_fd int parent = open_inside(rootfd, "/", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
-	for (char *slash = strchr(parents + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		const char *name = strrchr(parents, '/') + 1;
-		if (*name && strcmp(name, "..") && mkdirat(parent, name, 0755) && errno != EEXIST)
-			return -1;
-		close_fd(&parent);
-		parent = open_inside(rootfd, parents, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
-		if (parent < 0)
-			return -1;
-		*slash = '/';
-	}
-	return open_inside(rootfd, path, O_RDONLY | O_CREAT, RESOLVE_IN_ROOT);
+	cleanup_fd int parent = make_parents(rootfd, path);
+	return parent < 0 ? -1 : open_inside(rootfd, path, O_RDONLY | O_CREAT, RESOLVE_IN_ROOT);
 }
 
 /* A copy, because a bind would show the file's path on the host in mountinfo. */
@@ -304,7 +310,7 @@ int sandbox_pivot(void)
 	return chdir("/") ? fault("pivot", "chdir /") : 0;
 }
 
-int sandbox_mounts(const struct spec *spec)
+int sandbox_mounts(const struct spec *spec, int commands)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return fault(STEP, "make mounts private");
@@ -321,7 +327,8 @@ int sandbox_mounts(const struct spec *spec)
 	if (mount_text(rootfd, "hosts", "etc/hosts", hosts) ||
 	    mount_text(rootfd, "resolv", "etc/resolv.conf", resolv) || devices_mount(rootfd) ||
 	    mount_proc(rootfd) || mount_tmp(spec, rootfd) ||
-	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd))
+	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd) ||
+	    volumes_mount(spec, rootfd, commands))
 		return -1;
 	for (size_t i = 0; i < spec->mount_count; i++)
 		if (mount_file(spec, i, rootfd))

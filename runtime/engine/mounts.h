@@ -11,6 +11,7 @@
 /* Places in the engine's own root (root.c makes them). */
 #define PLACE_LAYERS "/w/layers"
 #define PLACE_WORK "/w/work"
+#define PLACE_VOLUMES "/w/volumes"
 #define PLACE_RUN "/w/run"
 #define PLACE_LANGUAGES "/w/languages"
 #define PLACE_SKELETON "/w/skeleton"
@@ -36,14 +37,22 @@ int devices_mount(int rootfd);
 
 /* root.c */
 struct places {
-	const char *layers, *work, *host_socket, *languages;
+	const char *layers, *work, *volumes, *host_socket, *languages;
 };
 int root_enter(const struct places *places, const struct ids *ids);
 /* Before that: a directory as the host has it. It stays open only in the engine itself. */
 int root_open_host(const char *path);
 
 /* mounts.c: builds the sandbox's root and makes it the working directory; then makes that `/`. */
-int sandbox_mounts(const struct spec *spec);
+int sandbox_mounts(const struct spec *spec, int commands);
 int sandbox_pivot(void);
+
+/* A look-up by openat2; `resolve` are RESOLVE_* flags, and magic links are never followed. */
+int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
+/* Makes the directories above the absolute `path` and opens the last of them, inside the root. */
+int make_parents(int rootfd, const char *path);
+
+/* volumes.c: fills the new ones, has them published over `commands`, mounts all of them. */
+int volumes_mount(const struct spec *spec, int rootfd, int commands);
 
 #endif

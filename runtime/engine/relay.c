@@ -75,6 +75,8 @@ static void control_ready(struct source *source, uint32_t events) {
 	}
 	if (in.message.kind == MESSAGE_FORGET)
 		box_forget(source->owner, in.message.id);
+	else if (in.message.kind == MESSAGE_PAIR)
+		box_pair(source->owner, &in);
 	else if (box_add(source->owner, &in) != 0)
 		fprintf(stderr, "wafer-relay: cannot watch the sockets of %s: %m\n", in.message.id);
 }

@@ -84,21 +84,41 @@ static void close_all(const struct incoming *in) {
 		close(in->fds[i]);
 }
 
-int box_add(struct boxes *boxes, const struct incoming *in) {
+static struct box *box_new(struct boxes *boxes, const char *id) {
 	struct box *box = calloc(1, sizeof(*box));
+
+	if (!box)
+		return NULL;
+	strcpy(box->id, id);
+	box->conns = (struct conn_group){.pool = &boxes->conns, .id = box->id};
+	dns_init(&box->dns, boxes->hub, box->id);
+	box->next = boxes->first;
+	boxes->first = box;
+	return box;
+}
+
+void box_pair(struct boxes *boxes, const struct incoming *in) {
+	struct box *box = *find_box(boxes, in->message.id);
+
+	if (!box)
+		box = box_new(boxes, in->message.id);
+	if (box)
+		conn_pair(&box->conns, in->fds[0], in->fds[1]);
+	else
+		close_all(in);
+}
+
+int box_add(struct boxes *boxes, const struct incoming *in) {
+	struct box *box;
 	int why;
 
 	box_forget(boxes, in->message.id);
+	box = box_new(boxes, in->message.id);
 	if (!box) {
 		close_all(in);
 		errno = ENOMEM;
 		return -1;
 	}
-	strcpy(box->id, in->message.id);
-	box->conns = (struct conn_group){.pool = &boxes->conns, .id = box->id};
-	dns_init(&box->dns, boxes->hub, box->id);
-	box->next = boxes->first;
-	boxes->first = box;
 	adopt(box, in);
 	if (watch_all(boxes->hub, box) == 0)
 		return 0;

@@ -26,6 +26,8 @@ struct boxes {
 /* Owns the descriptors of `in` from here on; a sandbox of the same id is forgotten first.
  * -1 with errno: the sandbox is not served, and its descriptors are closed. */
 int box_add(struct boxes *boxes, const struct incoming *in);
+/* Owns both descriptors: bytes go between them until both have ended. Makes a box where the sandbox has no egress. */
+void box_pair(struct boxes *boxes, const struct incoming *in);
 /* Resets its connections and closes its sockets. An unknown id is no error. */
 void box_forget(struct boxes *boxes, const char *id);
 /* Connections that found the host's backlog full. */

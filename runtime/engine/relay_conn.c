@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <netinet/tcp.h>
@@ -203,6 +204,32 @@ void conns_accept(struct conn_group *group, int listener) {
 		else
 			reset_and_close(client);
 	}
+}
+
+static int make_nonblocking(int fd) {
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+void conn_pair(struct conn_group *group, int client, int host) {
+	struct conn *conn = NULL;
+	int yes = 1;
+
+	if (group->n < RELAY_CONNS_PER_SANDBOX && group->pool->n < group->pool->max && make_nonblocking(client) == 0 &&
+	    make_nonblocking(host) == 0)
+		conn = calloc(1, sizeof(*conn));
+	if (!conn) {
+		reset_and_close(client);
+		close(host);
+		return;
+	}
+	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	conn->client = (struct source){.fd = client, .ready = conn_ready, .owner = conn};
+	conn->host = (struct source){.fd = host, .ready = conn_ready, .owner = conn};
+	conn_enlist(conn, group);
+	group->pool->n_waiting--; /* its host end is open */
+	conn_progress(conn);
 }
 
 /*** All of a sandbox, and of the relay ***/

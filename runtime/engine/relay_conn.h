@@ -37,6 +37,8 @@ struct conn {
 
 /* Takes what waits at the listener; above the limits the client sees a reset. */
 void conns_accept(struct conn_group *group, int listener);
+/* The worker's own connection into the sandbox: `client` is connected there, `host` to the worker. Owns both. */
+void conn_pair(struct conn_group *group, int client, int host);
 /* Tries again for those whose host end is not open. */
 void conns_retry(struct conn_group *group);
 /* Every client sees a reset. */

@@ -67,6 +67,18 @@ int relay_forget(int sock, const char *sandbox_id) {
 	return send_message(sock, &message, NULL, 0);
 }
 
+int relay_send_pair(int sock, const char *sandbox_id, int inside, int host) {
+	struct message message = {.kind = MESSAGE_PAIR};
+	const int fds[2] = {inside, host};
+
+	if (strlen(sandbox_id) > RELAY_ID_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	strcpy(message.id, sandbox_id);
+	return send_message(sock, &message, fds, 2);
+}
+
 /*** The relay's side ***/
 
 static int take_fds(struct msghdr *header, int *fds) {
@@ -86,6 +98,8 @@ static int is_well_formed(const struct incoming *in) {
 
 	if (message->kind == MESSAGE_FORGET)
 		return 1;
+	if (message->kind == MESSAGE_PAIR)
+		return in->n_fds == 2;
 	return message->kind == MESSAGE_ADD && message->n_tcp <= RELAY_SOCKETS_MAX && message->n_udp <= RELAY_SOCKETS_MAX &&
 	       (int)(message->n_tcp + message->n_udp) == in->n_fds;
 }

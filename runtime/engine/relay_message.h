@@ -9,9 +9,9 @@
 
 enum { RELAY_SOCKETS_MAX = 4 }; /* of each kind, per sandbox */
 
-enum message_kind { MESSAGE_ADD = 1, MESSAGE_FORGET = 2 };
+enum message_kind { MESSAGE_ADD = 1, MESSAGE_FORGET = 2, MESSAGE_PAIR = 3 };
 
-/* The wire format; both ends are one program. The sockets travel beside it, TCP first. */
+/* The wire format; both ends are one program. The sockets travel beside it, TCP first; of a pair the inner one first. */
 struct message {
 	uint32_t kind, n_tcp, n_udp;
 	char id[RELAY_ID_MAX + 1];

@@ -132,6 +132,37 @@ static int parse_mounts(struct spec *spec, const struct message *message)
 	return 0;
 }
 
+bool path_climbs(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "..")); at++)
+		if (at[-1] == '/' && (!at[2] || at[2] == '/'))
+			return true;
+	return false;
+}
+
+/* NAME:ro|rw:/PATH */
+static int parse_volumes(struct spec *spec, const struct message *message)
+{
+	cleanup_free const char **texts = message_all(message, "volume", &spec->volume_count);
+	spec->volumes = need_array(spec->volume_count, sizeof(*spec->volumes));
+	if (spec->volume_count && spec->profile == PROFILE_FUNCTION)
+		return refuse(STEP, "volume is for builds and containers only");
+	for (size_t i = 0; i < spec->volume_count; i++) {
+		struct volume_mount *volume = &spec->volumes[i];
+		size_t length = strcspn(texts[i], ":");
+		const char *mode = texts[i] + length;
+		if (length < sizeof(volume->name))
+			memcpy(volume->name, texts[i], length);
+		volume->read_only = !strncmp(mode, ":ro:", 4);
+		volume->path = mode + 4;
+		if (!valid_name(volume->name) || (!volume->read_only && strncmp(mode, ":rw:", 4)) ||
+		    *volume->path != '/' || !volume->path[1] || path_climbs(volume->path))
+			return refuse(STEP, "volume is not name:ro:/path or name:rw:/path: \"%.128s\"",
+			              texts[i]);
+	}
+	return 0;
+}
+
 static int parse_numbers(struct spec *spec, const struct message *message)
 {
 	if (number_parse(message, "memory", &spec->memory) ||
@@ -193,7 +224,7 @@ int spec_parse(struct spec *spec, const struct message *message)
 		return -1;
 	if (parse_profile(spec, message) || parse_hostname(spec, message) ||
 	    parse_token(&spec->control, message, "control") || parse_numbers(spec, message) ||
-	    parse_mounts(spec, message))
+	    parse_mounts(spec, message) || parse_volumes(spec, message))
 		return -1;
 	return program_parse(&spec->program, message, true);
 }
@@ -203,5 +234,6 @@ void spec_free(struct spec *spec)
 	free(spec->layers);
 	free(spec->code_layers);
 	free(spec->mounts);
+	free(spec->volumes);
 	program_free(&spec->program);
 }

@@ -40,6 +40,13 @@ struct file_mount {
 	const char *path; /* absolute, inside */
 };
 
+struct volume_mount {
+	char name[128 + 1];      /* in --volumes */
+	char temporary[64];      /* what it is called while it is being filled; "": it exists */
+	bool read_only;
+	const char *path; /* absolute, inside */
+};
+
 struct spec {
 	const char *id;
 	enum profile profile;
@@ -54,6 +61,8 @@ struct spec {
 	const char *hosts, *resolv;
 	struct file_mount *mounts;
 	size_t mount_count;
+	struct volume_mount *volumes;
+	size_t volume_count;
 };
 
 #define MAX_LAYERS 128
@@ -65,6 +74,8 @@ int program_parse(struct program *program, const struct message *message, bool m
 void program_free(struct program *program);
 /* An optional unsigned number; -1 after `refuse` when it is none. */
 int number_parse(const struct message *message, const char *key, uint64_t *value);
+/* An absolute path with a ".." in it. */
+bool path_climbs(const char *path);
 /* `terminal`, if it is there: ROWSxCOLUMNS. */
 int window_parse(struct window *window, const struct message *message);
 

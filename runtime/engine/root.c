@@ -71,7 +71,7 @@ static int open_store(const char *path)
 }
 
 struct trees {
-	int layers, work, run, languages, proc, dev;
+	int layers, work, volumes, run, languages, proc, dev;
 };
 
 static int open_trees(struct trees *trees, const struct places *places)
@@ -79,6 +79,7 @@ static int open_trees(struct trees *trees, const struct places *places)
 	cleanup_free char *socket_path = need_format("%s", places->host_socket);
 	trees->layers = open_store(places->layers);
 	trees->work = open_store(places->work);
+	trees->volumes = open_store(places->volumes);
 	trees->run = detached_open(AT_FDCWD, dirname(socket_path), 0);
 	trees->languages = detached_open(AT_FDCWD, places->languages,
 	                             MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -86,7 +87,7 @@ static int open_trees(struct trees *trees, const struct places *places)
 	trees->dev = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (trees->dev < 0)
 		return fault(STEP, "/dev");
-	return trees->layers < 0 || trees->work < 0 || trees->run < 0 || trees->languages < 0 ||
+	return trees->layers < 0 || trees->work < 0 || trees->volumes < 0 || trees->run < 0 || trees->languages < 0 ||
 	       trees->proc < 0;
 }
 
@@ -103,7 +104,7 @@ static int fill(const struct trees *trees, const struct ids *ids)
 	    mkdir("w/dev", 0755) || chmod("w/dev", 0755))
 		return fault(STEP, "/w");
 	if (attach(trees->proc, "proc") || attach(trees->layers, "w/layers") ||
-	    attach(trees->work, "w/work") || attach(trees->run, "w/run") ||
+	    attach(trees->work, "w/work") || attach(trees->volumes, "w/volumes") || attach(trees->run, "w/run") ||
 	    attach(trees->languages, "w/host-languages"))
 		return -1;
 	return devices_make_template(trees->dev, AT_FDCWD, ids);

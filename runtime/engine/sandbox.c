@@ -29,10 +29,12 @@ static bool sandbox_oom(struct sandbox *sandbox)
 	return sandbox->oom_seen || sandbox->group.over || sandbox->last.oom_kills > 0;
 }
 
-void sandbox_kill(struct sandbox *sandbox)
+void sandbox_kill(struct engine *engine, struct sandbox *sandbox)
 {
-	if (sandbox->process.fd >= 0)
-		syscall(SYS_pidfd_send_signal, sandbox->process.fd, SIGKILL, NULL, 0);
+	if (sandbox->process.fd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, sandbox->process.fd, SIGKILL, NULL, 0);
+	freeze_let_die(engine, sandbox);
 }
 
 static void send_exit_event(struct engine *engine, struct sandbox *sandbox)
@@ -81,7 +83,9 @@ static void free_sandbox(struct engine *engine, struct sandbox *sandbox)
 		answer_failed_start(engine, sandbox);
 	else
 		send_exit_event(engine, sandbox);
-	execs_free(engine, sandbox);
+	pending_free(engine, sandbox);
+	connect_free(engine, sandbox);
+	volumes_free(engine, sandbox);
 	while (sandbox->waiters) {
 		struct waiter *waiter = sandbox->waiters;
 		sandbox->waiters = waiter->next;
@@ -108,6 +112,8 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	loop_unwatch(engine, &sandbox->process);
 	loop_unwatch(engine, &sandbox->commands);
 	loop_unwatch(engine, &sandbox->oom);
+	close_fd(&sandbox->mounts);
+	close_fd(&sandbox->users);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
 	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
 	if (engine->limits.mode->watch)
@@ -115,7 +121,7 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	else
 		engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid,
 		                           &sandbox->last);
-	if (sandbox->egress)
+	if (sandbox->relayed)
 		relay_forget(engine->relay, sandbox->id);
 	if (limits_remove(&engine->limits, &sandbox->group))
 		free_sandbox(engine, sandbox);
@@ -128,11 +134,10 @@ void sandbox_memory_exceeded(struct engine *engine, struct source *source)
 {
 	struct sandbox *sandbox = owner_of(source, struct sandbox, oom);
 	uint64_t count;
-	(void)engine;
 	if (read(source->fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
 		return;
 	sandbox->oom_seen = true;
-	sandbox_kill(sandbox);
+	sandbox_kill(engine, sandbox);
 }
 
 static void answer_create(struct engine *engine, struct sandbox *sandbox)
@@ -150,14 +155,22 @@ static void answer_create(struct engine *engine, struct sandbox *sandbox)
 }
 
 static void sandbox_report(struct engine *engine, struct sandbox *sandbox,
-                           const struct report *report, const int fds[4])
+                           const struct report *report, int fds[4])
 {
 	switch (report->type) {
 	case REPORT_NET:
 		/* Listening already: what connects before the relay looks waits in the backlog. */
 		if (relay_send_sandbox(engine->relay, sandbox->id, fds, NET_TCP, fds + NET_TCP, NET_UDP))
-			sandbox_kill(sandbox);
-		sandbox->egress = true;
+			sandbox_kill(engine, sandbox);
+		sandbox->relayed = true;
+		break;
+	case REPORT_NAMESPACES:
+		sandbox->mounts = fds[0];
+		sandbox->users = fds[1];
+		fds[0] = fds[1] = -1;
+		break;
+	case REPORT_VOLUMES:
+		volumes_publish(engine, sandbox);
 		break;
 	case REPORT_MOUNTED:
 		sandbox->mounts_us = (uint64_t)report->value;
@@ -226,7 +239,7 @@ static bool read_report(struct engine *engine, struct sandbox *sandbox)
 		report.fault.step[sizeof(report.fault.step) - 1] = '\0';
 		report.fault.message[sizeof(report.fault.message) - 1] = '\0';
 		if (report.number)
-			exec_report(engine, sandbox, &report, sender);
+			pending_report(engine, sandbox, &report, sender, fds[0]);
 		else
 			sandbox_report(engine, sandbox, &report, fds);
 	}
@@ -251,7 +264,7 @@ bool sandbox_wants_ticks(const struct engine *engine)
 	if (engine->limits.mode->watch && engine->sandboxes)
 		return true;
 	for (const struct sandbox *sandbox = engine->sandboxes; sandbox; sandbox = sandbox->next)
-		if (sandbox->process.fd < 0)
+		if (sandbox->process.fd < 0 || sandbox->freeze_request || sandbox->dialing)
 			return true;
 	return false;
 }
@@ -264,10 +277,14 @@ void sandbox_tick(struct engine *engine)
 		if (sandbox->process.fd < 0) {
 			if (limits_remove(&engine->limits, &sandbox->group))
 				free_sandbox(engine, sandbox);
-		} else if (engine->limits.mode->watch) {
+			continue;
+		}
+		freeze_tick(engine, sandbox);
+		connect_tick(engine, sandbox);
+		if (engine->limits.mode->watch) {
 			engine->limits.mode->watch(&engine->limits, &sandbox->group, sandbox->pid);
 			if (sandbox->group.over)
-				sandbox_kill(sandbox);
+				sandbox_kill(engine, sandbox);
 		}
 	}
 }

@@ -6,14 +6,20 @@
 #include "engine.h"
 #include "init.h"
 
-/* A program that was started by `exec`; from the request to its end. */
-struct pending_exec {
-	struct pending_exec *next;
+/* What pid 1 was asked for. A program stays until its end, the others until the answer. */
+enum asked { ASKED_EXEC, ASKED_STOP, ASKED_CONTINUE, ASKED_SIGNAL, ASKED_CONNECT };
+
+struct pending {
+	struct pending *next;
+	enum asked what;
 	uint32_t number, request; /* request 0: answered */
 	pid_t pid;
 	bool terminal;
-	char name[NAME_LENGTH + 1];
+	char name[NAME_LENGTH + 1]; /* of an exec; of a connection its token */
 };
+
+/* A connection into the sandbox that is not there yet (sandbox_connect.c). */
+struct dialing;
 
 struct waiter {
 	struct waiter *next;
@@ -29,29 +35,61 @@ struct sandbox {
 	uint32_t create_request;
 	pid_t pid;
 	unsigned private_id;
+	enum profile profile;
 	struct limits_group group;
 	struct source process, commands, oom; /* fd -1: none */
+	int mounts, users; /* namespaces, for jobs; -1: of a function */
 	uint64_t clone_us, mounts_us, exec_us;
 	struct fault fault;   /* why it did not start */
-	bool has_status, oom_seen, killed, egress, parked, terminal;
+	bool has_status, oom_seen, killed, relayed, parked, terminal;
 	int status;           /* wait status of the first program */
 	int64_t cpu_us;       /* from rusage, where no group counts */
 	struct usage last;    /* taken just before the group goes */
-	uint32_t exec_count;
-	struct pending_exec *execs;
+	uint32_t asked; /* so far: the number of the latest */
+	struct pending *pending;
+	struct dialing *dialing;
 	struct waiter *waiters; /* destroy requests */
+	bool frozen;
+	uint32_t freeze_request; /* answered when the group says so; 0: none */
+	uint64_t freeze_began;
+	struct fresh *fresh; /* volumes that are being made (sandbox_volumes.c) */
 };
 
 struct sandbox *sandbox_find(const struct engine *engine, const char *id);
-void sandbox_kill(struct sandbox *sandbox);
+void sandbox_kill(struct engine *engine, struct sandbox *sandbox);
 
 /* Answers with `not_found` and gives NULL when none of that id runs. */
 struct sandbox *sandbox_find_running(struct engine *engine, const struct message *message);
 
-/* sandbox_exec.c: what pid 1 says of such a program; and their end, with the sandbox's. */
-void exec_report(struct engine *engine, struct sandbox *sandbox, const struct report *report,
-                 pid_t sender);
-void execs_free(struct engine *engine, struct sandbox *sandbox);
+/* The same, and not frozen: pid 1 would not answer. */
+struct sandbox *sandbox_find_awake(struct engine *engine, const struct message *message);
+
+/* sandbox_pending.c */
+struct pending *pending_add(struct sandbox *sandbox, enum asked what, uint32_t request,
+                            const char *name);
+/* What pid 1 says of one; `fd` (or -1) stays the caller's. */
+void pending_report(struct engine *engine, struct sandbox *sandbox, const struct report *report,
+                    pid_t sender, int fd);
+void pending_free(struct engine *engine, struct sandbox *sandbox);
+
+/* sandbox_freeze.c */
+void freeze_done(struct engine *engine, struct sandbox *sandbox, const struct pending *pending);
+void freeze_tick(struct engine *engine, struct sandbox *sandbox);
+/* A killed process of a frozen cgroup (v1) does not die before it is thawed. */
+void freeze_let_die(struct engine *engine, struct sandbox *sandbox);
+
+/* sandbox_connect.c */
+void connect_wait(struct engine *engine, struct sandbox *sandbox, const struct pending *pending,
+                  int fd);
+void connect_tick(struct engine *engine, struct sandbox *sandbox);
+void connect_free(struct engine *engine, struct sandbox *sandbox);
+
+/* sandbox_volumes.c: makes the directories of those that are missing, under other names ... */
+int volumes_prepare(struct engine *engine, struct sandbox *sandbox, struct spec *spec);
+/* ... gives them their names once they are filled, and lets the child go on ... */
+void volumes_publish(struct engine *engine, struct sandbox *sandbox);
+/* ... and removes those that got none. */
+void volumes_free(struct engine *engine, struct sandbox *sandbox);
 
 /* Callbacks of the loop. */
 void sandbox_process_ended(struct engine *engine, struct source *source);

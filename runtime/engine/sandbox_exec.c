@@ -1,11 +1,8 @@
-/* Programs of a sandbox, by name: starting another one, signals, the size of a terminal, their ends. */
+/* Programs of a sandbox, by name: starting another one, signals, the size of a terminal. */
 #define _GNU_SOURCE
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox.h"
@@ -14,7 +11,7 @@ static int send_exec(struct engine *engine, struct sandbox *sandbox,
                      const struct message *message, const struct program *program)
 {
 	struct command command = { .type = COMMAND_EXEC,
-		                       .number = sandbox->exec_count + 1,
+		                       .number = sandbox->asked + 1,
 		                       .has_logs = program->logs != NULL,
 		                       .has_input = program->input != NULL };
 	cleanup_fd int body = memfd_create("exec", MFD_CLOEXEC);
@@ -40,7 +37,7 @@ void sandbox_exec(struct engine *engine, const struct message *message)
 {
 	const char *name = message_get(message, "exec");
 	struct program program = { 0 };
-	struct sandbox *sandbox = sandbox_find_running(engine, message);
+	struct sandbox *sandbox = sandbox_find_awake(engine, message);
 	if (!sandbox)
 		return;
 	int bad = program_parse(&program, message, false);
@@ -49,72 +46,9 @@ void sandbox_exec(struct engine *engine, const struct message *message)
 	if (bad || send_exec(engine, sandbox, message, &program)) {
 		reply_fault(engine, message->id, bad ? "bad_request" : "exec_failed");
 	} else {
-		struct pending_exec *exec = need_memory(sizeof(*exec));
-		exec->number = ++sandbox->exec_count;
-		exec->request = message->id;
-		exec->terminal = program.terminal.given;
-		snprintf(exec->name, sizeof(exec->name), "%s", name);
-		exec->next = sandbox->execs;
-		sandbox->execs = exec;
+		pending_add(sandbox, ASKED_EXEC, message->id, name)->terminal = program.terminal.given;
 	}
 	program_free(&program);
-}
-
-static struct pending_exec **find_exec(struct sandbox *sandbox, uint32_t number)
-{
-	struct pending_exec **link = &sandbox->execs;
-	while (*link && (*link)->number != number)
-		link = &(*link)->next;
-	return link;
-}
-
-static void end_exec(struct pending_exec **link)
-{
-	struct pending_exec *exec = *link;
-	*link = exec->next;
-	free(exec);
-}
-
-void execs_free(struct engine *engine, struct sandbox *sandbox)
-{
-	while (sandbox->execs) {
-		if (sandbox->execs->request) {
-			refuse("exec", "the sandbox ended");
-			reply_fault(engine, sandbox->execs->request, "not_found");
-		}
-		end_exec(&sandbox->execs);
-	}
-}
-
-void exec_report(struct engine *engine, struct sandbox *sandbox, const struct report *report,
-                 pid_t sender)
-{
-	struct pending_exec **link = find_exec(sandbox, report->number), *exec = *link;
-	if (!exec)
-		return;
-	if (report->type == REPORT_STARTING) {
-		exec->pid = sender;
-	} else if (report->type == REPORT_FAULT) {
-		last_fault = report->fault;
-		reply_fault(engine, exec->request, "exec_failed");
-		end_exec(link);
-	} else if (report->type == REPORT_STARTED) {
-		size_t begin = frame_begin(&engine->out, exec->request);
-		frame_field(&engine->out, "ok", "1");
-		frame_field(&engine->out, "pid", "%d", exec->pid);
-		frame_end(&engine->out, begin);
-		exec->request = 0;
-	} else if (report->type == REPORT_EXIT) {
-		int status = (int)report->value;
-		size_t begin = frame_begin(&engine->out, 0);
-		frame_field(&engine->out, "event", "exec-exit");
-		frame_field(&engine->out, "id", "%s", sandbox->id);
-		frame_field(&engine->out, "exec", "%s", exec->name);
-		frame_field(&engine->out, WIFSIGNALED(status) ? "signal" : "status", "%d",
-		            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		frame_end(&engine->out, begin);
-		end_exec(link);
-	}
 }
 
 /* ---- signal and resize ---- */
@@ -124,8 +58,8 @@ static bool find_program(struct engine *engine, const struct message *message,
                          struct sandbox *sandbox, uint32_t *number, bool *terminal)
 {
 	const char *name = message_get(message, "exec");
-	const struct pending_exec *exec = name ? sandbox->execs : NULL;
-	while (exec && strcmp(exec->name, name))
+	const struct pending *exec = name ? sandbox->pending : NULL;
+	while (exec && (exec->what != ASKED_EXEC || strcmp(exec->name, name)))
 		exec = exec->next;
 	if (exec || (!name && !sandbox->parked)) {
 		*number = exec ? exec->number : 0;
@@ -168,7 +102,17 @@ void sandbox_signal(struct engine *engine, const struct message *message)
 		return;
 	if (number == SIGKILL && !command.number)
 		sandbox->killed = true;
-	send_command(engine, message, sandbox, &command);
+	if (!command.all) {
+		send_command(engine, message, sandbox, &command);
+		return;
+	}
+	command.number = sandbox->asked + 1;
+	if (!send_with_fds(sandbox->commands.fd, &command, sizeof(command), NULL, 0)) {
+		pending_add(sandbox, ASKED_SIGNAL, message->id, "");
+		return;
+	}
+	fault("request", "init does not listen");
+	reply_fault(engine, message->id, "not_found");
 }
 
 void sandbox_resize(struct engine *engine, const struct message *message)

@@ -16,6 +16,16 @@ struct sandbox *sandbox_find_running(struct engine *engine, const struct message
 	return NULL;
 }
 
+struct sandbox *sandbox_find_awake(struct engine *engine, const struct message *message)
+{
+	struct sandbox *sandbox = sandbox_find_running(engine, message);
+	if (!sandbox || !sandbox->frozen)
+		return sandbox;
+	refuse("request", "sandbox %s is frozen: thaw it first", sandbox->id);
+	reply_fault(engine, message->id, "frozen");
+	return NULL;
+}
+
 static void engine_stats(struct engine *engine, const struct message *message)
 {
 	size_t begin = frame_begin(&engine->out, message->id);
@@ -75,5 +85,5 @@ void sandbox_destroy(struct engine *engine, const struct message *message)
 	/* A program that had ended already was not killed. */
 	if (sandbox->state != LEAVING)
 		sandbox->killed |= !sandbox->has_status;
-	sandbox_kill(sandbox);
+	sandbox_kill(engine, sandbox);
 }

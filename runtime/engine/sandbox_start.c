@@ -96,7 +96,7 @@ static int start_child(struct engine *engine, struct sandbox *sandbox, struct ch
 	    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
 	    send_with_fds(pair[0], &go, sizeof(go), NULL, 0)) {
 		sandbox->fault = last_fault;
-		sandbox_kill(sandbox);
+		sandbox_kill(engine, sandbox);
 	}
 	loop_watch(engine, &sandbox->commands);
 	if (sandbox->group.oom_event >= 0) {
@@ -107,7 +107,7 @@ static int start_child(struct engine *engine, struct sandbox *sandbox, struct ch
 	return 0;
 }
 
-static int start(struct engine *engine, struct sandbox *sandbox, const struct spec *spec)
+static int start(struct engine *engine, struct sandbox *sandbox, struct spec *spec)
 {
 	struct child_plan plan = { .spec = spec,
 		                       .filters = &engine->filters,
@@ -123,7 +123,8 @@ static int start(struct engine *engine, struct sandbox *sandbox, const struct sp
 	    check_layers(engine, spec->code_layers, spec->code_count) ||
 	    (spec->upper && prepare_upper(engine, spec->upper)))
 		return -1;
-	if (limits_create(&engine->limits, &sandbox->group, spec))
+	if (volumes_prepare(engine, sandbox, spec) ||
+	    limits_create(&engine->limits, &sandbox->group, spec))
 		return -1;
 	int bad = connect_streams(engine, spec, &plan) || start_child(engine, sandbox, &plan);
 	close_fd(&plan.control);
@@ -144,7 +145,9 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->process = (struct source){ -1, sandbox_process_ended };
 	sandbox->commands = (struct source){ -1, sandbox_commands_ready };
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
+	sandbox->mounts = sandbox->users = -1;
 	sandbox->last.oom_kills = -1;
+	sandbox->profile = spec->profile;
 	sandbox->parked = !spec->program.argv[0];
 	sandbox->terminal = spec->program.terminal.given;
 	return sandbox;
@@ -191,6 +194,8 @@ void sandbox_create(struct engine *engine, struct message *message)
 	return;
 failed:
 	reply_fault(engine, message->id, code);
+	if (sandbox)
+		volumes_free(engine, sandbox);
 	free(sandbox);
 	spec_free(&spec);
 }

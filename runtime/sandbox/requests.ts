@@ -51,8 +51,9 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   for (const layer of spec.layers) add('layer', layer);
   for (const layer of spec.codeLayers ?? []) add('code-layer', layer);
   for (const mount of spec.mountRo ?? []) add('mount-ro', `${mount.work}:${mount.path}`);
-  for (const { volume, path, readOnly } of spec.volumes ?? [])
-    add('volume', `${volume}:${readOnly ? 'ro' : 'rw'}:${path}`);
+  // One below another comes after it.
+  const volumes = [...(spec.volumes ?? [])].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { volume, path, readOnly } of volumes) add('volume', `${volume}:${readOnly ? 'ro' : 'rw'}:${path}`);
   add('upper', spec.upper);
   add('hostname', spec.hostname);
   add('memory', spec.memoryBytes);

@@ -3,7 +3,7 @@
  * live sandbox its exit, its output and its control connection.
  */
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { EgressVerdict } from './egress/index.ts';
 import { createEgress, type Egress } from './egress/index.ts';
 import { type EngineClient, startEngine } from './engine-client.ts';
@@ -27,7 +27,10 @@ export interface SandboxHostHooks {
 /** @throws SandboxError when the engine can not start */
 export async function openSandboxHost(options: SandboxHostOptions & SandboxHostHooks): Promise<SandboxHost> {
   const live = new Map<string, LiveSandbox>();
-  const egress = createEgress({ onVerdict: options.onVerdict ?? (() => {}) });
+  const egress = createEgress({
+    onVerdict: options.onVerdict ?? (() => {}),
+    connectPeer: (sandboxId, port) => connectPeer(live.get(sandboxId), sandboxId, port),
+  });
   const sockets = await openHostSocket(join(options.runDir, 'host.sock'), (words, socket) =>
     routeEgress(egress, words, socket),
   );
@@ -76,12 +79,14 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
 }
 
 function engineArgs(options: SandboxHostOptions, hostSocket: string): string[] {
-  const { layersDir, workDir, languagesDir, limits = 'auto' } = options;
+  const { layersDir, workDir, volumesDir, languagesDir, limits = 'auto' } = options;
   return [
     '--layers',
     layersDir,
     '--work',
     workDir,
+    '--volumes',
+    volumesDir,
     '--languages',
     languagesDir,
     '--host-socket',
@@ -101,8 +106,6 @@ interface Parts {
 
 async function create(spec: SandboxSpec, { live, egress, ...parts }: Parts) {
   if (live.has(spec.id)) throw new SandboxError('exists', 'create', `sandbox ${spec.id} is live`);
-  if (spec.peers !== undefined || (spec.volumes ?? []).length > 0)
-    throw new SandboxError('bad_request', 'create', 'peers and volumes are not implemented yet');
   const onGone = () => {
     live.delete(spec.id);
     egress.unregister(spec.id);
@@ -111,12 +114,17 @@ async function create(spec: SandboxSpec, { live, egress, ...parts }: Parts) {
   // Registered before the request: output, egress and exit may arrive before the reply.
   live.set(spec.id, sandbox);
   try {
-    if (hasNetwork(spec)) egress.register(spec.id, spec.egress ?? { mode: 'none' });
+    if (hasNetwork(spec)) egress.register(spec.id, spec.egress ?? { mode: 'none' }, spec.peers);
     return await sandbox.start();
   } catch (error) {
     onGone();
     throw error;
   }
+}
+
+async function connectPeer(peer: LiveSandbox | undefined, id: string, port: number): Promise<Duplex> {
+  if (peer === undefined) throw new SandboxError('not_found', 'connect', `sandbox ${id} is not live`);
+  return peer.connect(port);
 }
 
 function routeEgress(egress: Egress, words: string[], socket: import('node:net').Socket): void {

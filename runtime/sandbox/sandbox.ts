@@ -1,6 +1,6 @@
 /** One live sandbox: its streams, its exit, and the requests about it. */
 import type { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import type { EngineClient } from './engine-client.ts';
 import type { Fields } from './engine-frames.ts';
 import type { HostSocket } from './host-socket.ts';
@@ -13,6 +13,8 @@ import { type Sandbox, SandboxError, type SandboxExit, type SandboxSpec } from '
 export interface LiveSandbox {
   start(): Promise<Sandbox>;
   onEvent(event: string, fields: Fields): void;
+  /** Into its network; see `Sandbox.connect`. */
+  connect(port: number): Promise<Duplex>;
   engineGone(): void;
 }
 
@@ -55,6 +57,7 @@ export function openSandbox(spec: SandboxSpec, { engine, sockets, transfers, onG
       if (event === 'exit') void finish(parseExit(fields));
       else if (event === 'exec-exit') programs.ended(fields);
     },
+    connect: (port) => transfers.connect('connect', [idPair(spec.id), ['port', port]]),
     engineGone() {
       streams.abandon(new SandboxError('engine_failed', 'create', 'the engine ended'));
       void finish({ status: null, signal: 9, reason: 'engine_ended', memoryPeakBytes: null, cpuMicros: null });

@@ -98,7 +98,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const places = { dir: paths.containers, workDir: paths.work, volumesDir: paths.volumes };
   const containers = await openContainers({ ...shared, ...places });
   // Behind the containers: they hold their images.
-  await removeLeftOvers(host, images, paths.work, log);
+  await removeLeftOvers(host, images, paths, log);
   const pool = openPool(deps, host, images);
   const dispatcher = createDispatcher(pool);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
@@ -191,8 +191,14 @@ function openStore(host: SandboxHost, dir: string, log: Log): Promise<ImageStore
 }
 
 /** After a crash: uppers of builds, half-made layers, images and blobs that nothing refers to. */
-async function removeLeftOvers(host: SandboxHost, images: ImageStore, workDir: string, log: Log): Promise<void> {
-  for (const name of await readdir(workDir))
+async function removeLeftOvers(
+  host: SandboxHost,
+  images: ImageStore,
+  paths: ReturnType<typeof dataPaths>,
+  log: Log,
+): Promise<void> {
+  for (const name of await readdir(paths.volumes)) if (name.startsWith('tmp-')) await host.removeVolume(name);
+  for (const name of await readdir(paths.work))
     if (name.startsWith(BUILD_PREFIX) || name.startsWith('tmp-')) await host.removeWork(name);
   for (const tag of (await images.list()).flatMap((image) => image.tags))
     if (tag.startsWith(OWN_PREFIX.deploying)) await images.untag(tag);

@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSandboxHost, type SandboxHost } from '../../runtime/sandbox/index.ts';
+import { type LimitMode, openSandboxHost, type SandboxHost } from '../../runtime/sandbox/index.ts';
 import { readConfig } from '../../services/core/config.ts';
 import type { FunctionStore } from '../../services/core/functions/types.ts';
 import { createRegistryClient } from '../../services/core/images/registry/client.ts';
@@ -20,13 +20,15 @@ export interface TestHost {
   base: (name: string) => BaseImage;
   workDir: string;
   volumesDir: string;
+  /** One more engine on the same directories; the caller closes it. */
+  openHost(): Promise<SandboxHost>;
   close(): Promise<void>;
 }
 
 const noFunctions = { list: async () => [] } as unknown as FunctionStore;
 
 /** Layers come from the worker's store; sandboxes of the test run in an engine of their own. */
-export async function openTestHost(): Promise<TestHost> {
+export async function openTestHost(options: { limits?: 'auto' | LimitMode } = {}): Promise<TestHost> {
   const config = readConfig({ ...process.env, WAFER_DATA: TEST_DATA, WAFER_LOG_LEVEL: 'warn' });
   await mkdir(TEST_DATA, { recursive: true, mode: 0o700 });
   const runDir = await mkdtemp(join(tmpdir(), 'wafer-test-'));
@@ -48,16 +50,20 @@ export async function openTestHost(): Promise<TestHost> {
   await worker.close(AbortSignal.abort());
   const workDir = join(TEST_DATA, 'work');
   const volumesDir = join(TEST_DATA, 'volumes');
-  const host = await openSandboxHost({
-    enginePath: join(ROOT, 'runtime/engine/build/wafer-engine'),
-    languagesDir: join(ROOT, 'runtime/languages'),
-    layersDir: join(TEST_DATA, 'store/layers'),
-    workDir,
-    volumesDir,
-    runDir,
-  });
+  const openHost = async () =>
+    openSandboxHost({
+      enginePath: join(ROOT, 'runtime/engine/build/wafer-engine'),
+      languagesDir: join(ROOT, 'runtime/languages'),
+      layersDir: join(TEST_DATA, 'store/layers'),
+      workDir,
+      volumesDir,
+      runDir: await mkdtemp(join(runDir, 'host-')),
+      ...options,
+    });
+  const host = await openHost();
   return {
     host,
+    openHost,
     workDir,
     volumesDir,
     base(name) {

@@ -16,6 +16,8 @@ export interface ContainerLab {
   run(argv: string[], spec?: Partial<SandboxSpec>): Promise<{ status: number | null; out: string; err: string }>;
   /** A shell script in a live sandbox. */
   sh(sandbox: Sandbox, script: string): Promise<string>;
+  /** One more engine; the caller closes it. */
+  openHost: TestHost['openHost'];
   /** A name for a volume, removed at the end. */
   volume(): string;
 }
@@ -29,7 +31,7 @@ export function collect(): { listener: OutputListener; out: () => string; err: (
   };
 }
 
-export function containerLab(prefix: string): ContainerLab {
+export function containerLab(prefix: string, options: Parameters<typeof openTestHost>[0] = {}): ContainerLab {
   const name = `${prefix}-${process.pid}`;
   const live: Sandbox[] = [];
   const uppers: string[] = [];
@@ -37,7 +39,7 @@ export function containerLab(prefix: string): ContainerLab {
   let test: TestHost;
   let next = 0;
   beforeAll(async () => {
-    test = await openTestHost();
+    test = await openTestHost(options);
   });
   afterEach(async () => {
     await Promise.all(live.splice(0).map((one) => one.destroy()));
@@ -55,6 +57,7 @@ export function containerLab(prefix: string): ContainerLab {
     get volumesDir() {
       return test.volumesDir;
     },
+    openHost: () => test.openHost(),
     base: (base) => test.base(base).layers,
     async create(argv = [], spec = {}) {
       const id = `${name}-${next++}`;

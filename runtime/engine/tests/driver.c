@@ -82,6 +82,7 @@ void driver_prepare(struct driver *driver, const char *probe)
 	check(!chmod(directory, 0711), "chmod");
 	make(directory, "layers", 0711);
 	make(directory, "work", 0711);
+	make(directory, "volumes", 0711);
 	make(directory, "run", 0700);
 	make(directory, "languages", 0755);
 	put(directory, "languages/marker", "languages\n");
@@ -118,12 +119,13 @@ static void listen_host(struct driver *driver)
 
 void driver_launch(struct driver *driver, const char *engine, const char *limits)
 {
-	char layers[160], work[160], languages[160], host[160];
+	char layers[160], work[160], volumes[160], languages[160], host[160];
 	int pair[2];
 	const char *directory = driver->directory;
 	listen_host(driver);
 	snprintf(layers, sizeof(layers), "%s/layers", directory);
 	snprintf(work, sizeof(work), "%s/work", directory);
+	snprintf(volumes, sizeof(volumes), "%s/volumes", directory);
 	snprintf(languages, sizeof(languages), "%s/languages", directory);
 	snprintf(host, sizeof(host), "%s/run/host.sock", directory);
 	check(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
@@ -132,7 +134,8 @@ void driver_launch(struct driver *driver, const char *engine, const char *limits
 	if (driver->engine == 0) {
 		int fd = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
 		dup2(fd, 3);
-		execl(engine, engine, "--layers", layers, "--work", work, "--host-socket", host,
+		execl(engine, engine, "--layers", layers, "--work", work, "--volumes", volumes,
+		      "--host-socket", host,
 		      "--limits", limits, "--languages", languages, (char *)NULL);
 		_exit(127);
 	}

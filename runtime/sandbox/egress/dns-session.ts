@@ -19,6 +19,8 @@ const RATE = { perSecond: 200, burst: 400 };
 
 export interface DnsContext {
   policy: Policy;
+  /** The sandbox that a name means, before any policy. */
+  peers: (name: string) => string | null;
   names: NameTable;
   /** Told about each refused name. */
   onRefused: (name: string, reason: string) => void;
@@ -63,7 +65,7 @@ function answer(query: Buffer, context: DnsContext, allow: () => boolean): Buffe
   if (name === null || name === 'localhost' || name.endsWith('.localhost')) {
     return encodeReply(query, DNS_CODE.noSuchName, question);
   }
-  if (!context.policy.allowsName(name)) {
+  if (context.peers(name) === null && !context.policy.allowsName(name)) {
     context.onRefused(name, 'no rule allows the name');
     return encodeReply(query, DNS_CODE.noSuchName, question);
   }

@@ -3,6 +3,7 @@
  * connection and every DNS query of a sandbox; here it is decided, looked up,
  * checked and connected.
  *
+ *   name of a peer  -> a synthetic address -> that sandbox, through the engine, without a policy
  *   name asked      -> policy by name -> a synthetic address (dns-session.ts)
  *   connection      -> synthetic address -> name -> rule -> look-up -> every address
  *                      checked -> connected to a checked address, by address
@@ -14,7 +15,7 @@ import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { EgressPolicy } from '../types.ts';
 import { type Address, parseAddress } from './addresses.ts';
-import { type Connect, connectDirect, type Dialed, dial } from './dial.ts';
+import { type Connect, connectDirect, dial } from './dial.ts';
 import { serveDns } from './dns-session.ts';
 import { createNameTable, MAX_NAMES, type NameTable } from './names.ts';
 import { createResolve, type Resolve } from './resolve.ts';
@@ -38,9 +39,15 @@ export interface EgressVerdict {
   bytesDown: number;
 }
 
+/** The id of the live sandbox that a name (lower case, no dot at the end) means; asked each time. */
+export type Peers = (name: string) => string | null;
+export type ConnectPeer = (sandboxId: string, port: number) => Promise<Duplex>;
+
 export interface EgressOptions {
   resolve?: Resolve;
   connect?: Connect;
+  /** Rejects when the sandbox is not live or the port is closed. */
+  connectPeer?: ConnectPeer;
   /** Must not throw. */
   onVerdict: (verdict: EgressVerdict) => void;
   /** Milliseconds, monotonic; for the rate of DNS queries. */
@@ -49,7 +56,7 @@ export interface EgressOptions {
 
 export interface Egress {
   /** @throws SandboxError `invalid_policy`. */
-  register(sandboxId: string, policy: EgressPolicy): void;
+  register(sandboxId: string, policy: EgressPolicy, peers?: Peers): void;
   /** Cuts everything of the sandbox. Idempotent. */
   unregister(sandboxId: string): void;
   /** Owns `duplex` (paused, half-open allowed). `address` as the sandbox used it. */
@@ -63,6 +70,7 @@ const MAX_CONNECTIONS = 256;
 interface Session {
   id: string;
   policy: Policy;
+  peers: Peers;
   names: NameTable;
   streams: Set<Duplex>;
   dns: Duplex | null;
@@ -73,6 +81,7 @@ interface Session {
 interface Host {
   resolve: Resolve;
   connect: Connect;
+  connectPeer: ConnectPeer;
   report: (session: Session, verdict: Partial<EgressVerdict>) => void;
 }
 
@@ -82,6 +91,7 @@ export function createEgress(options: EgressOptions): Egress {
   const host: Host = {
     resolve: options.resolve ?? createResolve(),
     connect: options.connect ?? connectDirect,
+    connectPeer: options.connectPeer ?? (() => Promise.reject(new Error('there are no peers here'))),
     report: (session, verdict) => options.onVerdict({ ...blankVerdict(session.id), ...verdict }),
   };
   const unregister = (sandboxId: string) => {
@@ -93,8 +103,8 @@ export function createEgress(options: EgressOptions): Egress {
     for (const stream of session.streams) stream.destroy();
   };
   return {
-    register(sandboxId, policy) {
-      const session = createSession(sandboxId, compilePolicy(policy));
+    register(sandboxId, policy, peers = () => null) {
+      const session = createSession(sandboxId, compilePolicy(policy), peers);
       unregister(sandboxId);
       sessions.set(sandboxId, session);
     },
@@ -112,7 +122,7 @@ export function createEgress(options: EgressOptions): Egress {
       session.dns?.destroy();
       session.dns = duplex;
       const onRefused = (name: string, reason: string) => reportName(session, name, reason, host);
-      serveDns(duplex, { policy: session.policy, names: session.names, onRefused, now });
+      serveDns(duplex, { policy: session.policy, peers: session.peers, names: session.names, onRefused, now });
     },
   };
 }
@@ -128,9 +138,10 @@ const blankVerdict = (sandboxId: string): EgressVerdict => ({
   bytesDown: 0,
 });
 
-const createSession = (id: string, policy: Policy): Session => ({
+const createSession = (id: string, policy: Policy, peers: Peers): Session => ({
   id,
   policy,
+  peers,
   names: createNameTable(),
   streams: new Set(),
   dns: null,
@@ -177,6 +188,8 @@ const failed = (error: unknown) => ({
 class Denied extends Error {}
 
 interface Route {
+  /** A live sandbox, in which only the port is looked for. */
+  peer: string | null;
   /** A name to look up, or one address that was checked already. */
   name: string | null;
   trust: boolean;
@@ -191,18 +204,28 @@ function planRoute(session: Session, target: Target, verdict: Partial<EgressVerd
   if (name === null) throw new Denied('the address was not given out to this sandbox');
   if (name !== undefined) {
     verdict.host = name;
+    const peer = session.peers(name);
+    if (peer !== null) return { peer, name, trust: false, target, reason: 'peer' };
     const rule = session.policy.matchName(name, target.port);
     if (rule === null) throw new Denied('no rule allows the name on this port');
-    return { name, trust: rule.trust, target, reason: rule.trust ? 'trusted rule' : 'rule' };
+    return { peer: null, name, trust: rule.trust, target, reason: rule.trust ? 'trusted rule' : 'rule' };
   }
   verdict.address = target.address;
   const refused = refuseText(session.policy, target.address, target.port, 'address', ownAddresses());
   if (refused !== null) throw new Denied(refused);
-  return { name: null, trust: false, target, reason: 'address rule' };
+  return { peer: null, name: null, trust: false, target, reason: 'address rule' };
 }
 
-async function openRoute({ name, trust, target }: Route, session: Session, host: Host): Promise<Dialed> {
+interface Opened {
+  socket: Duplex;
+  /** Null of a peer, which has none. */
+  address: string | null;
+}
+
+async function openRoute(route: Route, session: Session, host: Host): Promise<Opened> {
+  const { peer, name, trust, target } = route;
   const { signal } = session.gone;
+  if (peer !== null) return { socket: await openPeer(peer, target.port, session, host), address: null };
   if (name === null) return dial([target.address], target.port, host.connect, signal);
   const found = await host.resolve(name, trust);
   if (trust) return dial(interleave(found), target.port, host.connect, signal);
@@ -211,6 +234,13 @@ async function openRoute({ name, trust, target }: Route, session: Session, host:
   const good = found.filter((_, i) => reasons[i] === null);
   if (good.length === 0 && found.length > 0) throw new Denied(reasons[0] ?? 'no address is allowed');
   return dial(interleave(good), target.port, host.connect, signal);
+}
+
+async function openPeer(peer: string, port: number, session: Session, host: Host): Promise<Duplex> {
+  const socket = await host.connectPeer(peer, port);
+  if (!session.gone.signal.aborted) return socket;
+  socket.destroy();
+  throw new Error('the sandbox is gone');
 }
 
 /** IPv4 and IPv6 in turns, so that one broken family costs one try. */

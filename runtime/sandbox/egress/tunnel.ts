@@ -6,7 +6,6 @@
  * open until the sandbox has ended too. A failure of either side destroys both; the
  * relay makes a reset of that. So a cut transfer never looks complete inside.
  */
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 export interface TunnelEnd {
@@ -20,7 +19,7 @@ export interface TunnelEnd {
 const LINGER_MS = 60_000;
 
 /** Owns both streams. Settles when both are closed; never rejects. */
-export function tunnel(inside: Duplex, outside: Socket): Promise<TunnelEnd> {
+export function tunnel(inside: Duplex, outside: Duplex): Promise<TunnelEnd> {
   const end: TunnelEnd = { bytesUp: 0, bytesDown: 0 };
   let linger: NodeJS.Timeout | undefined;
   const stop = (error?: Error) => {

@@ -125,6 +125,7 @@ function session(policy: Parameters<typeof compilePolicy>[0], clock = { ms: 0 })
     },
   });
   serveDns(duplex, {
+    peers: () => null,
     policy: compilePolicy(policy),
     names: createNameTable(),
     onRefused: (name, reason) => refused.push(`${name}: ${reason}`),
