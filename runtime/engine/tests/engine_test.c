@@ -77,7 +77,8 @@ static struct ending run(const char *const *fields)
 	return take_exit("run");
 }
 
-#define FUNCTION "profile=function", "layer=base", "arg=/bin/probe"
+#define FUNCTION_WITHOUT_PROGRAM "profile=function", "layer=base"
+#define FUNCTION FUNCTION_WITHOUT_PROGRAM, "arg=/bin/probe"
 #define BUILD "profile=build", "layer=base", "upper=up", "arg=/bin/probe"
 
 static void expect_refused(const char *code, const char *text, const char *const *fields)
@@ -270,7 +271,7 @@ static void bad_requests_are_refused_and_leave_nothing(void)
 	expect_refused(bad, "layer", FIELDS("op=create", "id=a", FUNCTION, "layer=.."));
 	expect_refused(bad, "layer", FIELDS("op=create", "id=a", FUNCTION, "layer=a/b"));
 	expect_refused(bad, "profile", FIELDS("op=create", "id=a", "profile=root", "layer=base"));
-	expect_refused(bad, "arg", FIELDS("op=create", "id=a", "profile=function", "layer=base"));
+	expect_refused(bad, "arg", FIELDS("op=create", "id=a", FUNCTION_WITHOUT_PROGRAM, "arg="));
 	expect_refused(bad, "terminal", FIELDS("op=create", "id=a", FUNCTION, "terminal=24"));
 	expect_refused(bad, "hostname", FIELDS("op=create", "id=a", FUNCTION, "hostname=a b"));
 	expect_refused(bad, "env", FIELDS("op=create", "id=a", FUNCTION, "env=A"));
