@@ -208,6 +208,10 @@ describe('a manifest', () => {
     const big = Buffer.from(JSON.stringify({ ...plain, annotations: { big: 'x'.repeat(4 * 1024 * 1024) } }));
     const answer = await putManifest(lab.ask, 'app', 'v1', big);
     expect(refused(answer)).toEqual({ status: 413, code: 'MANIFEST_INVALID' });
+    const announced = await lab.api.connect();
+    announced.write(`${head('PUT /v2/app/manifests/v1', `Content-Length: ${big.length}`)}\r\n\r\n`);
+    expect(await announced.until('MANIFEST_INVALID')).toContain('HTTP/1.1 413');
+    announced.destroy();
     const client = await lab.api.connect();
     const type = `Content-Type: ${MEDIA.manifest}`;
     client.write(`${head('PUT /v2/app/manifests/v1', type, 'Transfer-Encoding: chunked')}\r\n\r\n`);
