@@ -167,6 +167,8 @@ describe('a manifest', () => {
     const image = smallImage();
     await lab.push('app', image);
     await lab.store.tag('app:v1', 'local:latest');
+    // Also when it was pushed once more, and so waits for another manifest.
+    await pushBlob(lab.ask, 'app', image.blobs.get(image.layers[0]?.digest ?? '') ?? EMPTY);
     for (const repository of ['app', 'local']) {
       const answer = await lab.ask(`DELETE /v2/${repository}/blobs/${image.layers[0]?.digest}`);
       expect(refused(answer)).toEqual({ status: 405, code: 'DENIED' });
