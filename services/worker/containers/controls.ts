@@ -71,11 +71,17 @@ async function sendSignal({ images, shelf }: Context, entry: Entry, run: Run, si
     run.isStopping = true;
     entry.record = { ...entry.record, stoppedByHand: true };
   }
+  await signalAwake(shelf, entry, run, signal);
+}
+
+/** What is paused could not take it. */
+async function signalAwake(shelf: Context['shelf'], entry: Entry, run: Run, signal: number): Promise<void> {
   try {
+    if (entry.record.status === 'paused') {
+      await run.sandbox.thaw();
+      if (entry.run === run) await shelf.step(entry, { type: 'unpaused' });
+    }
     await run.sandbox.signal(signal);
-    if (record.status !== 'paused') return;
-    await run.sandbox.thaw();
-    await shelf.step(entry, { type: 'unpaused' });
   } catch (error) {
     ignoreGone(error);
   }
@@ -89,16 +95,11 @@ export async function endRun({ images, shelf }: Context, entry: Entry, graceSeco
   const image = await images.find(record.imageDigest).catch(() => null);
   const timer = setTimeout(() => void run.sandbox.destroy().catch(() => undefined), graceSeconds * 1000);
   try {
-    await run.sandbox.signal(stopSignalOf(record.config, image?.config.config ?? {}));
-    if (record.status === 'paused') {
-      await run.sandbox.thaw();
-      if (entry.run === run) await shelf.step(entry, { type: 'unpaused' });
-    }
-  } catch (error) {
-    ignoreGone(error);
+    await signalAwake(shelf, entry, run, stopSignalOf(record.config, image?.config.config ?? {}));
+    await run.over;
+  } finally {
+    clearTimeout(timer);
   }
-  await run.over;
-  clearTimeout(timer);
 }
 
 async function pause({ shelf }: Context, entry: Entry) {

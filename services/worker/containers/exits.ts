@@ -1,6 +1,6 @@
 /** How programs end, in the words of containers; and why they could not begin. */
 import { SandboxError, type SandboxExit } from '../../../runtime/sandbox/index.ts';
-import { WaferError } from '../../core/errors.ts';
+import { type ErrorCode, WaferError } from '../../core/errors.ts';
 
 const KILLED = 128 + 9;
 /** As shells have it. */
@@ -46,7 +46,14 @@ export function ignoreGone(error: unknown): void {
 /** What the engine refused of somebody's wish, as an error that names it. */
 export function asWaferError(error: unknown, what: string): unknown {
   if (!(error instanceof SandboxError)) return error;
-  const code =
-    error.code === 'not_found' ? 'not_found' : error.code === 'unpack_failed' ? 'invalid_archive' : 'engine_failed';
-  return new WaferError(code, `${what}: ${error.message}`, { cause: error });
+  return new WaferError(refusalCode(error), `${what}: ${error.message}`, { cause: error });
+}
+
+function refusalCode({ code, message }: SandboxError): ErrorCode {
+  if (code === 'not_found') return 'not_found';
+  if (/no space left|quota exceeded/i.test(message)) return 'disk_full';
+  if (/read-only file system/i.test(message)) return 'conflict';
+  // "cannot ...": the engine asked the kernel for something and did not get it; all else is about the archive.
+  const isOfArchive = code === 'write_failed' && !/^[\w-]+: (cannot|out of memory)/.test(message);
+  return isOfArchive ? 'invalid_archive' : 'engine_failed';
 }
