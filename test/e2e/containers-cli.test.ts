@@ -47,7 +47,7 @@ async function removeAll(): Promise<void> {
 const cli = (...args: string[]) => wafer.wafer(args);
 async function ok(...args: string[]): Promise<CliResult> {
   const result = await cli(...args);
-  expect(result, `wafer ${args.join(' ')}`).toMatchObject({ status: 0 });
+  expect(result, `wafer ${args.join(' ')}: ${result.stderr}`).toMatchObject({ status: 0 });
   return result;
 }
 const inspect = async (name: string) => JSON.parse((await ok('inspect', name)).stdout)[0];

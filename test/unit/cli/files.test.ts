@@ -197,6 +197,10 @@ test('peekTar() tells the first entry and keeps the whole tar', async () => {
   expect(header).toMatchObject({ name: 'big/', type: 'directory' });
   await unpackTar(whole, { dir: out(), rename: 'big', allLinks: false });
   expect(statSync(out('big/file')).size).toBe(300_000);
+  const small = await peekTar(tar({ name: 'small', text: 'z' }));
+  expect(small.header).toMatchObject({ name: 'small', type: 'file' });
+  await unpackTar(small.tar, { dir: out(), rename: 'small', allLinks: false });
+  expect(readFileSync(out('small'), 'utf8')).toBe('z');
   await expect(peekTar(tar())).rejects.toThrow(/empty/);
 });
 
