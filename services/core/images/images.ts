@@ -24,7 +24,9 @@ export interface NewImage {
 /** @throws WaferError `invalid_name` */
 export function assertTag(tag: string): void {
   if (TAG.test(tag) && !tag.startsWith('sha256:')) return;
-  throw new WaferError('invalid_name', `${JSON.stringify(tag.slice(0, 100))} is not a valid image tag.`);
+  throw new WaferError('invalid_name', `${JSON.stringify(tag.slice(0, 100))} can not be the name of an image.`, {
+    hint: 'Choose one like app or app:1.0.',
+  });
 }
 
 export const imageNotFound = (reference: string) =>
