@@ -82,6 +82,29 @@ RUN app && ! command -v gcc
     expect((await ok(files, '-t', 'cached', '--no-cache')).image).toMatchObject({ stepsRun: 3, stepsCached: 0 });
   });
 
+  it('runs a step again when something changes that it can see, and only then', async () => {
+    const secret = join(dir, 'key-secret.txt');
+    const parts = { env: '1', user: '0', shell: '"/bin/sh", "-c"', network: 'default', body: 'one' };
+    const files = (change: Partial<typeof parts> = {}) => {
+      const { env, user, shell, network, body } = { ...parts, ...change };
+      const lines = [`ENV E=${env}`, 'ARG V=1', `USER ${user}`, `SHELL [${shell}]`];
+      const run = `RUN --network=${network} --mount=type=secret,id=tok : ${SALT}`;
+      return { Dockerfile: ['FROM debian12', ...lines, run, 'RUN <<EOF', `: ${body}`, 'EOF', ''].join('\n') };
+    };
+    const stepsRun = async (change: Partial<typeof parts>, ...flags: string[]) =>
+      (await ok(files(change), '-t', 'keys', '--secret', `id=tok,src=${secret}`, ...flags)).image.stepsRun;
+    await writeFile(secret, 'one');
+    expect(await stepsRun({})).toBe(2);
+    expect(await stepsRun({ body: 'two' })).toBe(1);
+    for (const change of [{ env: '2' }, { user: '33' }, { shell: '"/bin/bash", "-c"' }, { network: 'none' }])
+      expect([change, await stepsRun(change)]).toEqual([change, 2]);
+    expect(await stepsRun({}, '--build-arg', 'V=2')).toBe(2);
+    expect(await stepsRun({}, '--build-arg', 'OTHER=2')).toBe(0);
+    expect(await stepsRun({}, '--build-arg', 'http_proxy=http://proxy.example:1')).toBe(0);
+    await writeFile(secret, 'another');
+    expect(await stepsRun({})).toBe(0);
+  });
+
   it('gives the same image for the same SOURCE_DATE_EPOCH, step by step made again', async () => {
     const files = {
       Dockerfile: `${FROM}RUN date > /etc/made && mkdir /x && touch /x/y && rm /etc/made\nCOPY a /\n`,
