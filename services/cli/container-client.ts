@@ -12,7 +12,7 @@ import type {
   TerminalSize,
 } from '../core/containers/types.ts';
 import { type Connection, connect, jsonCaller, problemError, query, readProblem, stream } from './client.ts';
-import { type ClientSession, openSession } from './session/client-session.ts';
+import type { ClientSession } from './session/client-session.ts';
 import type { HttpReply } from './transport.ts';
 
 /** What is left out has the server's default. */
@@ -95,9 +95,12 @@ function content(connection: Connection): Pick<ContainerClient, Content> {
     if (reply.status >= 400) throw problemError(await readProblem(reply, connection));
     return reply;
   };
+  /** Loaded when it is needed: most commands have no session. */
+  const openSession = async (path: string, exec?: ExecConfig) =>
+    (await import('./session/client-session.ts')).openSession(connection, path, exec);
   return {
-    attach: (ref, { logs, size }) => openSession(connection, `${at(ref)}/attach${query({ logs, ...size })}`),
-    exec: (ref, config) => openSession(connection, `${at(ref)}/exec`, config),
+    attach: (ref, { logs, size }) => openSession(`${at(ref)}/attach${query({ logs, ...size })}`),
+    exec: (ref, config) => openSession(`${at(ref)}/exec`, config),
     readFiles: (ref, path) => download(`${at(ref)}/files${query({ path })}`),
     writeFiles: async (ref, path, tar) => {
       const headers = { 'content-type': TAR };

@@ -208,6 +208,8 @@ describe('on a terminal', () => {
     screen.type('echo still""here; exit 5\n');
     await screen.see('stillhere');
     expect(await screen.ended).toEqual({ code: 5, echo: true, canonical: true, signals: true });
+    // Line ends are the program's: the terminal here adds nothing.
+    expect(screen.screen()).not.toContain('\r\r\n');
   });
 
   it('ctrl-p ctrl-q leaves it running; attach goes back', async () => {
