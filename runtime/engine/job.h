@@ -33,6 +33,8 @@ struct work {
 
 /* `request` 0: nobody waits for the end. */
 int job_start(struct engine *engine, uint32_t request, const struct work *work);
+/* Answers with what `job_start` refused. */
+void job_refused(struct engine *engine, uint32_t request, enum job_kind kind);
 /* Connects the stream `data` and starts; answers when it can not. */
 void job_start_with_data(struct engine *engine, const struct message *message, struct work *work);
 

@@ -10,7 +10,7 @@
  *
  *   worker --fd 3--> engine (root inside its user namespace only)
  *                      |- relay      (relay.c: egress of all sandboxes; no privilege)
- *                      |- job ...    (jobs.c: unpack, pack, remove, measure; each in a jail)
+ *                      |- job ...    (jobs.c: layers, uppers, files of live sandboxes; each in a jail)
  *                      `- pid 1 of each sandbox (child.c, then init.c)
  *                           `- the program and what it starts (exec.c)
  *
