@@ -120,7 +120,7 @@ export function openTestSession(
   });
   const output: Record<1 | 2, string> = { 1: '', 2: '' };
   let all = '';
-  const waiting = new Set<() => void>();
+  const waiting = new Set<(more: string) => void>();
   let tell: (end: { exitCode?: number }) => void = () => {};
   const end = new Promise<{ exitCode?: number; problem?: { code: string; detail: string } }>((resolve) => {
     tell = resolve;
@@ -133,8 +133,8 @@ export function openTestSession(
     else if (channel === 1 || channel === 2) {
       output[channel] += text;
       all += text;
+      for (const look of waiting) look(text);
     }
-    for (const look of waiting) look();
   });
   const send = (channel: number, bytes: string | Buffer) =>
     socket.send(Buffer.concat([Buffer.of(channel), Buffer.from(bytes)]));
@@ -148,17 +148,19 @@ export function openTestSession(
     endStdin: () => send(0, ''),
     until: (wanted) =>
       new Promise((resolve, reject) => {
-        let from = 0;
-        const look = () => {
-          const isThere = all.indexOf(wanted, from) >= 0;
-          from = Math.max(0, all.length - wanted.length);
+        // Only what is new is searched, with what may be the beginning: the whole may be large.
+        let carry = all;
+        const look = (more: string) => {
+          carry += more;
+          const isThere = carry.includes(wanted);
+          carry = carry.slice(-wanted.length);
           if (!isThere) return;
           waiting.delete(look);
           resolve(all);
         };
         waiting.add(look);
-        void closed.then(() => reject(new Error(`closed before ${JSON.stringify(wanted)} came, after: ${all}`)));
-        look();
+        void closed.then(() => reject(new Error(`closed before ${JSON.stringify(wanted)} came`)));
+        look('');
       }),
     end,
     closed,

@@ -102,8 +102,12 @@ describe('a flood', () => {
     expect(answers).toBeGreaterThan(0);
     const tail = await lab.logs(id, '?tail=2');
     expect(tail.map(({ text }) => text)).toEqual(['y', 'the end']);
-    const [first] = await lab.logs(id);
-    expect(first?.text).toMatch(/^\[wafer: \d+ lines are missing here/);
+    // Millions of lines: the first ones are enough.
+    const response = await lab.fetch(`/v1/containers/${id}/logs`);
+    const reader = response.body?.getReader();
+    const first = Buffer.from((await reader?.read())?.value ?? []).toString();
+    await reader?.cancel();
+    expect(first).toMatch(/^\{[^\n]*"\[wafer: \d+ lines are missing here/);
   });
 
   it('of processes ends at its own limit', async () => {

@@ -2,6 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { ReadableStream } from 'node:stream/web';
+import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Container, ContainerChange, ContainerProcess } from '../../../services/core/containers/types.ts';
 import { type ContainerLab, openContainerLab } from '../../helpers/containers.ts';
@@ -315,6 +319,30 @@ describe('groups', () => {
     await until('it answers by alias', async () => said(await exec('echo')).includes('HI'));
     expect(said(await exec(one.name))).toContain('HI');
     expect((await exec('other')).at(-1)?.exitCode).not.toBe(0);
+  });
+});
+
+describe('export', () => {
+  it.each(['running', 'stopped'])('of a %s one is its root as it is seen, without volumes', async (state) => {
+    const { id } = await lab.start({
+      command: sh('rm /etc/issue; echo mine > /etc/motd; echo v > /vol/v; echo up; exec sleep 1000000'),
+      mounts: [{ volume: null, path: '/vol' }],
+    });
+    await until('it is up', async () => (await lab.logs(id)).length > 0);
+    if (state === 'stopped') await lab.post(`${id}/stop`, { timeoutSeconds: 0 });
+    const response = await lab.fetch(`/v1/containers/${id}/export`);
+    expect(response.status).toBe(200);
+    const found = new Map<string, string>();
+    const members = Readable.fromWeb(response.body as ReadableStream).pipe(extract());
+    for await (const member of members) {
+      const name = member.header.name.replace(/\/$/, '');
+      found.set(name, name === 'etc/motd' ? await text(member) : '');
+      member.resume();
+    }
+    expect([found.get('etc/motd'), found.has('etc/issue'), found.has('etc/passwd')]).toEqual(['mine\n', false, true]);
+    expect([found.has('vol'), found.has('vol/v')]).toEqual([true, false]);
+    expect([...found.keys()].filter((name) => /^proc\/./.test(name))).toEqual([]);
+    expect((await lab.inspect(id)).status).toBe(state === 'running' ? 'running' : 'exited');
   });
 });
 

@@ -80,7 +80,7 @@ describe('attach', () => {
 
   it('that never reads holds the program back, then loses its session; others go on', async () => {
     const { id } = await lab.start({
-      command: sh('read go; head -c 30000000 /dev/zero | tr "\\0" x; echo; echo done; cat'),
+      command: sh('read go; head -c 20000000 /dev/zero | tr "\\0" x; echo; echo done; cat'),
       stdin: true,
     });
     const deaf = await sessionWith(`${id}/attach`, { isPaused: true });
@@ -91,13 +91,13 @@ describe('attach', () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
       return before > 0 && hearing.stdout().length === before;
     });
-    expect(hearing.stdout().length).toBeLessThan(30_000_000);
+    expect(hearing.stdout().length).toBeLessThan(20_000_000);
     // The limits of the API say for how long.
     await hearing.until('done');
-    expect(hearing.stdout().length).toBe(30_000_000 + '\ndone\n'.length);
+    expect(hearing.stdout().length).toBe(20_000_000 + '\ndone\n'.length);
     deaf.socket.resume();
     await deaf.closed;
-    expect(deaf.stdout().length).toBeLessThan(30_000_000);
+    expect(deaf.stdout().length).toBeLessThan(20_000_000);
   });
 });
 
