@@ -29,12 +29,16 @@ const slow = (real: LayerUnpacker): LayerUnpacker => ({
   },
 });
 
+async function open(limits: { unpackMs?: number }): Promise<void> {
+  const unpacker = slow(createTarUnpacker(join(dir, 'layers')));
+  store = await openImageStore({ dir, unpacker, log: { warn: () => undefined, info: () => undefined }, ...limits });
+}
+
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'wafer-unpack-'));
   isStuck = true;
   begun = () => {};
-  const unpacker = slow(createTarUnpacker(join(dir, 'layers')));
-  store = await openImageStore({ dir, unpacker, unpackMs: 150, log: { warn: () => undefined, info: () => undefined } });
+  await open({});
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -70,6 +74,7 @@ describe('a layer that is being unpacked', () => {
   });
 
   it('I10: has a time, after which it is refused', async () => {
+    await open({ unpackMs: 150 });
     await expect(importing(new AbortController().signal)).rejects.toMatchObject({
       code: 'invalid_image',
       message: expect.stringContaining('was not unpacked in 0.15 s'),
