@@ -2,8 +2,8 @@
 import fastifySwagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
+import { COMPONENTS } from '../schemas/components.ts';
 import { CONTAINER_COMPONENTS } from '../schemas/containers.ts';
-import { COMPONENTS } from '../schemas.ts';
 
 const DESCRIPTION = `Serverless functions in rootless, layered, copy-on-write sandboxes.
 

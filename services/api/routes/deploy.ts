@@ -11,7 +11,7 @@ import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { InlineDeploy, NameParams } from '../schemas.ts';
+import { InlineDeploy, NameParams } from '../schemas/functions.ts';
 import { streamBuild } from '../uploads/build-stream.ts';
 import { countedDeployer } from '../uploads/counted.ts';
 import { multipartOptions, readUpload } from '../uploads/multipart.ts';

@@ -5,7 +5,7 @@ import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, list, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { AliasBody, AliasParams, NameParams } from '../schemas.ts';
+import { AliasBody, AliasParams, NameParams } from '../schemas/functions.ts';
 
 const tags = ['functions'];
 const named = problems(...COMMON, 'invalid_name', 'function_not_found');

@@ -13,7 +13,7 @@ import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { CALL_ERRORS, COMMON, problems } from '../openapi/docs.ts';
-import { NameParams } from '../schemas.ts';
+import { NameParams } from '../schemas/functions.ts';
 
 /** What goes on to functions. TRACE would echo, CONNECT would tunnel. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];

@@ -11,7 +11,7 @@ import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { ImageBuildConfig } from '../schemas.ts';
+import { ImageBuildConfig } from '../schemas/images.ts';
 import { streamLines } from '../uploads/build-stream.ts';
 import { multipartOptions, readUpload } from '../uploads/multipart.ts';
 import { wantsStream } from './deploy.ts';

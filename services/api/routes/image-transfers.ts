@@ -7,7 +7,7 @@ import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { ImageParams, ImportQuery, PullBody, PushBody, SaveQuery } from '../schemas.ts';
+import { ImageParams, ImportQuery, PullBody, PushBody, SaveQuery } from '../schemas/images.ts';
 import { answerWithProgress, NDJSON, type Work } from '../uploads/progress-stream.ts';
 
 const tags = ['images'];

@@ -3,7 +3,7 @@ import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { ImageParams, PruneBody, TagBody, TreeQuery } from '../schemas.ts';
+import { ImageParams, PruneBody, TagBody, TreeQuery } from '../schemas/images.ts';
 
 const tags = ['images'];
 const FINDING = [...COMMON, 'image_not_found', 'conflict', 'digest_mismatch'] as const;

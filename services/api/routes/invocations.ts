@@ -5,7 +5,7 @@ import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, list, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
-import { InvocationParams, InvocationsQuery } from '../schemas.ts';
+import { InvocationParams, InvocationsQuery } from '../schemas/invocations.ts';
 
 const tags = ['invocations'];
 const DEFAULT_LIMIT = 50;

@@ -14,7 +14,8 @@ import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { CALL_ERRORS, COMMON, problems } from '../openapi/docs.ts';
-import { InvokeQuery, NameParams } from '../schemas.ts';
+import { NameParams } from '../schemas/functions.ts';
+import { InvokeQuery } from '../schemas/invocations.ts';
 
 const callHeaders = {
   'x-wafer-invocation': { type: 'string', description: 'Id of the invocation' },

@@ -10,7 +10,8 @@ import type { App } from '../http/create-server.ts';
 import { type LineFormat, NDJSON_LINES, SSE_LINES, writeLines } from '../http/lines.ts';
 import type { ApiLimits } from '../limits.ts';
 import { COMMON, content, problems, ref } from '../openapi/docs.ts';
-import { FunctionLogsQuery, InvocationLogsQuery, InvocationParams, NameParams } from '../schemas.ts';
+import { NameParams } from '../schemas/functions.ts';
+import { FunctionLogsQuery, InvocationLogsQuery, InvocationParams } from '../schemas/invocations.ts';
 
 const DEFAULT_LIMIT = 1000;
 

@@ -4,7 +4,7 @@ import type { ApiDeps } from '../deps.ts';
 import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, problems } from '../openapi/docs.ts';
-import { LoginBody, RegistryParams, SearchQuery } from '../schemas.ts';
+import { LoginBody, RegistryParams, SearchQuery } from '../schemas/images.ts';
 
 const tags = ['images'];
 

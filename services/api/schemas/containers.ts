@@ -2,13 +2,9 @@
 import { type TSchema, Type } from 'typebox';
 import { VOLUME_NAME } from '../../core/containers/config.ts';
 import { CONTAINER_NAME } from '../../core/containers/names.ts';
+import { flag, literals, nullable, strict } from './shapes.ts';
 
-const strict = { additionalProperties: false };
-const literals = (values: readonly string[], options: object = {}) =>
-  Type.Unsafe<string>({ type: 'string', enum: [...values], ...options });
 const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
-const flag = (description: string) => literals(['true', 'false'], { default: 'false', description });
-const nullable = (type: string, description: string) => Type.Unsafe({ type: [type, 'null'], description });
 const MAX_SECONDS = 86_400;
 const MAX_ARGUMENT = 128 * 1024;
 

@@ -1,0 +1,37 @@
+/** Schemas that are registered under their names; answers refer to them. */
+import type { TSchema } from 'typebox';
+import { BuildEvent, FunctionConfig, FunctionRecord, FunctionVersion } from './functions.ts';
+import {
+  BuiltImage,
+  ImageBuildEvent,
+  ImageDetail,
+  ImageSummary,
+  ImageTransfer,
+  ImageTree,
+  StoreUsage,
+  TransferEvent,
+} from './images.ts';
+import { InvocationRecord, LogLine, Outcome, Receipt } from './invocations.ts';
+import { InstanceInfo, Problem, Readiness } from './platform.ts';
+
+export const COMPONENTS: Record<string, TSchema> = {
+  Problem,
+  FunctionConfig,
+  FunctionVersion,
+  FunctionRecord,
+  Receipt,
+  Outcome,
+  InvocationRecord,
+  LogLine,
+  BuildEvent,
+  BuiltImage,
+  ImageBuildEvent,
+  ImageSummary,
+  ImageDetail,
+  StoreUsage,
+  ImageTree,
+  ImageTransfer,
+  TransferEvent,
+  InstanceInfo,
+  Readiness,
+};

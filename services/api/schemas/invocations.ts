@@ -1,0 +1,92 @@
+/** What goes in and out of calls, their records and their logs. Shapes of answers are those of core. */
+import { Type } from 'typebox';
+import { ERRORS } from '../../core/errors.ts';
+import { NAME_PATTERN } from '../../core/functions/schema.ts';
+import { PHASES, START_KINDS } from '../../core/invocations/types.ts';
+import { flag, literals, strict, time, whole } from './shapes.ts';
+
+export const InvocationParams = Type.Object({
+  id: Type.String({ pattern: '^inv_[0-9a-z]{26}$', description: 'Id of the invocation' }),
+});
+
+export const InvokeQuery = Type.Object(
+  {
+    alias: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Alias to call; default `live`' })),
+    version: Type.Optional(whole(9, 'Version to call; not together with `alias`')),
+  },
+  strict,
+);
+
+const OUTCOMES = ['ok', ...Object.keys(ERRORS).slice(Object.keys(ERRORS).indexOf('function_error'))];
+
+export const InvocationsQuery = Type.Object(
+  {
+    function: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Only calls of this function' })),
+    outcome: Type.Optional(literals(OUTCOMES, { description: 'Only calls that ended so' })),
+    limit: Type.Optional(whole(3, 'Records on a page: 1 to 999, default 50')),
+    cursor: Type.Optional(Type.String({ maxLength: 512, description: '`cursor` of the page before' })),
+  },
+  strict,
+);
+
+const logQuery = {
+  follow: Type.Optional(flag('Go on with new lines until the client leaves')),
+  since: Type.Optional(
+    Type.String({
+      pattern: '^([0-9]{1,15}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,12}(Z|[+-][0-9]{2}:[0-9]{2}))$',
+      description: 'Only lines from this time on: epoch ms, or RFC 3339',
+    }),
+  ),
+  after: Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,15}-[0-9]{1,15}$', description: 'Only lines behind the line with this `cursor`' }),
+  ),
+  limit: Type.Optional(whole(5, 'The newest so many lines: 1 to 99999, default 1000')),
+};
+
+export const InvocationLogsQuery = Type.Object(logQuery, strict);
+
+export const FunctionLogsQuery = Type.Object(
+  {
+    ...logQuery,
+    invocation: Type.Optional(Type.String({ pattern: '^inv_[0-9a-z]{26}$', description: 'Only lines of this call' })),
+  },
+  strict,
+);
+
+export const Receipt = Type.Object({
+  start: literals(START_KINDS),
+  phases: Type.Object(Object.fromEntries(PHASES.map((phase) => [phase, Type.Number()])), {
+    description: 'Milliseconds spent in each phase',
+  }),
+  instanceId: Type.String(),
+});
+
+export const Outcome = Type.Object({
+  kind: literals(OUTCOMES),
+  message: Type.Optional(Type.String()),
+  errorType: Type.Optional(Type.String()),
+  stack: Type.Optional(Type.String()),
+});
+
+export const InvocationRecord = Type.Object({
+  id: Type.String(),
+  functionName: Type.String(),
+  version: Type.Integer(),
+  trigger: literals(['http', 'invoke']),
+  startedAt: time('Time it was accepted'),
+  durationMs: Type.Number(),
+  outcome: Type.Unsafe({ $ref: 'Outcome#' }),
+  receipt: Type.Unsafe({ anyOf: [{ $ref: 'Receipt#' }, { type: 'null' }] }),
+  bytesOut: Type.Integer(),
+});
+
+export const LogLine = Type.Object({
+  time: time('Time of the line'),
+  functionName: Type.String(),
+  version: Type.Integer(),
+  instanceId: Type.String(),
+  invocationId: Type.Optional(Type.String({ description: 'Absent for output outside any call' })),
+  stream: literals(['stdout', 'stderr', 'platform']),
+  text: Type.String(),
+  cursor: Type.String({ description: 'For `after`' }),
+});
