@@ -14,8 +14,9 @@
 
 static const struct {
 	const char *name;
-	unsigned minor;
-} devices[] = { { "null", 3 }, { "zero", 5 }, { "full", 7 }, { "random", 8 }, { "urandom", 9 } };
+	unsigned major, minor;
+} devices[] = { { "null", 1, 3 },   { "zero", 1, 5 },    { "full", 1, 7 },
+	            { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 } /* whose opens it: its own terminal */ };
 
 static const struct {
 	const char *name, *target;
@@ -25,7 +26,7 @@ static const struct {
 	{ "ptmx", "pts/ptmx" },
 };
 
-static int bind_device(int host_dev, int fd, const char *name, unsigned minor_number)
+static int bind_device(int host_dev, int fd, const char *name, dev_t device)
 {
 	struct stat status;
 	cleanup_fd int point = openat(fd, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0666);
@@ -36,8 +37,8 @@ static int bind_device(int host_dev, int fd, const char *name, unsigned minor_nu
 	/* What is there now must be the device itself, not what somebody put in its place. */
 	if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW))
 		return fault(STEP, "/dev/%s", name);
-	if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, minor_number))
-		return refuse(STEP, "/dev/%s of this machine is not the device 1:%u", name, minor_number);
+	if (!S_ISCHR(status.st_mode) || status.st_rdev != device)
+		return refuse(STEP, "/dev/%s of this machine is not the device %u:%u", name, major(device), minor(device));
 	return 0;
 }
 
@@ -51,7 +52,7 @@ int devices_make_template(int host_dev, int rootfd, const struct ids *ids)
 	if (fd < 0)
 		return fault(STEP, "template");
 	for (size_t i = 0; i < ARRAY_LENGTH(devices); i++)
-		if (bind_device(host_dev, fd, devices[i].name, devices[i].minor))
+		if (bind_device(host_dev, fd, devices[i].name, makedev(devices[i].major, devices[i].minor)))
 			return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(links); i++)
 		if (symlinkat(links[i].target, fd, links[i].name) ||

@@ -4,7 +4,8 @@ import { WaferError } from '../core/errors.ts';
 import { readSource } from '../core/functions/source/index.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { createImageBuilder, type ImageBuildRequest, type OnBuildEvent } from '../core/images/dockerfile/index.ts';
-import { assertTag } from '../core/images/images.ts';
+import { imageNotFound } from '../core/images/images.ts';
+import { findByName, nameForTag } from '../core/images/names.ts';
 import type { RemoteFiles } from '../core/images/remote-files.ts';
 import { type ImageNames, isBuildCache, OWN_PREFIX } from '../core/images/reserved.ts';
 import type { Image, ImageStore } from '../core/images/types.ts';
@@ -44,9 +45,7 @@ export function createImageBuilds(deps: ImageBuildsDeps): ContextBuilds {
     runner: createStepRunner({ sandboxes, basesDir }),
     remotes,
     resolveImage: (reference) => resolveImage(images, names, reference),
-    assertTag: (tag) => {
-      if (!ownTags.has(tag)) assertFree(tag, names);
-    },
+    nameForTag: (tag) => (ownTags.has(tag) ? tag : freeName(tag, names)),
   });
   return {
     async build({ source, signal, ...options }, onEvent) {
@@ -71,20 +70,19 @@ export function createImageBuilds(deps: ImageBuildsDeps): ContextBuilds {
   };
 }
 
-/** A tag of the store, `:latest` or not. */
+/** By name, with or without `:latest`, or by digest. */
 async function resolveImage(images: ImageStore, names: ImageNames, reference: string): Promise<Image> {
   const isInternal = isBuildCache(reference) || names.ownerOf(reference) === 'dependencies';
-  const found = isInternal ? null : await images.find(reference);
-  return found ?? images.get(reference.replace(/:latest$/, ''));
+  if (isInternal) throw imageNotFound(reference);
+  const named = await images.find(reference.replace(/:latest$/, ''));
+  return named ?? (await findByName(images, reference, null)).image;
 }
 
 /** Base images and the platform's own names can not be taken over. */
-function assertFree(tag: string, names: ImageNames): void {
-  const hint = 'Choose another one, like app or app:1.0.';
-  if (!names.mayTake(tag)) {
-    throw new WaferError('invalid_name', `The name ${JSON.stringify(tag.slice(0, 100))} belongs to the platform.`, {
-      hint,
-    });
-  }
-  assertTag(tag);
+function freeName(tag: string, names: ImageNames): string {
+  const whole = nameForTag(tag);
+  if (names.mayTake(tag) && names.mayTake(whole)) return whole;
+  throw new WaferError('invalid_name', `The name ${JSON.stringify(tag.slice(0, 100))} belongs to the platform.`, {
+    hint: 'Choose another one, like app or app:1.0.',
+  });
 }

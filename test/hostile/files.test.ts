@@ -62,7 +62,7 @@ describe('every mount', () => {
         return { point, flags: flags.split(',') };
       });
     const points = (flag: string) => mounts.filter(({ flags }) => flags.includes(flag)).map(({ point }) => point);
-    const devices = ['null', 'zero', 'full', 'random', 'urandom'].map((name) => `/dev/${name}`);
+    const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty'].map((name) => `/dev/${name}`);
     const without = (flag: string) => mounts.map(({ point }) => point).filter((point) => !points(flag).includes(point));
     // The masks of /proc are /dev/null itself or the empty directory.
     const notMask = (point: string) => !/^\/proc\/(?!sys$)./.test(point);

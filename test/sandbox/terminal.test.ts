@@ -42,6 +42,17 @@ describe('a terminal', () => {
     expect(view.other()).toBe('');
   });
 
+  it('is what /dev/tty is, for who has one', async () => {
+    const script = 'echo asked > /dev/tty; read -r line < /dev/tty; echo "got $line"';
+    const sandbox = await lab.create(['sh', '-c', script], { terminal });
+    const view = screen(sandbox);
+    view.type('word\n');
+    await sandbox.exited;
+    expect(view.text()).toMatch(/asked\r\n[\s\S]*got word/);
+    const without = await lab.create(['sh', '-c', 'echo x > /dev/tty']);
+    expect(await without.exited).toMatchObject({ status: 2 });
+  });
+
   it('changes its size, and tells the program', async () => {
     const { sandbox, type, shows } = await shell();
     type('trap "echo winch; stty size" WINCH; echo set\n');

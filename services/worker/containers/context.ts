@@ -16,8 +16,6 @@ export interface Context {
   egress: EgressPolicy & { mode: 'public' };
   /** Aborts when the platform stops: nothing is started any more. */
   closing: AbortSignal;
-  /** What is being removed now; the host is not closed before. */
-  removals: Set<Promise<void>>;
   names: ImageNames;
   /** Directory (0700) for spools. */
   tmpDir: string;

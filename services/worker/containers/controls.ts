@@ -92,10 +92,6 @@ export async function endRun({ images, shelf }: Context, entry: Entry, graceSeco
   const { run, record } = entry;
   if (run === null) return;
   run.isStopping = true;
-  if (graceSeconds === 0) {
-    await run.sandbox.destroy();
-    return run.over;
-  }
   const image = await images.find(record.imageDigest).catch(() => null);
   const timer = setTimeout(() => void run.sandbox.destroy().catch(() => undefined), graceSeconds * 1000);
   try {

@@ -73,7 +73,6 @@ export async function openContainers(deps: ContainerServiceDeps): Promise<Contai
     log,
     egress: { mode: 'public' },
     closing: closing.signal,
-    removals: new Set(),
     names,
     tmpDir,
   };
@@ -92,7 +91,6 @@ export async function openContainers(deps: ContainerServiceDeps): Promise<Contai
     async close() {
       closing.abort();
       await Promise.all(shelf.all().map((entry) => endForGood(context, runner, entry)));
-      await Promise.allSettled(context.removals);
     },
   };
 }
@@ -205,20 +203,9 @@ function newRecord(config: ContainerConfig, name: string, image: Image, argv: st
   };
 }
 
-/** Alone, and it does not run. */
-async function removeNow(context: Context, entry: Entry): Promise<void> {
+/** Alone, and it does not run. The record goes first: what a crash leaves then has no owner, and goes at the next start. */
+async function removeNow({ host, shelf, log }: Pick<Context, 'host' | 'shelf' | 'log'>, entry: Entry): Promise<void> {
   if (entry.isRemoved) return;
-  const removal = removeAll(context, entry);
-  context.removals.add(removal);
-  try {
-    await removal;
-  } finally {
-    context.removals.delete(removal);
-  }
-}
-
-/** The record goes first: what a crash leaves then has no owner, and goes at the next start. */
-async function removeAll({ host, shelf, log }: Context, entry: Entry): Promise<void> {
   await shelf.drop(entry);
   entry.audience.end(entry.record.exitCode ?? 0);
   entry.log.poke();

@@ -58,13 +58,11 @@ function complain({ log }: Context, { record }: Entry, err: unknown, what: strin
   log.error({ err, container: record.name }, `a container ${what}`);
 }
 
-async function noteFailedStart(context: Context, entry: Entry, error: unknown): Promise<unknown> {
+async function noteFailedStart({ shelf }: Context, entry: Entry, error: unknown): Promise<unknown> {
   const known = startError(error, entry.record.name, entry.record.argv[0] ?? '');
   const told = known instanceof WaferError ? known.details?.['exitCode'] : undefined;
   const exitCode = typeof told === 'number' ? told : NOT_STARTED;
-  await context.shelf
-    .step(entry, { type: 'start_failed', error: coerceError(known).message, exitCode })
-    .catch((err: unknown) => complain(context, entry, err, 'did not start, which could not be recorded'));
+  await shelf.step(entry, { type: 'start_failed', error: coerceError(known).message, exitCode });
   entry.audience.end(exitCode);
   wakeWaiters(entry);
   return known;

@@ -143,20 +143,6 @@ describe('pause', () => {
   });
 });
 
-describe('removal', () => {
-  it('of what runs is refused, and forced also of what is paused; nothing of it stays', async () => {
-    const { id } = await lab.start({ command: SLEEP });
-    await lab.post(`${id}/pause`);
-    const refused = await lab.fetch(`/v1/containers/${id}`, { method: 'DELETE' });
-    expect(await problem(refused)).toMatchObject({ status: 409, code: 'conflict' });
-    const forced = await lab.fetch(`/v1/containers/${id}?force=true`, { method: 'DELETE' });
-    expect(forced.status).toBe(204);
-    expect((await lab.fetch(`/v1/containers/${id}`)).status).toBe(404);
-    const left = ['containers', 'work'].flatMap((name) => readdirSync(join(TEST_DATA, name)));
-    expect(left.filter((name) => name.includes(id))).toEqual([]);
-  });
-});
-
 describe('restart policies', () => {
   it('on-failure tries as often as it may, then the last failure stays', async () => {
     const { id } = await lab.start({

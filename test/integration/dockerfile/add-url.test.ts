@@ -58,7 +58,7 @@ async function build(line: string, { allow = [host], limits = {}, ...options }: 
     runner: { run: () => Promise.reject(new Error('RUN in a test without an engine')) },
     remotes: createRemoteFiles({ allow, limits: { attempts: 2, backoffMs: 1, ...limits } }),
     resolveImage: (reference) => lab.store.get(reference),
-    assertTag: () => undefined,
+    nameForTag: (tag) => tag,
   });
   const stream = Readable.from([gzipSync(makeTar({ Dockerfile: `FROM scratch\n${line}`, local: 'local' }))]);
   const signal = new AbortController().signal;

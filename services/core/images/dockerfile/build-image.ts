@@ -34,12 +34,12 @@ export function createImageBuilder(deps: ImageBuilderDeps): ImageBuilder {
 }
 
 async function build(
-  request: ImageBuildRequest,
+  asked: ImageBuildRequest,
   onEvent: OnBuildEvent,
   deps: ImageBuilderDeps,
   indexes: LayerIndexes,
 ): Promise<BuiltImage> {
-  for (const tag of request.tags ?? []) deps.assertTag(tag);
+  const request = { ...asked, tags: asked.tags?.map(deps.nameForTag) ?? [] };
   const context = await openBuild(request, onEvent, deps, indexes);
   try {
     const { dockerfile } = context.build;

@@ -87,6 +87,6 @@ export interface ImageBuilderDeps {
   tmpDir: string;
   /** `FROM` and `--from`. @throws WaferError `image_not_found` */
   resolveImage: (reference: string) => Promise<Image>;
-  /** @throws WaferError `invalid_name` for a tag that is not the user's to take */
-  assertTag: (tag: string) => void;
+  /** The whole form of a name that the image is to get. @throws WaferError `invalid_name` for one that is not the user's to take */
+  nameForTag: (tag: string) => string;
 }
