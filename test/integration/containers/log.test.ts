@@ -58,6 +58,16 @@ describe('the log of a container', () => {
     expect(texts(await read(log))).toBe(`€${long}\nend\n`);
   });
 
+  it('up to a moment has what came before it, also of a line that goes on, and nothing else', async () => {
+    const log = await openLog();
+    await say(log, 'a\nhalf');
+    const until = log.cut();
+    await say(log, ' and half\nb\n');
+    await log.end();
+    expect(texts(await read(log, { until }))).toBe('a\nhalf');
+    expect(texts(await read(log))).toBe('a\nhalf and half\nb\n');
+  });
+
   it('goes on where the last process stopped, also behind a line that a crash tore', async () => {
     const first = await openLog();
     await say(first, 'a\nb\n');
