@@ -138,7 +138,11 @@ void processes_describe(struct buffer *out, int procfd, int init, const struct i
 		if (i > 0 && !parent)
 			continue;
 		inner[i] = process.pid;
-		read_command(procfd, pids.list[i], &process);
+		/* Pid 1 is our own fork: its arguments are the engine's, with paths of the host. */
+		if (i == 0)
+			snprintf(process.command, sizeof(process.command), "wafer-init");
+		else
+			read_command(procfd, pids.list[i], &process);
 		frame_field(out, "process", "%d %d %u %llu %llu %c %s", process.pid, parent,
 		            ids_inside(ids, profile, private_id, process.uid), process.ticks * tick_ms,
 		            process.pages * page, process.state, process.command);

@@ -56,6 +56,7 @@ for (const limits of ['auto', 'none'] as const) {
       expect(list[0]).toMatchObject({ pid: 1, parent: 0, uid: 0 });
       const shell = list.find(({ command }) => command.startsWith('sh'));
       expect(shell).toMatchObject({ parent: 1, uid: 0 });
+      expect(list[0]).toEqual({ pid: 1, parent: 0, uid: 0, command: 'wafer-init' });
       expect(list.find(({ command }) => command === 'sleep 600')).toMatchObject({ parent: shell?.pid, uid: 0 });
       expect(list.find(({ command }) => command === 'sleep 601')).toMatchObject({ parent: 1, uid: 33 });
       for (const one of await sandbox.processes()) {
