@@ -14,11 +14,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -78,6 +80,20 @@ static int start_run(const struct init *init, struct run *run, const struct prog
 	return -1;
 }
 
+/*
+ * What has to be read of an ended program: what is in its pipes now. A daemon of it may hold
+ * them open, and write, for ever. A terminal does not say how much it has; it is hung up on.
+ */
+static void note_tail(struct run *run)
+{
+	for (int stream = 0; stream < 2; stream++) {
+		int bytes = 0;
+		if (run->pipes[stream] >= 0 && ioctl(run->pipes[stream], FIONREAD, &bytes))
+			bytes = 0;
+		run->tail[stream] = run->terminal ? LONG_MAX : bytes;
+	}
+}
+
 static void reap(void)
 {
 	int status;
@@ -89,16 +105,16 @@ static void reap(void)
 				runs[i].status = status;
 				runs[i].hung = false;
 				input_close(&runs[i]);
+				note_tail(&runs[i]);
 				if (i == 0)
 					kill(-1, SIGKILL); /* the rest, so that its output ends too */
 			}
 }
 
-/* Reads what an ended exec left in its pipes; a daemon of it may hold them open for ever. */
 static void drain_now(struct run *run)
 {
 	for (int stream = 0; stream < 2; stream++)
-		while (output_pump(run, stream))
+		while (run->tail[stream] > 0 && output_pump(run, stream))
 			;
 }
 

@@ -65,6 +65,7 @@ bool output_pump(struct run *run, int stream)
 		close_fd(&run->pipes[stream]);
 	if (got <= 0)
 		return false;
+	run->tail[stream] -= got;
 	if (run->logs < 0)
 		return true;
 	run->chunk[0] = (char)(stream + 1);

@@ -14,6 +14,7 @@ struct run {
 	int logs;    /* -1: nobody listens (any more), output is thrown away */
 	char *chunk; /* one frame on its way */
 	size_t length, sent;
+	long tail[2]; /* of an ended program: bytes of its that are still in the pipes */
 	/* In: from a connection to a pipe, or to (another descriptor of) the terminal's master. */
 	int input, sink; /* -1: there is none, or it has ended */
 	char *typed;     /* what the program has not taken yet */

@@ -161,6 +161,16 @@ describe('a program that was started later', () => {
     await expect(sandbox.start(['no-such-program'], { stdin: true })).rejects.toMatchObject({ code: 'exec_failed' });
   });
 
+  it('ends when it ends, though a child that it leaves behind goes on writing', async () => {
+    const sandbox = await lab.create();
+    const program = await sandbox.start(['sh', '-c', 'yes & echo mine >&2; exit 3'], { env: ENV });
+    const said = collect();
+    program.onOutput(said.listener);
+    expect(await program.exited).toEqual({ status: 3, signal: null });
+    expect(said.err()).toBe('mine\n');
+    expect((await sandbox.processes()).map(({ command }) => command)).toContain('yes');
+  });
+
   it('gets its own signals; the others do not', async () => {
     const sandbox = await lab.create(['sleep', '600']);
     const [one, two] = await Promise.all([
