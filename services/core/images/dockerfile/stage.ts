@@ -121,7 +121,10 @@ async function explain(
   const tag = made === null ? null : `${UNNAMED_PREFIX}${made.digest.slice(7, 19)}`;
   if (made !== null && tag !== null) await build.deps.images.tag(made.digest, tag);
   const place = { file, line: at.line, column: at.column };
-  const hint = tag === null ? error.hint : (error.hint ?? `The image up to the step before is ${tag}.`);
+  const hint =
+    tag === null
+      ? error.hint
+      : (error.hint ?? `The image up to the step before is ${tag}; look into it with "wafer run -it ${tag} sh".`);
   const message = error.message.startsWith(`${file}:`) ? error.message : `${file}:${at.line}: ${error.message}`;
   return new WaferError(error.code, message, {
     details: { ...place, ...error.details, step: label, ...(tag === null ? {} : { image: tag, digest: made?.digest }) },
