@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { openSandboxHost } from '../../runtime/sandbox/index.ts';
 import { openImageStore } from '../../services/core/images/index.ts';
 import type { ImageStore } from '../../services/core/images/types.ts';
 import { type Buildah, openBuildah } from '../helpers/buildah.ts';
-import { ROOT, TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
+import { openHostAt, removeData } from '../helpers/data-dir.ts';
+import { TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
 import { type Summary, summarize, timed } from './stats.ts';
 
 const exec = promisify(execFile);
@@ -179,18 +179,7 @@ async function importLayout(store: ImageStore, { path, manifest, config }: Layou
 
 async function openFreshStore(): Promise<{ store: ImageStore; close(): Promise<void> }> {
   const dir = await mkdtemp(join(TEST_DATA, 'bench-'));
-  const [layersDir, workDir, volumesDir, runDir] = ['store/layers', 'work', 'volumes', 'run'].map((name) =>
-    join(dir, name),
-  ) as [string, string, string, string];
-  for (const one of [layersDir, workDir, volumesDir, runDir]) await mkdir(one, { recursive: true, mode: 0o711 });
-  const host = await openSandboxHost({
-    enginePath: join(ROOT, 'runtime/engine/build/wafer-engine'),
-    languagesDir: join(ROOT, 'runtime/languages'),
-    layersDir,
-    workDir,
-    volumesDir,
-    runDir,
-  });
+  const host = await openHostAt(dir);
   const unpacker = {
     unpack: (name: string, tar: Readable) => host.unpack(name, tar),
     remove: (name: string) => host.removeLayer(name),
@@ -198,9 +187,8 @@ async function openFreshStore(): Promise<{ store: ImageStore; close(): Promise<v
   const quiet = { warn: () => undefined, info: () => undefined };
   const store = await openImageStore({ dir: join(dir, 'store'), unpacker, log: quiet });
   const close = async () => {
-    for (const layer of (await host.list()).layers) await host.removeLayer(layer);
     await host.close();
-    await rm(dir, { recursive: true, force: true });
+    await removeData(dir);
   };
   return { store, close };
 }

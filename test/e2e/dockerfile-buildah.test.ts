@@ -56,7 +56,7 @@ async function makeContext(dir: string): Promise<void> {
 async function both(dockerfile: string, name: string) {
   const built = await wafer.wafer(['build', context, '-f', join(context, dockerfile), '-t', name]);
   expect(built.status, built.stderr).toBe(0);
-  await buildah.pull(store, name, `localhost/${name}-wafer`);
+  await buildah.pull(store, `${name}:latest`, `localhost/${name}-wafer`);
   await buildah.run(
     'bud',
     '--format',

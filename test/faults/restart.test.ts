@@ -1,10 +1,11 @@
 /** What a crash of the platform or of a part of it leaves behind: nothing lost, nothing orphaned. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { removeData } from '../helpers/data-dir.ts';
 import {
   CLI,
   hostProcesses,
@@ -92,7 +93,7 @@ describe('wafer up', () => {
         pids.has(Number(/^wafer-debian12-.*\.(\d+)$/.exec(name)?.[1])),
       );
       expect(scratch).toEqual([]);
-      await rm(data, { recursive: true, force: true });
+      await removeData(data);
     },
   );
 
