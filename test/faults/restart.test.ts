@@ -89,10 +89,9 @@ describe('wafer up', () => {
       await closed;
       const left = async () => (await hostProcesses()).filter((one) => pids.has(one.pid));
       await until('every process is gone', async () => (await left()).length === 0);
-      const scratch = (await readdir('/var/tmp')).filter((name) =>
-        pids.has(Number(/^wafer-debian12-.*\.(\d+)$/.exec(name)?.[1])),
-      );
-      expect(scratch).toEqual([]);
+      const scratch = async () =>
+        (await readdir('/var/tmp')).filter((name) => pids.has(Number(/^wafer-debian12-.*\.(\d+)$/.exec(name)?.[1])));
+      await until('no scratch is left', async () => (await scratch()).length === 0);
       await removeData(data);
     },
   );

@@ -20,7 +20,8 @@ type Entry = Partial<Header> & { name: string; content?: string | Buffer };
 
 async function tarOf(entries: Entry[]): Promise<Buffer> {
   const archive = pack();
-  for (const { content = '', ...header } of entries) archive.entry(header, content);
+  // A time of its own would make other layers in the next second.
+  for (const { content = '', ...header } of entries) archive.entry({ mtime: new Date(0), ...header }, content);
   archive.finalize();
   return buffer(archive);
 }
