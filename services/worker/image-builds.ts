@@ -74,8 +74,10 @@ export function createImageBuilds(deps: ImageBuildsDeps): ContextBuilds {
 async function resolveImage(images: ImageStore, names: ImageNames, reference: string): Promise<Image> {
   const isInternal = isBuildCache(reference) || names.ownerOf(reference) === 'dependencies';
   if (isInternal) throw imageNotFound(reference);
-  const named = await images.find(reference.replace(/:latest$/, ''));
-  return named ?? (await findByName(images, reference, null)).image;
+  // A base image has no tag; everything else that has none is :latest.
+  const plain = reference.replace(/:latest$/, '');
+  const found = (await images.find(`${plain}:latest`)) ?? (await images.find(plain));
+  return found ?? (await findByName(images, reference, null)).image;
 }
 
 /** Base images and the platform's own names can not be taken over. */

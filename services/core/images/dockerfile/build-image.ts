@@ -51,6 +51,7 @@ async function build(
   } catch (error) {
     context.abort(error);
     await context.settled();
+    await context.build.cache.settled().catch(() => undefined); // why the build failed counts more
     throw error;
   } finally {
     context.release();
@@ -160,6 +161,7 @@ async function finish(state: StageState, build: BuildContext): Promise<BuiltImag
   const made = await putStage(state, deps.images, first);
   const tags = first === undefined ? [`${UNNAMED_PREFIX}${made.digest.slice(7, 19)}`] : others;
   for (const tag of tags) await deps.images.tag(made.digest, tag);
+  await build.cache.settled();
   if (count.run > 0) await build.cache.prune();
   const { digest, layers } = made;
   const bytes = layers.reduce((sum, layer) => sum + layer.blob.size, 0);

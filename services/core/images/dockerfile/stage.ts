@@ -101,7 +101,7 @@ async function layerStep(input: StepInput, what: LayerStep, after: StageState): 
   const layer = found === undefined ? await what.make() : found;
   if (layer !== null) build.hold([layer.diffId]);
   // A hit by content is remembered by the cheap key too.
-  for (const key of isCached ? tried.slice(0, -1) : tried) await build.cache.put(key, layer);
+  for (const key of isCached ? tried.slice(0, -1) : tried) build.cache.put(key, layer);
   build.count[isCached ? 'cached' : 'run'] += 1;
   build.onEvent({ type: 'step', step: label, state: isCached ? 'cached' : 'done', ms: performance.now() - begun });
   return withStep(after, what.nextKey(layer, tried[0] ?? ''), what.createdBy, layer, build.epoch);

@@ -17,23 +17,31 @@ export const stepKey = (...parts: readonly (string | number | null | readonly st
 export interface StepCache {
   /** Null for a step that is known to make no layer; undefined when it is not known. */
   find(key: string): Promise<LayerInfo | null | undefined>;
-  put(key: string, layer: LayerInfo | null): Promise<void>;
+  /** Known at once; written behind the next step, which need not wait for a disk. */
+  put(key: string, layer: LayerInfo | null): void;
+  /** All of it is written. The build holds its layers until then. @throws why the first one could not be */
+  settled(): Promise<void>;
   prune(): Promise<void>;
 }
 
 export function createStepCache(images: ImageStore): StepCache {
+  const made = new Map<string, LayerInfo | null>();
+  const writes: Promise<unknown>[] = [];
   return {
     async find(key) {
+      const known = made.get(key);
+      if (known !== undefined) return known;
       const image = await images.find(BUILD_CACHE_PREFIX + key).catch(() => null); // damaged: as good as none
       return image === null ? undefined : (image.layers[0] ?? null);
     },
-    async put(key, layer) {
-      await images.putImage({
-        layers: layer === null ? [] : [layer.diffId],
-        config: {},
-        tag: BUILD_CACHE_PREFIX + key,
-      });
+    put(key, layer) {
+      made.set(key, layer);
+      const layers = layer === null ? [] : [layer.diffId];
+      const write = images.putImage({ layers, config: {}, tag: BUILD_CACHE_PREFIX + key });
+      write.catch(() => undefined); // told by `settled`
+      writes.push(write);
     },
+    settled: async () => void (await Promise.all(writes)),
     async prune() {
       const all = await images.list();
       const entries = all.flatMap((image) =>
