@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: cold and warm calls through the HTTP API next to a bare `node` start
  * and a bare fastify echo, interleaved in one run, and what each further deploy adds to
- * the store. Prints a table and one JSON line. Times are of this machine in this run:
+ * the store; then images (images.ts). Prints tables and one JSON line. Times are of this machine in this run:
  * compare the ratios.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -110,21 +110,40 @@ function printImages({ rows, second }: ImageBench): void {
   );
 }
 
-const echo = fastify();
-echo.post('/', async (request) => request.body);
-const echoUrl = await echo.listen({ port: 0, host: '127.0.0.1' });
+async function benchCalls(wafer: TestPlatform) {
+  const echo = fastify();
+  echo.post('/', async (request) => request.body);
+  const echoUrl = await echo.listen({ port: 0, host: '127.0.0.1' });
+  try {
+    const { rows, added } = await measure(wafer, echoUrl);
+    print(rows, added);
+    if (Math.max(...added) >= MAX_ADDED) process.exitCode = 1;
+    return { rows, added: { each: added, limit: MAX_ADDED } };
+  } finally {
+    for (let number = 1; number <= FUNCTIONS; number++) await wafer.remove(name(number));
+    await echo.close();
+  }
+}
+
+async function benchImages(wafer: TestPlatform) {
+  const images = await measureImages(wafer);
+  printImages(images);
+  return { images };
+}
+
+const BENCHES = { calls: benchCalls, images: benchImages };
+
+/** `npm run bench -- images` does only that one. */
+const [only] = process.argv.slice(2);
+const chosen = Object.entries(BENCHES).filter(([key]) => only === undefined || key === only);
+if (chosen.length === 0) throw new Error(`there are ${Object.keys(BENCHES).join(' and ')}, not ${only}`);
 const load = loadavg()[0] ?? 0;
 const wafer = await startTestPlatform({ WAFER_LOG_LEVEL: 'error' });
 try {
-  const { rows, added } = await measure(wafer, echoUrl);
-  print(rows, added);
-  const images = await measureImages(wafer);
-  printImages(images);
+  let results: object = {};
+  for (const [, bench] of chosen) results = { ...results, ...(await bench(wafer)) };
   const host = { node: process.version, load: { before: load, after: loadavg()[0] } };
-  console.log(JSON.stringify({ rows, images, added: { each: added, limit: MAX_ADDED }, host }));
-  if (Math.max(...added) >= MAX_ADDED) process.exitCode = 1;
+  console.log(JSON.stringify({ ...results, host }));
 } finally {
-  for (let number = 1; number <= FUNCTIONS; number++) await wafer.remove(name(number));
   await wafer.stop();
-  await echo.close();
 }
