@@ -55,6 +55,8 @@ export function expectStreams(sockets: HostSocket, wanted: WantedStreams): Progr
 
 /** Pid 1 closes its end when the program does not read any more; then there is nothing left to write to. */
 function asStdin(socket: Socket): Writable {
+  // It may have ended while the engine was answering: then nothing will say so again.
+  if (socket.readableEnded) socket.destroy();
   socket.once('end', () => socket.destroy());
   socket.resume();
   return socket;
