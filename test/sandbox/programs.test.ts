@@ -168,7 +168,7 @@ describe('a program that was started later', () => {
     program.onOutput(said.listener);
     expect(await program.exited).toEqual({ status: 3, signal: null });
     expect(said.err()).toBe('mine\n');
-    expect((await sandbox.processes()).map(({ command }) => command)).toContain('yes');
+    await until('the child writes', async () => (await sandbox.processes()).some(({ command }) => command === 'yes'));
   });
 
   it('gets its own signals; the others do not', async () => {
