@@ -4,6 +4,7 @@
  * is the whole answer; the namespaces take with them all that was mounted.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -108,15 +109,43 @@ static int pivot(const struct child_plan *plan)
 	return sandbox_pivot();
 }
 
+static bool is_empty(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	size_t entries = 0;
+	if (!directory)
+		return false;
+	while (entries < 3 && readdir(directory))
+		entries++;
+	closedir(directory);
+	return entries == 2; /* itself and its parent */
+}
+
+/* A function that begins without code may get it later, once: for `attach`, which can not open them from outside. */
+static int hand_over_code_point(const struct child_plan *plan)
+{
+	const struct report message = { .type = REPORT_CODE_POINT };
+	if (plan->spec->code_count || plan->spec->upper || !is_empty("/function"))
+		return 0;
+	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	cleanup_fd int point = open("/function", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int both[2] = { mounts, point };
+	if (mounts < 0 || point < 0 ||
+	    send_with_fds(plan->commands, &message, sizeof(message), both, 2))
+		return fault("namespaces", "hand over the place of the code");
+	return 0;
+}
+
 /*
  * For the engine's jobs in this sandbox, which can not have them from outside: this process
- * can not be looked into. Functions need none.
+ * can not be looked into. Functions need none of it.
  */
 static int hand_over_namespaces(const struct child_plan *plan)
 {
 	const struct report message = { .type = REPORT_NAMESPACES };
 	if (plan->spec->profile == PROFILE_FUNCTION)
-		return 0;
+		return hand_over_code_point(plan);
 	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	cleanup_fd int users = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	int both[2] = { mounts, users };

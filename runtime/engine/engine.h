@@ -27,6 +27,7 @@ struct source {
 struct engine {
 	int epoll, control, layers, work, volumes, procfd, self_pidfd, relay;
 	int host_layers, host_work; /* the same directories, of the host's one mount; for adopt */
+	int mounts;                  /* the engine's own mount namespace */
 	struct source control_source, relay_source;
 	pid_t relay_pid;
 	uint32_t control_events;
@@ -59,6 +60,7 @@ void sandbox_create(struct engine *engine, struct message *message);
 void sandbox_exec(struct engine *engine, const struct message *message);
 void sandbox_freeze(struct engine *engine, const struct message *message);
 void sandbox_thaw(struct engine *engine, const struct message *message);
+void sandbox_attach(struct engine *engine, const struct message *message);
 void sandbox_connect(struct engine *engine, const struct message *message);
 /* The engine ends: frozen ones would outlive it. */
 void sandboxes_let_die(struct engine *engine);

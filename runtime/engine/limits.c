@@ -58,6 +58,16 @@ int limits_create(struct limits *limits, struct limits_group *group, const struc
 	return -1;
 }
 
+int limits_change(struct limits *limits, struct limits_group *group, pid_t init,
+                  const struct shares *shares)
+{
+	if (limits->mode->change(limits, group, init, shares))
+		return -1;
+	if (shares->memory)
+		group->memory = shares->memory;
+	return 0;
+}
+
 void limits_close_handles(struct limits_group *group)
 {
 	close_fd(&group->directory);

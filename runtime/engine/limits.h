@@ -27,6 +27,11 @@ struct limits_group {
 	bool made, over;           /* over: the watcher saw it above its memory */
 };
 
+/* 0: not given. */
+struct shares {
+	uint64_t memory, pids, cpu;
+};
+
 struct limits {
 	const struct limits_mode *mode;
 	int roots[V1_CONTROLLERS]; /* v2 uses the first */
@@ -42,6 +47,9 @@ struct limits_mode {
 	/* Finds out whether the mode works here; fills detail either way. */
 	bool (*probe)(struct limits *limits);
 	int (*create)(struct limits *limits, struct limits_group *group, const struct spec *spec);
+	/* Other limits for a live sandbox; 0: as they were. */
+	int (*change)(struct limits *limits, struct limits_group *group, pid_t init,
+	              const struct shares *shares);
 	/* Called in the child before anything else; v2 has nothing to do. */
 	int (*join)(struct limits_group *group);
 	/* Every tick, for a running sandbox: sets `over`. May be NULL. */
@@ -59,6 +67,8 @@ extern const struct limits_mode limits_v2, limits_v1, limits_none;
 /* Chooses; `wanted` is auto or a mode's name. Called before the engine changes its root. */
 int limits_probe(struct limits *limits, const char *wanted);
 int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec);
+int limits_change(struct limits *limits, struct limits_group *group, pid_t init,
+                  const struct shares *shares);
 /* After the child has its own copies. */
 void limits_close_handles(struct limits_group *group);
 bool limits_remove(struct limits *limits, struct limits_group *group);

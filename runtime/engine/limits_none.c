@@ -5,9 +5,11 @@
  * engine says so in its first event.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "limits.h"
 #include "processes.h"
@@ -26,6 +28,25 @@ static int create(struct limits *limits, struct limits_group *group, const struc
 	(void)group;
 	(void)spec;
 	return 0;
+}
+
+/* The memory watcher takes its limit from the group; processes hold theirs themselves. */
+static int change(struct limits *limits, struct limits_group *group, pid_t init,
+                  const struct shares *shares)
+{
+	const struct rlimit limit = { shares->pids, shares->pids };
+	struct pids pids = { 0 };
+	int bad = 0;
+	(void)group;
+	if (!shares->pids)
+		return 0;
+	pids_collect(&pids, limits->procfd, init);
+	for (size_t i = 0; i < pids.count && !bad; i++)
+		if (pids.list[i] != init && prlimit(pids.list[i], RLIMIT_NPROC, &limit, NULL) &&
+		    errno != ESRCH)
+			bad = fault("limits", "nproc");
+	free(pids.list);
+	return bad;
 }
 
 static int join(struct limits_group *group)
@@ -87,6 +108,7 @@ const struct limits_mode limits_none = {
 	.name = "none",
 	.probe = probe,
 	.create = create,
+	.change = change,
 	.join = join,
 	.watch = watch,
 	.usage = usage,

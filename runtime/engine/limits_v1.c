@@ -83,16 +83,46 @@ static int watch_oom(struct limits *limits, struct limits_group *group)
 	                    "%d %d", group->oom_event, control);
 }
 
-static int set_memory(struct limits *limits, struct limits_group *group, const struct spec *spec)
+/* Memory with swap may never be below memory alone: the order depends on the direction. */
+static int set_memory(struct limits *limits, struct limits_group *group, uint64_t bytes, bool raise)
 {
-	int root = limits->roots[MEMORY];
-	unsigned long long bytes = spec->memory;
-	if (!bytes)
-		return 0;
-	if (limits_write(root, group->name, "memory.limit_in_bytes", false, "%llu", bytes) ||
-	    limits_write(root, group->name, "memory.memsw.limit_in_bytes", true, "%llu", bytes))
+	const struct {
+		const char *file;
+		bool optional;
+	} files[] = { { "memory.limit_in_bytes", false }, { "memory.memsw.limit_in_bytes", true } };
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+		size_t at = raise ? ARRAY_LENGTH(files) - 1 - i : i;
+		if (limits_write(limits->roots[MEMORY], group->name, files[at].file, files[at].optional,
+		                 "%llu", (unsigned long long)bytes))
+			return -1;
+	}
+	return 0;
+}
+
+static int set_others(struct limits *limits, struct limits_group *group, uint64_t pids,
+                      uint64_t cpu)
+{
+	/* One more for init. */
+	if (pids && limits_write(limits->roots[PIDS], group->name, "pids.max", false, "%llu",
+	                         (unsigned long long)pids + 1))
 		return -1;
-	return watch_oom(limits, group);
+	if (cpu && limits->roots[CPU] >= 0)
+		return limits_write(limits->roots[CPU], group->name, "cpu.cfs_quota_us", true, "%llu",
+		                    (unsigned long long)cpu * 100);
+	return 0;
+}
+
+static int change(struct limits *limits, struct limits_group *group, pid_t init,
+                  const struct shares *shares)
+{
+	(void)init;
+	if (shares->memory) {
+		bool raise = group->memory && shares->memory > group->memory;
+		if (set_memory(limits, group, shares->memory, raise) ||
+		    (group->oom_event < 0 && watch_oom(limits, group)))
+			return -1;
+	}
+	return set_others(limits, group, shares->pids, shares->cpu);
 }
 
 static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
@@ -109,16 +139,10 @@ static int create(struct limits *limits, struct limits_group *group, const struc
 		if (group->tasks[i] < 0)
 			return fault(STEP, "%s cgroup of %s", controllers[i], spec->id);
 	}
-	if (set_memory(limits, group, spec))
+	if (spec->memory && (set_memory(limits, group, spec->memory, false) ||
+	                     watch_oom(limits, group)))
 		return -1;
-	/* One more for init. */
-	if (spec->pids && limits_write(limits->roots[PIDS], group->name, "pids.max", false, "%llu",
-	                               (unsigned long long)spec->pids + 1))
-		return -1;
-	if (spec->cpu && limits->roots[CPU] >= 0)
-		return limits_write(limits->roots[CPU], group->name, "cpu.cfs_quota_us", true, "%llu",
-		                    (unsigned long long)spec->cpu * 100);
-	return 0;
+	return set_others(limits, group, spec->pids, spec->cpu);
 }
 
 static int join(struct limits_group *group)
@@ -178,6 +202,7 @@ const struct limits_mode limits_v1 = {
 	.name = "v1",
 	.probe = probe,
 	.create = create,
+	.change = change,
 	.join = join,
 	.usage = usage,
 	.freeze = freeze,

@@ -85,24 +85,34 @@ static bool probe(struct limits *limits)
 	return true;
 }
 
+static int change(struct limits *limits, struct limits_group *group, pid_t init,
+                  const struct shares *shares)
+{
+	int root = limits->roots[0];
+	(void)init;
+	if (shares->memory && (limits_write(root, group->name, "memory.max", false, "%llu",
+	                                    (unsigned long long)shares->memory) ||
+	                       limits_write(root, group->name, "memory.swap.max", true, "0")))
+		return -1;
+	/* One more for init. */
+	if (shares->pids && limits_write(root, group->name, "pids.max", false, "%llu",
+	                                 (unsigned long long)shares->pids + 1))
+		return -1;
+	if (shares->cpu && limits_write(root, group->name, "cpu.max", true, "%llu 100000",
+	                                (unsigned long long)shares->cpu * 100))
+		return -1;
+	return 0;
+}
+
 static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
 {
 	int root = limits->roots[0];
 	if (mkdirat(root, group->name, 0755))
 		return fault(STEP, "cgroup of %s", spec->id);
 	group->made = true;
-	if (spec->memory && (limits_write(root, group->name, "memory.max", false, "%llu",
-	                                  (unsigned long long)spec->memory) ||
-	                     limits_write(root, group->name, "memory.swap.max", true, "0")))
-		return -1;
-	if (limits_write(root, group->name, "memory.oom.group", false, "1"))
-		return -1;
-	/* One more for init. */
-	if (spec->pids && limits_write(root, group->name, "pids.max", false, "%llu",
-	                               (unsigned long long)spec->pids + 1))
-		return -1;
-	if (spec->cpu && limits_write(root, group->name, "cpu.max", true, "%llu 100000",
-	                              (unsigned long long)spec->cpu * 100))
+	const struct shares shares = { spec->memory, spec->pids, spec->cpu };
+	if (limits_write(root, group->name, "memory.oom.group", false, "1") ||
+	    change(limits, group, 0, &shares))
 		return -1;
 	group->directory = openat(root, group->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return group->directory < 0 ? fault(STEP, "cgroup of %s", spec->id) : 0;
@@ -148,6 +158,7 @@ const struct limits_mode limits_v2 = {
 	.name = "v2",
 	.probe = probe,
 	.create = create,
+	.change = change,
 	.join = join,
 	.usage = usage,
 	.freeze = freeze,

@@ -109,7 +109,7 @@ static void dispatch(struct engine *engine, struct message *message)
 		{ "resize", sandbox_resize }, { "adopt", job_adopt },
 		{ "freeze", sandbox_freeze }, { "thaw", sandbox_thaw },    { "connect", sandbox_connect },
 		{ "processes", job_processes }, { "read-files", job_read_files },
-		{ "write-files", job_write_files },
+		{ "write-files", job_write_files }, { "attach", sandbox_attach },
 	};
 	for (size_t i = 0; op && i < ARRAY_LENGTH(operations); i++)
 		if (!strcmp(op, operations[i].name)) {

@@ -156,11 +156,12 @@ static int open_places(struct engine *engine)
 	engine->work = open(PLACE_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	engine->volumes = open(PLACE_VOLUMES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	engine->procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	engine->mounts = openat(engine->procfd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	engine->self_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	engine->epoll = epoll_create1(EPOLL_CLOEXEC);
 	engine->limits.procfd = engine->procfd;
-	if (engine->layers < 0 || engine->work < 0 || engine->volumes < 0 || engine->procfd < 0 || engine->self_pidfd < 0 ||
-	    engine->epoll < 0)
+	if (engine->layers < 0 || engine->work < 0 || engine->volumes < 0 || engine->procfd < 0 || engine->mounts < 0 ||
+	    engine->self_pidfd < 0 || engine->epoll < 0)
 		return fault("start", "the engine's own places");
 	return 0;
 }

@@ -137,35 +137,6 @@ static int mount_root(const struct spec *spec)
 	return mount_overlay(spec, options);
 }
 
-/* A code layer's `function` directory; the layer is hostile, so no link is followed. */
-static int open_code(const char *layer)
-{
-	char path[NAME_LENGTH + 16];
-	cleanup_fd int layers = open(PLACE_LAYERS, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "%s/function", layer);
-	int fd = layers < 0 ? -1
-	                    : open_inside(layers, path, O_PATH | O_DIRECTORY,
-	                                  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	return fd < 0 ? fault(STEP, "code layer %s has no directory `function`", layer) : fd;
-}
-
-/* Always an overlay: a bind would show the layer's path on the host in mountinfo. */
-static int mount_code(const struct spec *spec, int rootfd)
-{
-	char options[4096] = "userxattr,lowerdir=";
-	size_t used = strlen(options);
-	if (spec->code_count == 0 || is_disk(spec))
-		return 0;
-	for (size_t i = spec->code_count; i-- > 0;) {
-		int fd = open_code(spec->code_layers[i]); /* closed by exec or exit */
-		if (fd < 0)
-			return -1;
-		used += (size_t)snprintf(options + used, sizeof(options) - used, "/proc/self/fd/%d:", fd);
-	}
-	snprintf(options + used, sizeof(options) - used, PLACE_EMPTY);
-	return mount_new(rootfd, "function", "overlay", SAFE | MS_RDONLY, options);
-}
-
 /*
  * subset=pid would need no mask, but without /proc/stat and cpuinfo Node's
  * os.cpus() is empty and programs that divide by it break. Most of these files
@@ -327,7 +298,7 @@ int sandbox_mounts(const struct spec *spec, int commands)
 	if (mount_text(rootfd, "hosts", "etc/hosts", hosts) ||
 	    mount_text(rootfd, "resolv", "etc/resolv.conf", resolv) || devices_mount(rootfd) ||
 	    mount_proc(rootfd) || mount_tmp(spec, rootfd) ||
-	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || mount_code(spec, rootfd) ||
+	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || (!is_disk(spec) && code_mount(spec, rootfd)) ||
 	    volumes_mount(spec, rootfd, commands))
 		return -1;
 	for (size_t i = 0; i < spec->mount_count; i++)

@@ -52,6 +52,12 @@ int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
 /* Makes the directories above the absolute `path` and opens the last of them, inside the root. */
 int make_parents(int rootfd, const char *path);
 
+/* code.c: mounts spec's code layers at /function of the root ... */
+int code_mount(const struct spec *spec, int rootfd);
+/* ... or gives them as a detached tree; fsconfig takes 255 characters, so not more layers than these. */
+#define MAX_ATTACHED_LAYERS 8
+int code_tree(const char *const *layers, size_t count);
+
 /* volumes.c: fills the new ones, has them published over `commands`, mounts all of them. */
 int volumes_mount(const struct spec *spec, int rootfd, int commands);
 

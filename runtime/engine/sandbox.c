@@ -114,6 +114,8 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	loop_unwatch(engine, &sandbox->oom);
 	close_fd(&sandbox->mounts);
 	close_fd(&sandbox->users);
+	close_fd(&sandbox->code_mounts);
+	close_fd(&sandbox->code_point);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
 	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
 	if (engine->limits.mode->watch)
@@ -167,6 +169,11 @@ static void sandbox_report(struct engine *engine, struct sandbox *sandbox,
 	case REPORT_NAMESPACES:
 		sandbox->mounts = fds[0];
 		sandbox->users = fds[1];
+		fds[0] = fds[1] = -1;
+		break;
+	case REPORT_CODE_POINT:
+		sandbox->code_mounts = fds[0];
+		sandbox->code_point = fds[1];
 		fds[0] = fds[1] = -1;
 		break;
 	case REPORT_VOLUMES:

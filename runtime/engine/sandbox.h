@@ -39,6 +39,9 @@ struct sandbox {
 	struct limits_group group;
 	struct source process, commands, oom; /* fd -1: none */
 	int mounts, users; /* namespaces, for jobs; -1: of a function */
+	int code_mounts, code_point; /* for attach (sandbox_attach.c); -1: not of this one, or used */
+	bool attached;       /* or tried: there is no second time */
+	uint64_t pids;       /* what it was created with; 0: no limit */
 	uint64_t clone_us, mounts_us, exec_us;
 	struct fault fault;   /* why it did not start */
 	bool has_status, oom_seen, killed, relayed, parked, terminal;
@@ -63,6 +66,9 @@ struct sandbox *sandbox_find_running(struct engine *engine, const struct message
 
 /* The same, and not frozen: pid 1 would not answer. */
 struct sandbox *sandbox_find_awake(struct engine *engine, const struct message *message);
+
+/* sandbox_start.c: they are there, and directories. */
+int check_layers(const struct engine *engine, const char *const *names, size_t count);
 
 /* sandbox_pending.c */
 struct pending *pending_add(struct sandbox *sandbox, enum asked what, uint32_t request,

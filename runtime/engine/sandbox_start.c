@@ -36,7 +36,7 @@ static int prepare_upper(struct engine *engine, const char *name)
 	return 0;
 }
 
-static int check_layers(struct engine *engine, const char *const *names, size_t count)
+int check_layers(const struct engine *engine, const char *const *names, size_t count)
 {
 	struct stat status;
 	for (size_t i = 0; i < count; i++) {
@@ -146,6 +146,8 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->commands = (struct source){ -1, sandbox_commands_ready };
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
 	sandbox->mounts = sandbox->users = -1;
+	sandbox->code_mounts = sandbox->code_point = -1;
+	sandbox->pids = spec->pids;
 	sandbox->last.oom_kills = -1;
 	sandbox->profile = spec->profile;
 	sandbox->parked = !spec->program.argv[0];

@@ -12,10 +12,12 @@ export { type EgressVerdict, HOST_NAME } from './egress/index.ts';
 export { openSandboxHost } from './sandbox-host.ts';
 export { openSupervisedHost } from './supervised-host.ts';
 export {
+  type Attachment,
   type EgressPolicy,
   type EgressRule,
   type EngineInfo,
   type LimitMode,
+  MAX_ATTACHED_LAYERS,
   type OutputListener,
   type ProgramOptions,
   type Sandbox,

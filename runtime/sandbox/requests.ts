@@ -1,6 +1,7 @@
 /** What a sandbox's spec and answers look like in the engine's protocol. */
 import type { Fields, Pair } from './engine-frames.ts';
 import type {
+  Attachment,
   ProgramOptions,
   SandboxExit,
   SandboxProcess,
@@ -66,6 +67,18 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
     add('resolv', RESOLV_CONF);
   }
   return [...pairs, ...programPairs(spec.argv, spec, tokens)];
+}
+
+export function attachPairs({ codeLayers, memoryBytes, pids, cpuMillis }: Attachment): Pair[] {
+  const limits: [string, number | undefined][] = [
+    ['memory', memoryBytes],
+    ['pids', pids],
+    ['cpu', cpuMillis],
+  ];
+  return [
+    ...codeLayers.map((layer): Pair => ['code-layer', layer]),
+    ...limits.flatMap(([key, value]): Pair[] => (value === undefined ? [] : [[key, value]])),
+  ];
 }
 
 export function parseStatus(fields: Fields): ProgramExit {

@@ -120,6 +120,16 @@ export interface UserIds {
   groups: number[];
 }
 
+/** At most 8 layers, bottom first; `pids` can only be lowered. */
+export interface Attachment {
+  codeLayers: readonly string[];
+  memoryBytes?: number | undefined;
+  pids?: number | undefined;
+  cpuMillis?: number | undefined;
+}
+
+export const MAX_ATTACHED_LAYERS = 8;
+
 export interface ProgramOptions {
   env?: Record<string, string>;
   cwd?: string;
@@ -175,6 +185,12 @@ export interface Sandbox {
   /** Of the first program's terminal. */
   resize(size: TerminalSize): Promise<void>;
   signal(signal: number): Promise<void>;
+  /**
+   * Shows the code at `/function` and sets the limits that go with it (what is not given stays). For functions that
+   * were created without code, once: also an attempt that failed half-way was one.
+   * @throws SandboxError `already_attached | attach_failed | layer_missing`
+   */
+  attach(code: Attachment): Promise<void>;
   /** Stops and continues every process: by the freezer of the limit mode, else by SIGSTOP and SIGCONT. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;

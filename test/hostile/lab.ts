@@ -17,6 +17,8 @@ const PROBES = join(import.meta.dirname, 'probes');
 
 export interface Lab {
   readonly test: TestHost;
+  /** The one with the probes. */
+  readonly layer: string;
   /** A sandbox whose first program is a probe: its name, then its arguments. Destroyed by `close` at the latest. */
   start(args: string[], spec?: Partial<SandboxSpec>): Promise<Sandbox>;
   /** Runs the probe to its end. */
@@ -54,6 +56,7 @@ export async function openLab(...sources: string[]): Promise<Lab> {
   let next = 0;
   const lab: Omit<Lab, 'before'> = {
     test,
+    layer,
     async start([program, ...args], spec = {}) {
       const sandbox = await test.host.create({
         id: `hostile${next++}`,

@@ -55,6 +55,13 @@ static void put(const char *directory, const char *name, const char *text)
 	close(fd);
 }
 
+static void point(const char *directory, const char *name, const char *target)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	check(!symlink(target, path), "%s", path);
+}
+
 static void copy_program(const char *from, const char *directory, const char *name)
 {
 	char path[256];
@@ -101,6 +108,8 @@ void driver_prepare(struct driver *driver, const char *probe)
 	make(directory, "layers/code2", 0755);
 	make(directory, "layers/code2/function", 0755);
 	put(directory, "layers/code2/function/b", "2b\n");
+	make(directory, "layers/linked", 0755);
+	point(directory, "layers/linked/function", "../code1/function");
 	put(directory, "work/ca.pem", "certificate\n");
 }
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../util.h"
 #include "driver.h"
 
 #define ROUNDS 1000
@@ -241,6 +242,82 @@ static void the_root_is_made_of_its_layers(void)
 	check(!strcmp(out, "base\n"), "%s", out);
 }
 
+static void attach_shows_code_in_a_live_function_once(void)
+{
+	int logs = create("run", FIELDS(FUNCTION, "pids=20", "memory=67108864", "arg=sleep"), NULL);
+	const char *const attach[] = { "op=attach", "id=run", "code-layer=code1", "code-layer=code2",
+		                           "memory=33554432", "pids=10", NULL };
+	expect_refused("bad_request", "pids",
+	               FIELDS("op=attach", "id=run", "code-layer=code1", "pids=21"));
+	expect_refused("layer_missing", "nowhere",
+	               FIELDS("op=attach", "id=run", "code-layer=nowhere"));
+	struct message reply = driver_ask(&driver, attach);
+	check(message_get(&reply, "ok"), "%s", field(&reply, "message"));
+	check(message_get(&reply, "us_attach"), "us_attach");
+	message_free(&reply);
+	const struct {
+		const char *what, *path, *expected;
+	} looks[] = { { "cat", "/function/a", "1a\n" }, { "cat", "/function/b", "2b\n" },
+		          { "write", "/function/a", NULL } };
+	for (size_t i = 0; i < ARRAY_LENGTH(looks); i++) {
+		char what[32], path[64];
+		snprintf(what, sizeof(what), "arg=%s", looks[i].what);
+		snprintf(path, sizeof(path), "arg=%s", looks[i].path);
+		uint32_t request = driver_send(
+			&driver, FIELDS("op=exec", "id=run", "exec=e", "logs=l", "arg=/bin/probe", what, path,
+		                    "arg=x"));
+		int exec_logs = driver_accept(&driver, "l");
+		struct message started = driver_wait(&driver, request);
+		check(message_get(&started, "ok"), "%s", field(&started, "message"));
+		message_free(&started);
+		driver_logs(exec_logs, out, sizeof(out), err, sizeof(err));
+		if (looks[i].expected)
+			check(!strcmp(out, looks[i].expected), "%s", out);
+		else
+			check(strstr(out, "EROFS"), "%s", out);
+		struct message event = driver_event(&driver);
+		check(!strcmp(field(&event, "event"), "exec-exit"), "%s", field(&event, "event"));
+		message_free(&event);
+	}
+	expect_refused("already_attached", "run", attach);
+	reply = driver_ask(&driver, FIELDS("op=destroy", "id=run"));
+	message_free(&reply);
+	close(logs);
+	take_exit("run");
+}
+
+static void attach_is_for_functions_without_code_only(void)
+{
+	const char *const attach[] = { "op=attach", "id=run", "code-layer=code1", NULL };
+	const struct {
+		const char *const *fields;
+		const char *layer, *code, *text;
+	} cases[] = {
+		{ FIELDS(FUNCTION, "arg=sleep"), "code-layer=linked", "attach_failed", "linked" },
+		{ FIELDS(FUNCTION, "arg=sleep"), "code-layer=second", "attach_failed", "second" },
+		{ FIELDS(FUNCTION, "arg=sleep"), "code-layer=../base", "bad_request", "name" },
+		{ FIELDS(FUNCTION, "code-layer=code1", "arg=sleep"), "code-layer=code1", "bad_request", "empty" },
+		{ FIELDS(FUNCTION, "layer=code1", "arg=sleep"), "code-layer=code1", "bad_request", "empty" },
+		{ FIELDS(BUILD, "arg=sleep"), "code-layer=code1", "bad_request", "no function" },
+		{ FIELDS("profile=container", "layer=base", "upper=up", "arg=/bin/probe", "arg=sleep"),
+		  "code-layer=code1", "bad_request", "no function" },
+	};
+	expect_refused("not_found", "run", attach);
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		int logs = create("run", cases[i].fields, NULL);
+		expect_refused("bad_request", "code-layer", FIELDS("op=attach", "id=run"));
+		expect_refused(cases[i].code, cases[i].text, FIELDS("op=attach", "id=run", cases[i].layer));
+		/* Half-way is once, too. */
+		if (!strcmp(cases[i].code, "attach_failed"))
+			expect_refused("already_attached", "run", attach);
+		struct message reply = driver_ask(&driver, FIELDS("op=destroy", "id=run"));
+		message_free(&reply);
+		close(logs);
+		take_exit("run");
+	}
+	remove_work("up");
+}
+
 static void a_build_writes_into_its_upper(void)
 {
 	check(run(FIELDS(BUILD, "arg=write", "arg=/etc/new", "arg=one")).status == 0, "%s", out);
@@ -352,6 +429,26 @@ static void memory_has_a_limit(void)
 	check(ending.status == 0 && !strcmp(out, "ate 10\n"), "%s %s", ending.reason, out);
 }
 
+static void attach_brings_the_limits(void)
+{
+	int logs = create("run", FIELDS(FUNCTION, "memory=268435456", "arg=sleep"), NULL);
+	struct message reply = driver_ask(
+		&driver, FIELDS("op=attach", "id=run", "code-layer=code1", "memory=20000000"));
+	check(message_get(&reply, "ok"), "%s", field(&reply, "message"));
+	message_free(&reply);
+	reply = driver_ask(&driver, FIELDS("op=exec", "id=run", "exec=e", "arg=/bin/probe", "arg=eat",
+	                                   "arg=100"));
+	message_free(&reply);
+	struct message event = driver_event(&driver);
+	if (!strcmp(field(&event, "event"), "exec-exit")) {
+		message_free(&event);
+		event = driver_event(&driver);
+	}
+	check(!strcmp(field(&event, "reason"), "oom"), "%s", field(&event, "reason"));
+	message_free(&event);
+	close(logs);
+}
+
 static void processes_have_a_limit(void)
 {
 	struct ending ending = run(FIELDS(FUNCTION, "arg=fork", "arg=200", "pids=20"));
@@ -457,7 +554,7 @@ static void a_build_can_be_packed_and_unpacked(void)
 	size_t layers, works;
 	free(message_all(&reply, "layer", &layers));
 	free(message_all(&reply, "work", &works));
-	check(layers == 4 && works == 1, "%zu layers, %zu work", layers, works);
+	check(layers == 5 && works == 1, "%zu layers, %zu work", layers, works);
 	message_free(&reply);
 }
 
@@ -631,12 +728,15 @@ static const struct {
 	TEST(a_build_is_root_with_few_capabilities),
 	TEST(a_container_is_root_with_a_few_more),
 	TEST(the_root_is_made_of_its_layers),
+	TEST(attach_shows_code_in_a_live_function_once),
+	TEST(attach_is_for_functions_without_code_only),
 	TEST(a_build_writes_into_its_upper),
 	TEST(bad_requests_are_refused_and_leave_nothing),
 	TEST(ends_are_reported_as_they_were),
 	TEST(output_arrives_whole),
 	TEST(the_control_connection_is_descriptor_3),
 	TEST(memory_has_a_limit),
+	TEST(attach_brings_the_limits),
 	TEST(processes_have_a_limit),
 	TEST(exec_runs_another_program),
 	TEST(stats_count_what_runs),

@@ -1,0 +1,125 @@
+/*
+ * Attach: a function's sandbox that runs without code gets it, and the limits that go with
+ * it, once. Pid 1 is confined by then and could not mount anything, and it can not be
+ * looked into from outside; so while it still could, it handed over its mount namespace
+ * and its empty /function (child.c). The tree is made in the engine's own namespaces, as
+ * those of the sandbox may have no more of them, and carried over by the engine itself: it
+ * steps into the sandbox's mounts for one system call that looks no path up.
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+
+#include "mounts.h"
+#include "sandbox.h"
+
+#define STEP "attach"
+
+struct attachment {
+	const char **layers;
+	size_t count;
+	struct shares shares;
+};
+
+static int parse(struct attachment *attachment, const struct message *message)
+{
+	struct shares *shares = &attachment->shares;
+	attachment->layers = message_all(message, "code-layer", &attachment->count);
+	if (attachment->count < 1 || attachment->count > MAX_ATTACHED_LAYERS)
+		return refuse("request", "code-layer is there %zu times, not 1 to %d times",
+		              attachment->count, MAX_ATTACHED_LAYERS);
+	for (size_t i = 0; i < attachment->count; i++)
+		if (!valid_name(attachment->layers[i]))
+			return refuse("request", "code-layer is not a name: \"%.64s\"",
+			              attachment->layers[i]);
+	if (number_parse(message, "memory", &shares->memory) ||
+	    number_parse(message, "pids", &shares->pids) || number_parse(message, "cpu", &shares->cpu))
+		return -1;
+	return 0;
+}
+
+/* A code after saying why it can not be; NULL when it can. */
+static const char *refusal(const struct sandbox *sandbox, const struct attachment *attachment)
+{
+	if (sandbox->attached) {
+		refuse(STEP, "sandbox %s had code attached before", sandbox->id);
+		return "already_attached";
+	}
+	if (sandbox->code_point < 0) {
+		refuse("request", "sandbox %s is no function with an empty, read-only /function",
+		       sandbox->id);
+		return "bad_request";
+	}
+	/* Each process has its own, which nobody may raise. */
+	if (sandbox->pids && attachment->shares.pids > sandbox->pids) {
+		refuse("request", "pids can not be raised, from %llu to %llu",
+		       (unsigned long long)sandbox->pids, (unsigned long long)attachment->shares.pids);
+		return "bad_request";
+	}
+	return NULL;
+}
+
+static int move_into(struct engine *engine, const struct sandbox *sandbox, int tree)
+{
+	if (setns(sandbox->code_mounts, CLONE_NEWNS))
+		return fault(STEP, "the mounts of sandbox %s", sandbox->id);
+	int bad = move_mount(tree, "", sandbox->code_point, "",
+	                     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+	                  ? fault(STEP, "/function of sandbox %s", sandbox->id)
+	                  : 0;
+	/* Out there is nothing that the engine could go on with. */
+	if (setns(engine->mounts, CLONE_NEWNS)) {
+		perror("wafer-engine: back to the own mounts");
+		sandboxes_let_die(engine);
+		exit(1);
+	}
+	return bad;
+}
+
+static int attach(struct engine *engine, struct sandbox *sandbox,
+                  const struct attachment *attachment)
+{
+	if (limits_change(&engine->limits, &sandbox->group, sandbox->pid, &attachment->shares))
+		return -1;
+	if (sandbox->group.oom_event >= 0 && sandbox->oom.fd < 0) {
+		sandbox->oom.fd = sandbox->group.oom_event;
+		loop_watch(engine, &sandbox->oom);
+	}
+	cleanup_fd int tree = code_tree(attachment->layers, attachment->count);
+	return tree < 0 ? -1 : move_into(engine, sandbox, tree);
+}
+
+static void answer(struct engine *engine, uint32_t request, uint64_t began)
+{
+	size_t begin = frame_begin(&engine->out, request);
+	frame_field(&engine->out, "ok", "1");
+	frame_field(&engine->out, "us_attach", "%llu", (unsigned long long)(now_us() - began));
+	frame_end(&engine->out, begin);
+}
+
+void sandbox_attach(struct engine *engine, const struct message *message)
+{
+	struct attachment attachment = { 0 };
+	uint64_t began = now_us();
+	struct sandbox *sandbox = sandbox_find_running(engine, message);
+	if (!sandbox)
+		return;
+	const char *code = parse(&attachment, message) ? "bad_request" : refusal(sandbox, &attachment);
+	if (!code && check_layers(engine, attachment.layers, attachment.count))
+		code = "layer_missing";
+	if (!code) {
+		/* From here on it may be half done: the next one would find something else than nothing. */
+		sandbox->attached = true;
+		if (attach(engine, sandbox, &attachment))
+			code = "attach_failed";
+		close_fd(&sandbox->code_mounts);
+		close_fd(&sandbox->code_point);
+	}
+	if (code)
+		reply_fault(engine, message->id, code);
+	else
+		answer(engine, message->id, began);
+	free(attachment.layers);
+}
