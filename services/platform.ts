@@ -162,6 +162,14 @@ function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore)
       for (const instance of worker.pool.instances()) states[instance.state]++;
       return states;
     },
+    blanks() {
+      const sum = { ready: 0, booting: 0 };
+      for (const { ready, booting } of worker.dispatcher.blanks()) {
+        sum.ready += ready;
+        sum.booting += booting;
+      }
+      return sum;
+    },
     queued: () => worker.pool.waiting(),
     store: () => worker.images.usage(),
     functions: async () => (await functions.list()).length,

@@ -6,6 +6,7 @@ export {
   type RuntimeConnection,
   type RuntimeEnd,
   type RuntimeFailure,
+  type RuntimeOptions,
   type RuntimeResult,
 } from '../protocol/index.ts';
 export { type EgressVerdict, HOST_NAME } from './egress/index.ts';

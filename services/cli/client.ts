@@ -7,7 +7,7 @@ import { readClientConfig } from '../core/config.ts';
 import { ERRORS, type ErrorCode, type Problem, WaferError } from '../core/errors.ts';
 import type { BuildEvent, FunctionRecord } from '../core/functions/types.ts';
 import type { BuiltImage, ImageBuildEvent, ImageBuildOptions } from '../core/images/dockerfile/builder-types.ts';
-import type { InstanceInfo, LogLine } from '../core/invocations/types.ts';
+import type { BlankInfo, InstanceInfo, LogLine } from '../core/invocations/types.ts';
 import { findApiKey, keyFiles } from './api-key.ts';
 import type { FunctionDetail, FunctionVersions, ImageSummary, Readiness } from './client-types.ts';
 import { deployBody } from './multipart.ts';
@@ -56,7 +56,7 @@ export interface Client {
   invoke(name: string, body: Buffer, selector: Selector): Promise<HttpReply & { problem: Problem | null }>;
   logs(name: string, query: LogQuery): AsyncGenerator<LogLine>;
   images(): Promise<ImageSummary[]>;
-  instances(): Promise<InstanceInfo[]>;
+  instances(): Promise<{ instances: InstanceInfo[]; blanks: BlankInfo[] }>;
 }
 
 const isProblem = (value: unknown): value is Problem =>
@@ -218,6 +218,6 @@ export function createClient(env: Env): Client {
     },
     logs: (name, options) => stream(connection, `${at(name)}/logs${logQuery(options)}`, options.signal),
     images: async () => (await json<{ images: ImageSummary[] }>('GET', '/v1/images')).images,
-    instances: async () => (await json<{ instances: InstanceInfo[] }>('GET', '/v1/instances')).instances,
+    instances: () => json('GET', '/v1/instances'),
   };
 }

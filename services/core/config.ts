@@ -94,6 +94,12 @@ export const SETTINGS = {
     'An instance without calls ends after this time',
     integer('WAFER_IDLE_MS', 0, 86_400_000, 60_000),
   ),
+  blanks: setting(
+    'WAFER_BLANKS',
+    '2',
+    'Sandboxes with a booted runtime that are kept ready per base image in use, for first calls; 0: none',
+    integer('WAFER_BLANKS', 0, 1_000, 2),
+  ),
   defaultRegistry: setting(
     'WAFER_DEFAULT_REGISTRY',
     '(none: references name theirs)',

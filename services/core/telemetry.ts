@@ -22,6 +22,8 @@ export type BuildResult = 'ok' | 'failed' | 'refused' | 'cancelled';
 /** What the platform knows of itself at the moment it is asked; read at each scrape. */
 export interface Readings {
   instances?: () => Record<InstanceState, number> | Promise<Record<InstanceState, number>>;
+  /** Booted runtimes without code. */
+  blanks?: () => { ready: number; booting: number };
   /** Calls that wait for an instance. */
   queued?: () => number;
   store?: () => Promise<{ blobsBytes: number; layers: number; images: number }>;
@@ -142,6 +144,8 @@ function createGauges(registry: Registry, readings: Readings): void {
     },
   });
   gauge('wafer_calls_waiting', 'Calls that wait for an instance', () => readings.queued?.());
+  gauge('wafer_blanks_ready', 'Booted runtimes that wait for a first call', () => readings.blanks?.().ready);
+  gauge('wafer_blanks_booting', 'Runtimes that boot to wait for a first call', () => readings.blanks?.().booting);
   gauge('wafer_functions', 'Functions that are deployed', () => readings.functions?.());
   const usage = oncePerScrape(async () => readings.store?.());
   gauge('wafer_store_bytes', 'Bytes of compressed layers and manifests', async () => (await usage())?.blobsBytes);

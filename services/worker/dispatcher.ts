@@ -20,16 +20,21 @@ import type {
   Outcome,
   Receipt,
 } from '../core/invocations/types.ts';
+import type { Blanks } from './blanks/index.ts';
 import { InitFailure } from './init-failure.ts';
 import type { Instance } from './instance.ts';
 import type { Grant, Pool } from './pool.ts';
 import { failedStartReceipt, makeReceipt } from './receipt.ts';
 
-export function createDispatcher(pool: Pool<Instance>): Dispatcher {
+export function createDispatcher(pool: Pool<Instance>, blanks: Pick<Blanks, 'list' | 'forget'>): Dispatcher {
   return {
     call: (call) => runCall(pool, call),
     instances: () => Promise.all(pool.instances().map((instance) => instance.info())),
-    retire: (functionName) => pool.retire(functionName),
+    blanks: () => blanks.list(),
+    async retire(functionName) {
+      blanks.forget(functionName);
+      await pool.retire(functionName);
+    },
   };
 }
 

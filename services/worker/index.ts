@@ -25,6 +25,7 @@ import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
+import { type Blanks, type BlanksDeps, createBlanks } from './blanks/index.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
 import { createDependencyBuilder } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
@@ -66,7 +67,7 @@ export interface Worker {
   readonly pool: Pool<Instance>;
   readonly containers: ContainerService;
   prepareBases(onProgress: (progress: BaseProgress) => void): Promise<void>;
-  /** Starts the instances that versions ask to be kept. */
+  /** Starts the instances that versions ask to be kept, and the blanks for the others. */
   keepWarm(): Promise<void>;
   healthy(): Promise<boolean>;
   /** Lets running calls finish until the signal aborts. */
@@ -99,8 +100,8 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const containers = await openContainers({ ...shared, ...places });
   // Behind the containers: they hold their images.
   await removeLeftOvers(host, images, paths, log);
-  const pool = openPool(deps, host, images);
-  const dispatcher = createDispatcher(pool);
+  const { pool, blanks } = openPool(deps, { host, images, getBase: (name) => bases.get(name) });
+  const dispatcher = createDispatcher(pool, blanks);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
   const imageBuilds = openImageBuilds(deps.env, { images, sandboxes, names, basesDir, tmpDir });
   const deployer = createDeployer({
@@ -114,7 +115,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     tmpDir,
     log,
     dispatcher,
-    onPublished: (version) => afterPublish(version, pool),
+    onPublished: (version) => afterPublish(version, pool, blanks),
   });
   return {
     functions: { ...functions, setAlias: (...move) => moveAlias(functions, pool, move) },
@@ -128,28 +129,36 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     containers,
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
-    keepWarm: () => keepWarm(functions, pool),
+    keepWarm: () => keepWarm(functions, pool, blanks),
     healthy: () =>
       host.engineStats().then(
         () => true,
         () => false,
       ),
     async close(signal) {
-      await Promise.all([pool.close(signal), containers.close()]);
+      await Promise.all([pool.close(signal), blanks.close(), containers.close()]);
       await host.close();
     },
   };
 }
 
-function openPool({ config, logs, log }: WorkerDeps, host: SandboxHost, images: ImageStore): Pool<Instance> {
-  return createPool({
-    memoryBudgetMb: config.memoryMb ?? Math.floor(totalmem() / MIB / 2),
+/** Instances and the blanks they are made of: these have the memory that those leave. */
+function openPool(
+  { config, logs, log }: WorkerDeps,
+  { host, images, getBase }: Pick<BlanksDeps, 'getBase'> & { host: SandboxHost; images: ImageStore },
+): { pool: Pool<Instance>; blanks: Blanks } {
+  const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
+  const freeMb = () => memoryBudgetMb - pool.usedMb();
+  const blanks = createBlanks({ host, images, getBase, perBase: config.blanks, freeMb, log });
+  const pool = createPool({
+    memoryBudgetMb,
     idleMs: config.idleMs,
     maxWaiting: MAX_WAITING,
-    start: (version) => startInstance(version, { host, logs, plan: (one) => planInstance(one, images) }),
+    start: (version) => startInstance(version, { host, logs, blanks, log, plan: (one) => planInstance(one, images) }),
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that is to be kept warm did not start'),
   });
+  return { pool, blanks };
 }
 
 /** ADD fetches the way that this host reaches the internet. */
@@ -206,7 +215,8 @@ async function removeLeftOvers(
   await images.collectGarbage().catch((err: unknown) => log.error({ err }, 'garbage could not be collected'));
 }
 
-function afterPublish(version: FunctionVersion, pool: Pool<Instance>): void {
+function afterPublish(version: FunctionVersion, pool: Pool<Instance>, blanks: Blanks): void {
+  blanks.use(version);
   // Older versions serve their calls in flight to the end, then make room.
   for (const instance of pool.instances()) {
     if (
@@ -231,6 +241,10 @@ async function moveAlias(
   return record;
 }
 
-async function keepWarm(functions: FunctionStore, pool: Pool<Instance>): Promise<void> {
-  for (const { name } of await functions.list()) pool.keepWarm(await functions.resolve(name));
+async function keepWarm(functions: FunctionStore, pool: Pool<Instance>, blanks: Blanks): Promise<void> {
+  for (const { name } of await functions.list()) {
+    const version = await functions.resolve(name);
+    pool.keepWarm(version);
+    blanks.use(version);
+  }
 }

@@ -1,5 +1,5 @@
 /** A function that could not be loaded: the guest's failure, and what the attempt cost. */
-import type { Failure } from '../core/invocations/types.ts';
+import type { Failure, StartKind } from '../core/invocations/types.ts';
 
 /** Thrown while an instance starts; the dispatcher turns it into the call's outcome. */
 export class InitFailure extends Error {
@@ -15,9 +15,11 @@ export class InitFailure extends Error {
   }
 }
 
-/** Milliseconds. */
+/** Milliseconds. Of a blank `sandbox` and `boot` are 0: it had them behind it. */
 export interface StartTimings {
+  kind: Exclude<StartKind, 'warm'>;
   sandbox: number;
+  attach: number;
   boot: number;
   init: number;
 }

@@ -20,20 +20,20 @@ export interface ProgramPlan {
 }
 
 const MIB = 1024 * 1024;
-const PIDS = 256;
+export const PIDS = 256;
 const CODE_PATH = '/function';
 /** A server that takes PORT takes one that a user without privileges may listen on. */
 const FIRST_FREE_PORT = 1024;
 
 /** Programs that speak the runtime protocol; `/.wafer` is `runtime/languages`. Of an image nothing runs before a call. */
-const PROGRAMS: Record<RuntimeName, string[]> = {
+export const PROGRAMS: Record<RuntimeName, string[]> = {
   node: ['node', '/.wafer/node/main.mjs'],
   python: ['python3', '-I', '-S', '/.wafer/python/main.py'],
   http: ['/.wafer/http/build/wafer-http'],
   image: [],
 };
 
-const BASE_ENV = {
+export const BASE_ENV = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/tmp',
   TMPDIR: '/tmp',

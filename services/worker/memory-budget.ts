@@ -28,7 +28,7 @@ export function findRoom<T extends Resident>(
   all: readonly Occupied<T>[],
   budget: Budget,
 ): T[] | null {
-  const used = all.reduce((sum, one) => sum + (countLive(one) + one.starting) * one.version.config.memoryMb, 0);
+  const used = sumMb(all);
   const excess = used + wanted.version.config.memoryMb - budget.budgetMb;
   const victims: T[] = [];
   let freed = 0;
@@ -58,6 +58,10 @@ function idleOnes<T extends Resident>(
   }
   return [...spare.sort(byLastUse), ...(forCall ? kept.sort(byLastUse) : [])];
 }
+
+/** Memory that instances of all of them may use. */
+export const sumMb = <T extends Resident>(all: readonly Occupied<T>[]): number =>
+  all.reduce((sum, one) => sum + (countLive(one) + one.starting) * one.version.config.memoryMb, 0);
 
 /** Those that are about to end do not count. */
 export const countLive = <T extends Resident>({ instances }: Pick<Occupied<T>, 'instances'>): number =>

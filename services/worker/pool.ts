@@ -8,7 +8,7 @@
  */
 import { WaferError } from '../core/errors.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
-import { countLive, findRoom, type Occupied } from './memory-budget.ts';
+import { countLive, findRoom, type Occupied, sumMb } from './memory-budget.ts';
 
 /** What the pool needs of an instance. */
 export interface Pooled {
@@ -64,6 +64,8 @@ export interface Pool<T extends Pooled> {
   keepWarm(version: FunctionVersion): void;
   instances(): T[];
   waiting(): number;
+  /** Of the budget, for all instances that live or start. */
+  usedMb(): number;
   /** Ends idle instances of the function now and busy ones after their calls. */
   retire(functionName: string): Promise<void>;
   /** Refuses new calls, lets running ones finish until the signal aborts, then ends everything. */
@@ -120,6 +122,10 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   waiting(): number {
     return this.#waitingCalls;
+  }
+
+  usedMb(): number {
+    return sumMb([...this.#lanes.values()]);
   }
 
   async retire(functionName: string): Promise<void> {

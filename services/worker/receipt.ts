@@ -9,19 +9,18 @@ export function makeReceipt(
   waitedMs: number,
   handlerMs: number,
 ): Receipt {
-  const { queue, sandbox, boot, init } = splitWait(start, waitedMs);
-  const phases = { queue, sandbox, attach: 0, boot, init, handler: handlerMs };
-  return { start: start === null ? 'warm' : 'cold', phases, instanceId };
+  const phases = { ...splitWait(start, waitedMs), handler: handlerMs };
+  return { start: start?.kind ?? 'warm', phases, instanceId };
 }
 
 /** Of a call that never got an instance. */
 export const failedStartReceipt = (instanceId: string, start: StartTimings | null, waitedMs: number): Receipt => ({
   ...makeReceipt(instanceId, start, waitedMs, 0),
-  start: 'cold',
+  start: start?.kind ?? 'cold',
 });
 
 /** A call may come when its instance has been starting for a while: it pays only for what it waited for, the last part. */
-function splitWait(start: StartTimings | null, waitedMs: number): Pick<Phases, 'queue' | 'sandbox' | 'boot' | 'init'> {
+function splitWait(start: StartTimings | null, waitedMs: number): Omit<Phases, 'handler'> {
   let left = waitedMs;
   const pay = (ms: number) => {
     const paid = Math.min(ms, left);
@@ -30,6 +29,7 @@ function splitWait(start: StartTimings | null, waitedMs: number): Pick<Phases, '
   };
   const init = pay(start?.init ?? 0);
   const boot = pay(start?.boot ?? 0);
+  const attach = pay(start?.attach ?? 0);
   const sandbox = pay(start?.sandbox ?? 0);
-  return { queue: left, sandbox, boot, init };
+  return { queue: left, sandbox, attach, boot, init };
 }

@@ -3,19 +3,19 @@
  * call, and why it ended. It never serves again after a time-out, a crash or a
  * protocol error.
  */
-import type { Duplex, Readable } from 'node:stream';
-import {
-  openRuntime,
-  type RuntimeCall,
-  type RuntimeCallHead,
-  type RuntimeConnection,
-  type Sandbox,
-  type SandboxExit,
+import type { Readable } from 'node:stream';
+import type {
+  RuntimeCall,
+  RuntimeCallHead,
+  RuntimeConnection,
+  Sandbox,
+  SandboxExit,
 } from '../../runtime/sandbox/index.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
 import type { Lease } from '../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../core/invocations/types.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
+import type { HeldRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.ts';
 import type { ProgramPlan } from './instance-plan.ts';
@@ -50,22 +50,17 @@ export class RuntimeInstance implements Instance {
   #protocolError: string | undefined;
   #endReason: EndReason | undefined;
 
-  /** Owns the sandbox, its control socket and the lease. */
-  constructor(
-    version: FunctionVersion,
-    sandbox: Sandbox,
-    control: Duplex,
-    logs: LogSink,
-    lease: Lease,
-    timings: StartTimings,
-  ) {
+  /** Owns the sandbox with its runtime, and the lease. */
+  constructor(version: FunctionVersion, held: HeldRuntime, logs: LogSink, lease: Lease, timings: StartTimings) {
+    const { sandbox, runtime } = held;
     this.version = version;
     this.timings = timings;
     this.#sandbox = sandbox;
     const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
     const log = createMeteredLog(origin, logs);
     this.#log = log;
-    this.#runtime = openRuntime(control, {
+    this.#runtime = runtime;
+    held.listen({
       onLog: (_call, invocationId, stream, text) =>
         log.write({
           time: Date.now(),

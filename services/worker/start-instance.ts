@@ -3,6 +3,9 @@ import { type Sandbox, SandboxError, type SandboxHost } from '../../runtime/sand
 import type { FunctionVersion } from '../core/functions/types.ts';
 import { newInstanceId } from '../core/ids.ts';
 import type { LogSink } from '../core/invocations/types.ts';
+import type { Log } from '../core/log.ts';
+import type { Blanks } from './blanks/index.ts';
+import { type HeldRuntime, holdRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import type { Instance } from './instance.ts';
 import type { InstancePlan } from './instance-plan.ts';
@@ -14,38 +17,79 @@ export interface InstanceDeps {
   logs: LogSink;
   /** Layers of the version, leased until the instance has ended. */
   plan: (version: FunctionVersion) => Promise<InstancePlan>;
+  blanks: Pick<Blanks, 'take'>;
+  log: Log;
 }
 
 /**
- * Makes a sandbox of the version and loads its handler.
+ * Takes a blank for the version, or makes a sandbox of it, and loads its handler.
  * @throws InitFailure when the function can not be loaded, SandboxError when the platform can not make a sandbox
  */
 export async function startInstance(version: FunctionVersion, deps: InstanceDeps): Promise<Instance> {
-  const id = newInstanceId();
   const plan = await deps.plan(version);
-  const timings: StartTimings = { sandbox: 0, boot: 0, init: 0 };
+  const timings: StartTimings = { kind: 'cold', sandbox: 0, attach: 0, boot: 0, init: 0 };
   const mark = stopwatch();
-  let sandbox: Sandbox;
+  const bound = await bindBlank(version, plan, deps);
+  if (bound !== undefined) {
+    timings.kind = 'blank';
+    timings.attach = mark();
+    return load(version, bound, plan, { timings, mark, logs: deps.logs });
+  }
+  mark();
+  const sandbox = await createSandbox(version, plan, { timings, mark, host: deps.host });
+  const { lease, program } = plan;
+  if (version.config.runtime === 'image')
+    return new ProgramInstance({ version, sandbox, logs: deps.logs, lease, timings, program });
+  return load(version, holdRuntime(sandbox), plan, { timings, mark, logs: deps.logs });
+}
+
+/** Undefined when there is no blank, or the one there was died; then nothing is left of it. */
+async function bindBlank(
+  version: FunctionVersion,
+  plan: InstancePlan,
+  { blanks, log }: InstanceDeps,
+): Promise<HeldRuntime | undefined> {
+  const blank = blanks.take(version, plan);
+  if (blank === undefined) return undefined;
+  const { codeLayers = [], memoryBytes, pids, cpuMillis } = plan.spec;
   try {
-    sandbox = await deps.host.create({ id, ...plan.spec });
+    await blank.sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis });
+    return blank;
+  } catch (err) {
+    log.debug({ err, function: version.functionName, instance: blank.sandbox.id }, 'a blank could not be bound');
+    await blank.sandbox.destroy().catch(() => {}); // a new engine is on its way; the start below waits for it
+    return undefined;
+  }
+}
+
+interface StartParts {
+  timings: StartTimings;
+  mark: () => number;
+}
+
+async function createSandbox(
+  version: FunctionVersion,
+  plan: InstancePlan,
+  { timings, mark, host }: StartParts & Pick<InstanceDeps, 'host'>,
+): Promise<Sandbox> {
+  const id = newInstanceId();
+  try {
+    return await host.create({ id, ...plan.spec });
   } catch (error) {
     plan.lease.release();
-    timings.sandbox = mark();
     throw explainCreate(error, version, timings, id);
+  } finally {
+    timings.sandbox = mark();
   }
-  timings.sandbox = mark();
-  if (version.config.runtime === 'image') {
-    return new ProgramInstance({
-      version,
-      sandbox,
-      logs: deps.logs,
-      lease: plan.lease,
-      timings,
-      program: plan.program,
-    });
-  }
-  if (sandbox.control === null) throw new TypeError(`sandbox ${id} has no control socket`);
-  const instance = new RuntimeInstance(version, sandbox, sandbox.control, deps.logs, plan.lease, timings);
+}
+
+async function load(
+  version: FunctionVersion,
+  held: HeldRuntime,
+  plan: InstancePlan,
+  { timings, mark, logs }: StartParts & Pick<InstanceDeps, 'logs'>,
+): Promise<Instance> {
+  const instance = new RuntimeInstance(version, held, logs, plan.lease, timings);
   try {
     await instance.load(plan.program, mark);
   } catch (error) {

@@ -284,6 +284,7 @@ function createDispatcher(platform: () => FakePlatform): Dispatcher {
       return { result, receipt: RECEIPT, done };
     },
     instances: async () => [],
+    blanks: () => [],
     retire: async () => {},
   };
 }

@@ -47,12 +47,19 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
         operationId: 'listInstances',
         summary: 'List the instances',
         response: {
-          200: json('All instances', list('instances', 'InstanceInfo'), { instances: [examples.INSTANCE] }),
+          200: json(
+            'All instances, and what is kept ready for first calls',
+            list('instances', 'InstanceInfo', { blanks: { type: 'array', items: ref('BlankInfo') } }),
+            {
+              instances: [examples.INSTANCE],
+              blanks: [{ base: 'node24', runtime: 'node', ready: 2, booting: 0 }],
+            },
+          ),
           ...problems(...COMMON, 'engine_failed'),
         },
       },
     },
-    async () => ({ instances: await dispatcher.instances() }),
+    async () => ({ instances: await dispatcher.instances(), blanks: dispatcher.blanks() }),
   );
 }
 

@@ -12,7 +12,7 @@ import {
   TransferEvent,
 } from './images.ts';
 import { InvocationRecord, LogLine, Outcome, Receipt } from './invocations.ts';
-import { InstanceInfo, Problem, Readiness } from './platform.ts';
+import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
   Problem,
@@ -33,5 +33,6 @@ export const COMPONENTS: Record<string, TSchema> = {
   ImageTransfer,
   TransferEvent,
   InstanceInfo,
+  BlankInfo,
   Readiness,
 };

@@ -30,6 +30,16 @@ export const InstanceInfo = Type.Object({
   memoryBytes: Type.Unsafe({ type: ['integer', 'null'] }),
 });
 
+export const BlankInfo = Type.Object(
+  {
+    base: Type.String({ description: 'Base image' }),
+    runtime: Type.String(),
+    ready: Type.Integer({ description: 'Booted; a first call takes one' }),
+    booting: Type.Integer(),
+  },
+  { description: 'Sandboxes with a booted runtime and no code yet' },
+);
+
 export const Readiness = Type.Object({
   ok: Type.Boolean(),
   checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), message: Type.Optional(Type.String()) })),

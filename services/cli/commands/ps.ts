@@ -1,4 +1,4 @@
-import type { InstanceInfo } from '../../core/invocations/types.ts';
+import type { BlankInfo, InstanceInfo } from '../../core/invocations/types.ts';
 import { createClient } from '../client.ts';
 import { command, jsonFlag } from '../command.ts';
 import { createContainerClient } from '../container-client.ts';
@@ -37,6 +37,13 @@ function showInstances(ui: Ui, instances: readonly InstanceInfo[], now: number):
   );
 }
 
+function showBlanks(ui: Ui, blanks: readonly BlankInfo[]): void {
+  for (const { base, runtime, ready, booting } of blanks) {
+    const more = booting > 0 ? `, ${booting} booting` : '';
+    ui.out(`Ready for first calls: ${ready} ${runtime} on ${base}${more} (no code in them yet; WAFER_BLANKS)`);
+  }
+}
+
 export default command({
   name: 'ps',
   about:
@@ -63,18 +70,19 @@ export default command({
     const matches = createFilter(filters);
     // A filter for what does not run asks for what does not run.
     const wantsAll = all === true || filters.some((text) => /^(?:status|exited)=/.test(text));
-    const [everything, instances] = await Promise.all([
+    const [everything, { instances, blanks }] = await Promise.all([
       createContainerClient(env).list(wantsAll),
-      quiet || filters.length > 0 ? [] : createClient(env).instances(),
+      quiet || filters.length > 0 ? { instances: [], blanks: [] } : createClient(env).instances(),
     ]);
     const containers = everything.filter(matches);
-    if (json) return ui.json({ containers, instances });
+    if (json) return ui.json({ containers, instances, blanks });
     if (quiet) {
       for (const { id } of containers) ui.out(id);
       return;
     }
     if (containers.length === 0 && instances.length === 0) {
       if (filters.length > 0) return ui.out('No container is like that.');
+      showBlanks(ui, blanks);
       ui.out('Nothing is running. A call starts an instance of a function, "wafer run" a container.');
       return;
     }
@@ -82,5 +90,6 @@ export default command({
     if (containers.length > 0) showContainers(ui, containers, now);
     if (containers.length > 0 && instances.length > 0) ui.out();
     if (instances.length > 0) showInstances(ui, instances, now);
+    showBlanks(ui, blanks);
   },
 });

@@ -106,6 +106,15 @@ export interface InstanceInfo {
   memoryBytes: number | null;
 }
 
+/** Sandboxes with a booted runtime that wait for the code of a first call. */
+export interface BlankInfo {
+  /** Of the base image. */
+  base: string;
+  runtime: string;
+  ready: number;
+  booting: number;
+}
+
 export interface Dispatcher {
   /**
    * Runs one call. Resolves when the head of the answer is there.
@@ -113,6 +122,8 @@ export interface Dispatcher {
    */
   call(call: Call): Promise<CallReply>;
   instances(): Promise<InstanceInfo[]>;
+  /** One for each base image and runtime that is kept ready. */
+  blanks(): BlankInfo[];
   /** Ends idle instances of versions that were removed. Busy ones finish their calls first. */
   retire(functionName: string): Promise<void>;
 }

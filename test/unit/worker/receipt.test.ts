@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PHASES, type Receipt } from '../../../services/core/invocations/types.ts';
 import { failedStartReceipt, makeReceipt } from '../../../services/worker/receipt.ts';
 
-const START = { sandbox: 5, boot: 25, init: 100 };
+const START = { kind: 'cold', sandbox: 5, attach: 0, boot: 25, init: 100 } as const;
 const sum = ({ phases }: Receipt) => PHASES.reduce((total, phase) => total + phases[phase], 0);
 
 describe('the phases of a receipt', () => {
@@ -18,6 +18,15 @@ describe('the phases of a receipt', () => {
     const receipt = makeReceipt('i', START, 110, 7);
     expect(receipt.phases).toEqual({ queue: 0, sandbox: 0, attach: 0, boot: 10, init: 100, handler: 7 });
     expect(sum(makeReceipt('i', START, 40, 7))).toBe(47);
+  });
+
+  it('have the attach of a blank instead of its sandbox and boot', () => {
+    const start = { kind: 'blank', sandbox: 0, attach: 2, boot: 0, init: 10 } as const;
+    expect(makeReceipt('i', start, 15, 7)).toMatchObject({
+      start: 'blank',
+      phases: { queue: 3, sandbox: 0, attach: 2, boot: 0, init: 10, handler: 7 },
+    });
+    expect(failedStartReceipt('i', start, 11)).toMatchObject({ start: 'blank', phases: { attach: 1, init: 10 } });
   });
 
   it('are all queue when the instance was there, or never came', () => {

@@ -1,0 +1,56 @@
+/** Which versions a blank fits, and what it is made of. */
+import { MAX_ATTACHED_LAYERS, type SandboxSpec } from '../../../runtime/sandbox/index.ts';
+import type { FunctionVersion } from '../../core/functions/types.ts';
+import type { BaseImage } from '../base-images/index.ts';
+import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS } from '../instance-plan.ts';
+
+export type BlankRuntime = 'node' | 'python';
+
+/** Two versions of one kind can be served by the same blank. */
+export interface BlankKind {
+  runtime: BlankRuntime;
+  base: BaseImage;
+}
+
+const MIB = 1024 * 1024;
+/** The size of `/tmp` can not change any more; versions that want another one start cold. */
+const TMP_MB = 64;
+/** Of an unbound one; far above what a booted runtime takes. It gets its version's own with the code. */
+const MEMORY_MB = 256;
+
+export const keyOf = ({ runtime, base }: BlankKind): string => `${runtime} ${base.image.digest}`;
+
+/** Undefined for a version with a root or a program of its own, or with another `/tmp`. */
+export function kindOf(
+  { base: name, config }: FunctionVersion,
+  getBase: (name: string) => BaseImage | undefined,
+): BlankKind | undefined {
+  const { runtime } = config;
+  if ((runtime !== 'node' && runtime !== 'python') || config.tmpMb !== TMP_MB) return undefined;
+  const base = name === '' ? undefined : getBase(name);
+  return base === undefined ? undefined : { runtime, base };
+}
+
+/** A version that was built before its base image changed has other layers below its code. */
+export function fits({ base }: BlankKind, { spec }: Pick<InstancePlan, 'spec'>): boolean {
+  const code = spec.codeLayers ?? [];
+  return (
+    code.length > 0 &&
+    code.length <= MAX_ATTACHED_LAYERS &&
+    spec.layers.length === base.layers.length &&
+    spec.layers.every((layer, at) => layer === base.layers[at])
+  );
+}
+
+/** As a version's own, but for the code. Its working directory is there before the code is. */
+export const blankSpec = ({ runtime, base }: BlankKind): Omit<SandboxSpec, 'id'> => ({
+  profile: 'function',
+  layers: base.layers,
+  argv: PROGRAMS[runtime],
+  env: BASE_ENV,
+  cwd: '/',
+  control: true,
+  memoryBytes: MEMORY_MB * MIB,
+  tmpBytes: TMP_MB * MIB,
+  pids: PIDS,
+});
