@@ -118,7 +118,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     onPublished: (version) => afterPublish(version, pool, blanks),
   });
   return {
-    functions: { ...functions, setAlias: (...move) => moveAlias(functions, pool, move) },
+    functions: { ...functions, setAlias: (...move) => moveAlias(functions, { pool, blanks }, move) },
     dispatcher,
     deployer,
     images,
@@ -232,12 +232,16 @@ function afterPublish(version: FunctionVersion, pool: Pool<Instance>, blanks: Bl
 /** What is kept warm follows `live`. */
 async function moveAlias(
   functions: FunctionStore,
-  pool: Pool<Instance>,
+  { pool, blanks }: { pool: Pool<Instance>; blanks: Blanks },
   move: Parameters<FunctionStore['setAlias']>,
 ): Promise<FunctionRecord> {
   const record = await functions.setAlias(...move);
   const [name, alias, version] = move;
-  if (alias === LIVE_ALIAS) pool.keepWarm(await functions.resolve(name, { version }));
+  if (alias === LIVE_ALIAS) {
+    const live = await functions.resolve(name, { version });
+    pool.keepWarm(live);
+    blanks.use(live);
+  }
   return record;
 }
 

@@ -27,7 +27,7 @@ export interface BlanksDeps {
 }
 
 export interface Blanks {
-  /** Has its kind kept ready from now on, until no function uses it any more. */
+  /** The version that `live` is: has its kind kept ready from now on, until no function uses it any more. */
   use(version: FunctionVersion): void;
   forget(functionName: string): void;
   /** Its runtime is ready; the caller owns it. Undefined when there is none that fits. */
@@ -79,26 +79,26 @@ export function createBlanks(deps: BlanksDeps): Blanks {
     for (const stock of stocks.values()) if (stock !== but) stock.users.delete(functionName);
     closeUnused();
   };
-  const use = (version: FunctionVersion): Stock | undefined => {
-    const kind = deps.perBase === 0 || isClosed ? undefined : kindOf(version, deps.getBase);
-    if (kind === undefined) return undefined;
+  const kindHere = (version: FunctionVersion) => (isClosed ? undefined : kindOf(version, deps.getBase));
+  const use = (version: FunctionVersion) => {
+    const kind = deps.perBase === 0 ? undefined : kindHere(version);
+    if (kind === undefined) return leave(version.functionName);
     const stock = stocks.get(keyOf(kind)) ?? openStock(kind);
     stocks.set(keyOf(kind), stock);
-    if (stock.users.has(version.functionName)) return stock;
     stock.users.add(version.functionName);
     leave(version.functionName, stock);
     stock.shelf.refill();
-    return stock;
   };
   /** Those that wait make way for instances. */
   const makeWay = () => {
     for (const { shelf } of stocks.values()) while (countAll() * BLANK_MB > deps.freeMb() && shelf.drop());
   };
   return {
-    use: (version) => void use(version),
+    use,
     forget: (functionName) => leave(functionName),
     take(version, plan) {
-      const stock = use(version);
+      const kind = kindHere(version);
+      const stock = kind && stocks.get(keyOf(kind));
       const held = stock !== undefined && fits(stock.kind, plan) ? stock.shelf.take() : undefined;
       makeWay();
       return held;
