@@ -31,7 +31,7 @@ export async function handler(event, context) {
 
 let wafer: TestPlatform;
 beforeAll(async () => {
-  wafer = await startTestPlatform({ WAFER_IDLE_MS: '1500' });
+  wafer = await startTestPlatform({ WAFER_IDLE_MS: '1500', WAFER_BLANKS: '0' });
   await wafer.deploy('calls', { 'index.mjs': CODE });
 });
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
 
 let wafer: TestPlatform;
 beforeAll(async () => {
-  wafer = await startTestPlatform();
+  wafer = await startTestPlatform({ WAFER_BLANKS: '0' });
   await wafer.deploy(
     'outcomes',
     {

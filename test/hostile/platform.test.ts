@@ -80,7 +80,7 @@ const logs = async (reply: Reply, from = 'hostile') => {
 const commands = async () => (await processTree(wafer.pid)).map(({ command }) => command);
 
 beforeAll(async () => {
-  wafer = await startTestPlatform({ WAFER_CANARY: 'canary-of-the-host', LD_LIBRARY_PATH: '' });
+  wafer = await startTestPlatform({ WAFER_CANARY: 'canary-of-the-host', LD_LIBRARY_PATH: '', WAFER_BLANKS: '0' });
   await wafer.deploy('hostile', { 'index.mjs': CODE }, { timeoutMs: 3000, memoryMb: 128 });
   await wafer.deploy('patient', { 'index.mjs': CODE }, { timeoutMs: 180_000, memoryMb: 128 });
   await wafer.deploy('neighbour', { 'index.mjs': 'export const handler = () => "served";' });
