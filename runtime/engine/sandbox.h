@@ -1,5 +1,6 @@
 /* The engine's side of one sandbox. sandbox_start.c makes it, sandbox.c follows its life and
- * end, sandbox_exec.c its programs, sandbox_request.c serves what else is asked of it. */
+ * end, sandbox_exec.c its programs, sandbox_attach.c gives it code later, sandbox_request.c
+ * serves what else is asked of it. */
 #ifndef WAFER_SANDBOX_H
 #define WAFER_SANDBOX_H
 

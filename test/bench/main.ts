@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: cold and warm calls through the HTTP API next to a bare `node` start
+ * `npm run bench`: first (with and without a blank) and warm calls through the HTTP API next to a bare `node` start
  * and a bare fastify echo, interleaved in one run, and what each further deploy adds to
  * the store; then images (images.ts). Prints tables and one JSON line. Times are of this machine in this run:
  * compare the ratios.
@@ -9,13 +9,18 @@ import { once } from 'node:events';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fastify } from 'fastify';
-import { startTestPlatform, TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
+import type { BlankInfo, StartKind } from '../../services/core/invocations/types.ts';
+import { startTestPlatform, TEST_DATA, type TestPlatform, until } from '../helpers/platform.ts';
 import { type ImageBench, measureImages } from './images.ts';
 import { type Summary, summarize, timed } from './stats.ts';
 
 const FUNCTIONS = 50;
 const WARM = 400;
 const MAX_ADDED = 64 * 1024;
+
+/** What no blank fits. */
+const COLD = 'bench-cold';
+const NO_BLANK = { tmpMb: 65 };
 
 const handler = (number: number) => `export const handler = (event) => ({ echo: event, from: ${number} });\n`;
 const name = (number: number) => `bench-${number}`;
@@ -25,7 +30,7 @@ async function bareNode(): Promise<void> {
   await once(child, 'close');
 }
 
-async function post(url: string, headers: Record<string, string> = {}): Promise<void> {
+async function post(url: string, headers: Record<string, string> = {}, start?: StartKind): Promise<void> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -33,7 +38,16 @@ async function post(url: string, headers: Record<string, string> = {}): Promise<
   });
   await response.arrayBuffer();
   if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
+  const was = response.headers.get('x-wafer-start');
+  if (start !== undefined && was !== start) throw new Error(`the start of ${url} was ${was}, not ${start}`);
 }
+
+/** All of them, so that none boots while it is measured. */
+const untilBlank = (wafer: TestPlatform) =>
+  until('blanks are ready', async () => {
+    const { blanks } = (await (await wafer.fetch('/v1/instances')).json()) as { blanks: BlankInfo[] };
+    return blanks.length > 0 && blanks.every(({ ready, booting }) => ready > 0 && booting === 0);
+  });
 
 /** Bytes on disk (blocks, not lengths) of the whole store; unreadable folders of base images do not change. */
 function storeBytes(): number {
@@ -44,6 +58,7 @@ function storeBytes(): number {
 async function measure(wafer: TestPlatform, echoUrl: string) {
   const samples: Record<string, number[]> = {
     'bare node start': [],
+    'first call, blank ready': [],
     'cold call': [],
     'bare fastify echo': [],
     'warm call': [],
@@ -56,8 +71,11 @@ async function measure(wafer: TestPlatform, echoUrl: string) {
     const before = storeBytes();
     await wafer.deploy(name(number), { 'index.mjs': handler(number) });
     if (number > 1) added.push(storeBytes() - before);
+    await untilBlank(wafer);
     await take('bare node start', bareNode);
-    await take('cold call', () => post(urlOf(number), key));
+    await take('first call, blank ready', () => post(urlOf(number), key, 'blank'));
+    await wafer.deploy(COLD, { 'index.mjs': handler(number) }, NO_BLANK);
+    await take('cold call', () => post(`${wafer.url}/v1/functions/${COLD}/invoke`, key, 'cold'));
   }
   for (let round = 0; round < WARM; round++) {
     await take('bare fastify echo', () => post(echoUrl));
@@ -81,6 +99,9 @@ function print(rows: Record<string, Summary>, added: number[]): void {
   table(rows);
   const ratio = ratioIn(rows);
   console.log(`\ncold call / bare node start    ${ratio('cold call', 'bare node start')} x (p50)`);
+  console.log(
+    `first call / bare node start   ${ratio('first call, blank ready', 'bare node start')} x (p50; a blank ready)`,
+  );
   console.log(`warm call / bare fastify echo  ${ratio('warm call', 'bare fastify echo')} x (p50)`);
   const bytes = summarize(added);
   console.log(
@@ -121,6 +142,7 @@ async function benchCalls(wafer: TestPlatform) {
     return { rows, added: { each: added, limit: MAX_ADDED } };
   } finally {
     for (let number = 1; number <= FUNCTIONS; number++) await wafer.remove(name(number));
+    await wafer.remove(COLD);
     await echo.close();
   }
 }
