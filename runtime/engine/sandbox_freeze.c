@@ -80,10 +80,17 @@ static void change(struct engine *engine, const struct message *message, bool st
 	struct sandbox *sandbox = sandbox_find_running(engine, message);
 	if (!sandbox)
 		return;
-	if (sandbox->freeze_request) {
+	if (sandbox->freeze_request && stop) {
 		refuse("freeze", "sandbox %s is being frozen", sandbox->id);
 		reply_fault(engine, message->id, "freeze_failed");
-	} else if (sandbox->frozen == stop) {
+		return;
+	}
+	if (sandbox->freeze_request) {
+		refuse("freeze", "the sandbox is thawed");
+		reply_fault(engine, sandbox->freeze_request, "freeze_failed");
+		sandbox->freeze_request = 0;
+	}
+	if (sandbox->frozen == stop) {
 		reply_ok(engine, message->id);
 	} else {
 		begin(engine, sandbox, message->id, stop);

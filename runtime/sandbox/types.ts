@@ -191,7 +191,7 @@ export interface Sandbox {
    * @throws SandboxError `already_attached | attach_failed | layer_missing`
    */
   attach(code: Attachment): Promise<void>;
-  /** Stops and continues every process: by the freezer of the limit mode, else by SIGSTOP and SIGCONT. */
+  /** Stops and continues every process: by the freezer of the limit mode, else by SIGSTOP and SIGCONT. A thaw ends a freeze that is under way, which rejects then. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** A TCP connection to 127.0.0.1:port inside. @throws SandboxError `connect_failed` */

@@ -51,6 +51,7 @@ const registryName = (name: string, value: string): string => {
 };
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const KEEP_ALIVE = ['fixed', 'learned'] as const;
 const LIMIT_MODES = ['auto', 'v2', 'v1', 'none'] as const;
 
 export const SETTINGS = {
@@ -91,8 +92,14 @@ export const SETTINGS = {
   idleMs: setting(
     'WAFER_IDLE_MS',
     '60000',
-    'An instance without calls ends after this time',
+    'An instance without calls ends after this time, unless WAFER_KEEP_ALIVE has learned another',
     integer('WAFER_IDLE_MS', 0, 86_400_000, 60_000),
+  ),
+  keepAlive: setting(
+    'WAFER_KEEP_ALIVE',
+    'learned',
+    'How long instances without calls are kept: fixed, or learned from the calls of each version',
+    oneOf('WAFER_KEEP_ALIVE', KEEP_ALIVE, 'learned'),
   ),
   blanks: setting(
     'WAFER_BLANKS',

@@ -37,6 +37,7 @@ import { createDispatcher } from './dispatcher.ts';
 import { createImageBuilds, type ImageBuildsDeps } from './image-builds.ts';
 import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
+import { createLearnedPolicy } from './keep-alive/policy.ts';
 import { createPool, type Pool } from './pool.ts';
 import { startInstance } from './start-instance.ts';
 
@@ -153,10 +154,11 @@ function openPool(
   const pool = createPool({
     memoryBudgetMb,
     idleMs: config.idleMs,
+    ...(config.keepAlive === 'learned' ? { keepAlive: createLearnedPolicy({ standardMs: config.idleMs }) } : {}),
     maxWaiting: MAX_WAITING,
     start: (version) => startInstance(version, { host, logs, blanks, log, plan: (one) => planInstance(one, images) }),
     onStartFailed: ({ functionName, number }, err) =>
-      log.warn({ function: functionName, version: number, err }, 'an instance that is to be kept warm did not start'),
+      log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });
   return { pool, blanks };
 }

@@ -14,19 +14,21 @@ export interface Occupied<T extends Resident> {
   starting: number;
 }
 
-interface Budget {
+interface Budget<T> {
   budgetMb: number;
   /** Instances of a version that are kept although nobody calls them. */
   minimum: (version: FunctionVersion) => number;
-  /** A call waits: what is kept warm for others may go too. */
-  forCall: boolean;
+  /** The idle instance of the least value goes first. */
+  value: (one: T) => number;
+  /** Only instances of less value go; for a call that waits any, also what is kept warm for others. */
+  worth: number | 'call';
 }
 
 /** Null when there is no room even without them; then none of them has to go. */
 export function findRoom<T extends Resident>(
   wanted: Occupied<T>,
   all: readonly Occupied<T>[],
-  budget: Budget,
+  budget: Budget<T>,
 ): T[] | null {
   const used = sumMb(all);
   const excess = used + wanted.version.config.memoryMb - budget.budgetMb;
@@ -41,11 +43,11 @@ export function findRoom<T extends Resident>(
   return freed >= excess || freed === used ? victims : null;
 }
 
-/** Those of other versions in the order in which they go: oldest use first, what is kept warm last. */
+/** Those of other versions in the order in which they go: least value first, what is kept warm last. */
 function idleOnes<T extends Resident>(
   wanted: Occupied<T>,
   all: readonly Occupied<T>[],
-  { minimum, forCall }: Budget,
+  { minimum, value, worth }: Budget<T>,
 ): T[] {
   const spare: T[] = [];
   const kept: T[] = [];
@@ -56,7 +58,13 @@ function idleOnes<T extends Resident>(
     spare.push(...idle.slice(0, count));
     kept.push(...idle.slice(count));
   }
-  return [...spare.sort(byLastUse), ...(forCall ? kept.sort(byLastUse) : [])];
+  if (worth === 'call') return [...byValue(spare, value), ...byValue(kept, value)];
+  return byValue(spare, value).filter((one) => value(one) < worth);
+}
+
+function byValue<T extends Resident>(all: T[], value: (one: T) => number): T[] {
+  const valued = all.map((one) => ({ one, value: value(one) }));
+  return valued.sort((a, b) => a.value - b.value || byLastUse(a.one, b.one)).map(({ one }) => one);
 }
 
 /** Memory that instances of all of them may use. */

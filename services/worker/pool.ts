@@ -8,78 +8,27 @@
  */
 import { WaferError } from '../core/errors.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
-import { countLive, findRoom, type Occupied, sumMb } from './memory-budget.ts';
+import { createFixedPolicy, type KeepAlivePolicy } from './keep-alive/policy.ts';
+import { createPrewarms, type Prewarms } from './keep-alive/prewarms.ts';
+import { countLive, findRoom, sumMb } from './memory-budget.ts';
+import { findReady, isStarved, type Lane, type Waiter } from './pool-lane.ts';
+import type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
 
-/** What the pool needs of an instance. */
-export interface Pooled {
-  readonly version: FunctionVersion;
-  readonly state: 'starting' | 'idle' | 'busy' | 'ending';
-  /** Calls that may still be given to it. */
-  readonly free: number;
-  readonly lastUsedAt: number;
-  readonly ended: Promise<unknown>;
-  take(): void;
-  give(): void;
-  /** Arms a timer that `take` disarms. */
-  whenIdleFor(ms: number, then: () => void): void;
-  retire(): Promise<void>;
-  end(reason: 'idle' | 'evicted' | 'killed'): Promise<void>;
-}
-
-export interface PoolOptions<T extends Pooled> {
-  memoryBudgetMb: number;
-  /** An instance without calls ends after this time. */
-  idleMs: number;
-  /** Calls that may wait over all versions; more are refused with `overloaded`. */
-  maxWaiting: number;
-  start: (version: FunctionVersion) => Promise<T>;
-  /** Told about a start that failed and that no call waits for. Must not throw. */
-  onStartFailed: (version: FunctionVersion, error: unknown) => void;
-}
-
-export interface Grant<T extends Pooled> {
-  instance: T;
-  /** This call started it: boot and init belong to its receipt. */
-  started: boolean;
-  /** Must be called once, when the call has ended. */
-  release(): void;
-}
-
-interface Waiter<T extends Pooled> {
-  settle: (grant: Grant<T>) => void;
-  fail: (error: unknown) => void;
-}
-
-interface Lane<T extends Pooled> extends Occupied<T> {
-  waiting: Waiter<T>[];
-}
-
-export interface Pool<T extends Pooled> {
-  /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
-  acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>>;
-  /**
-   * Starts instances up to the version's `minInstances`, and keeps them: one that ends with or after a call is
-   * followed by another. Those of the function's other versions end when idle.
-   */
-  keepWarm(version: FunctionVersion): void;
-  instances(): T[];
-  waiting(): number;
-  /** Of the budget, for all instances that live or start. */
-  usedMb(): number;
-  /** Ends idle instances of the function now and busy ones after their calls. */
-  retire(functionName: string): Promise<void>;
-  /** Refuses new calls, lets running ones finish until the signal aborts, then ends everything. */
-  close(signal: AbortSignal): Promise<void>;
-}
+export type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
 
 export function createPool<T extends Pooled>(options: PoolOptions<T>): Pool<T> {
   return new InstancePool(options);
 }
 
+/** One that is to be followed by another ahead of the next call: for a call that comes at once after all. */
+const LINGER_MS = 1_000;
+
 const keyOf = (version: FunctionVersion) => `${version.functionName}@${version.number}`;
 
 class InstancePool<T extends Pooled> implements Pool<T> {
   readonly #options: PoolOptions<T>;
+  readonly #policy: KeepAlivePolicy;
+  readonly #prewarms: Prewarms;
   /** In the order in which they were served: the first has waited longest. */
   readonly #lanes = new Map<string, Lane<T>>();
   /** Function -> number of the version whose `minInstances` count. */
@@ -91,6 +40,8 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   constructor(options: PoolOptions<T>) {
     this.#options = options;
+    this.#policy = options.keepAlive ?? createFixedPolicy(options.idleMs);
+    this.#prewarms = createPrewarms((version, idleSince, keepMs) => this.#prewarm(version, idleSince, keepMs));
   }
 
   async acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>> {
@@ -98,6 +49,9 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     signal.throwIfAborted();
     const lane = this.#lane(version);
     const ready = findReady(lane);
+    this.#prewarms.cancel(version);
+    // One that shares a busy instance says nothing about idle times.
+    if (ready?.state !== 'busy') this.#policy.onCall(version, Date.now());
     if (ready !== undefined) return this.#grant(lane, ready, false);
     if (this.#waitingCalls >= this.#options.maxWaiting) {
       this.#forgetIfEmpty(lane);
@@ -111,6 +65,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   keepWarm(version: FunctionVersion): void {
     const { functionName, number, config } = version;
+    this.#prewarms.cancelOthers(version);
     if (config.minInstances === 0) return void this.#kept.delete(functionName);
     this.#kept.set(functionName, number);
     this.#startMissing(version);
@@ -130,12 +85,14 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   async retire(functionName: string): Promise<void> {
     this.#kept.delete(functionName);
+    this.#prewarms.cancelAll(functionName);
     const mine = this.instances().filter((one) => one.version.functionName === functionName);
     await Promise.all(mine.map((one) => one.retire()));
   }
 
   async close(signal: AbortSignal): Promise<void> {
     this.#closing = true;
+    this.#prewarms.cancelAll();
     for (const lane of this.#lanes.values()) {
       for (const waiter of [...lane.waiting])
         waiter.fail(new WaferError('shutting_down', 'The worker is shutting down.'));
@@ -194,7 +151,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     for (let ready = findReady(lane); ready !== undefined && lane.waiting[0] !== undefined; ready = findReady(lane)) {
       lane.waiting[0].settle(this.#grant(lane, ready, false));
     }
-    if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, true)) {
+    if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, 'call')) {
       this.#start(lane);
     }
   }
@@ -221,8 +178,8 @@ class InstancePool<T extends Pooled> implements Pool<T> {
         if (!held) return;
         held = false;
         instance.give();
-        if (instance.free > 0) this.#armIdle(lane, instance);
         this.#pump();
+        if (instance.state === 'idle') this.#rest(lane, instance);
       },
     };
   }
@@ -230,9 +187,11 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   #start(lane: Lane<T>): void {
     lane.starting++;
     this.#wasServed(lane);
+    const startedAt = performance.now();
     this.#options.start(lane.version).then(
       (instance) => {
         lane.starting--;
+        this.#policy.onStarted(lane.version, performance.now() - startedAt);
         this.#adopt(lane, instance);
       },
       (error: unknown) => {
@@ -258,22 +217,39 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     });
     if (this.#closing) return void instance.end('killed');
     const first = lane.waiting[0];
-    if (first === undefined) this.#armIdle(lane, instance);
+    if (first === undefined) this.#endAfter(lane, instance, lane.keepMs ?? this.#options.idleMs);
     else first.settle(this.#grant(lane, instance, true));
     this.#pump();
   }
 
-  #armIdle(lane: Lane<T>, instance: T): void {
-    instance.whenIdleFor(this.#options.idleMs, () => {
-      if (countLive(lane) <= this.#minimum(lane.version)) return this.#armIdle(lane, instance);
-      void instance.end('idle');
+  /** Its last call has ended, and no other waits for it. */
+  #rest(lane: Lane<T>, instance: T): void {
+    const now = Date.now();
+    const { keepMs, prewarmAfterMs } = this.#policy.onIdle(lane.version, now);
+    this.#endAfter(lane, instance, prewarmAfterMs === null ? keepMs : LINGER_MS);
+    if (prewarmAfterMs !== null) this.#prewarms.plan(lane.version, now, { prewarmAfterMs, keepMs });
+  }
+
+  #endAfter(lane: Lane<T>, instance: T, ms: number): void {
+    instance.whenIdleFor(ms, () => {
+      if (countLive(lane) <= this.#minimum(lane.version)) this.#endAfter(lane, instance, Math.max(ms, LINGER_MS));
+      else void instance.end('idle');
     });
+  }
+
+  /** Ahead of a call that is likely to come. */
+  #prewarm(version: FunctionVersion, idleSince: number, keepMs: number): void {
+    const lane = this.#lane(version);
+    lane.keepMs = keepMs;
+    const worth = this.#policy.value(version, idleSince, Date.now());
+    if (countLive(lane) + lane.starting === 0 && this.#makeRoom(lane, worth)) this.#start(lane);
+    this.#forgetIfEmpty(lane);
   }
 
   #startMissing(version: FunctionVersion): void {
     const lane = this.#lane(version);
     const missing = this.#minimum(version) - countLive(lane) - lane.starting;
-    for (let count = 0; count < missing && this.#makeRoom(lane, false); count++) this.#start(lane);
+    for (let count = 0; count < missing && this.#makeRoom(lane, Number.POSITIVE_INFINITY); count++) this.#start(lane);
     this.#forgetIfEmpty(lane);
   }
 
@@ -281,24 +257,16 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     return this.#kept.get(functionName) === number ? config.minInstances : 0;
   }
 
-  /** True when one more instance of the lane fits the budget; idle ones of other versions are ended for it. */
-  #makeRoom(lane: Lane<T>, forCall: boolean): boolean {
+  /** True when one more instance of the lane fits the budget; idle ones of other versions of less worth are ended for it. */
+  #makeRoom(lane: Lane<T>, worth: number | 'call'): boolean {
+    const now = Date.now();
     const victims = findRoom(lane, [...this.#lanes.values()], {
       budgetMb: this.#options.memoryBudgetMb,
       minimum: (version) => this.#minimum(version),
-      forCall,
+      value: ({ version, lastUsedAt }) => this.#policy.value(version, lastUsedAt, now),
+      worth,
     });
     for (const victim of victims ?? []) void victim.end('evicted');
     return victims !== null;
   }
 }
-
-const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
-  // Newest use first: the least used ones get old and end.
-  const ready = [...lane.instances].filter((instance) => instance.free > 0);
-  return ready.sort((a, b) => b.lastUsedAt - a.lastUsedAt)[0];
-};
-
-/** Has calls, and nothing that will ever serve one. */
-const isStarved = <T extends Pooled>(lane: Lane<T>): boolean =>
-  lane.waiting.length > 0 && lane.starting + countLive(lane) === 0;

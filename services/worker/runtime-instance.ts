@@ -21,6 +21,7 @@ import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.
 import type { ProgramPlan } from './instance-plan.ts';
 import { createMeteredLog, type MeteredLog } from './metered-log.ts';
 import { logOutput, type OutputLines } from './output-lines.ts';
+import { createRest, type Rest } from './rest.ts';
 import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
 
 const INIT_MS = 30_000;
@@ -41,12 +42,12 @@ export class RuntimeInstance implements Instance {
   readonly #log: MeteredLog;
   readonly #lines: OutputLines;
   readonly #strays: StrayWatch | undefined;
+  readonly #rest: Rest;
   #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
   #isLoaded = false;
   #inFlight = 0;
   #calls = 0;
   #lastUsedAt = Date.now();
-  #idleTimer: NodeJS.Timeout | undefined;
   #protocolError: string | undefined;
   #endReason: EndReason | undefined;
 
@@ -75,10 +76,11 @@ export class RuntimeInstance implements Instance {
     this.#lines = lines;
     sandbox.onOutput(lines.write);
     // What an `http` function's command starts is its own affair: its server may be many processes.
+    this.#rest = createRest({ sandbox, onStuck: () => void this.end('killed') });
     this.#strays = version.config.runtime === 'http' ? undefined : this.#watchStrays();
     this.ended = sandbox.exited.then((exit) => {
       this.#state = 'ending';
-      clearTimeout(this.#idleTimer);
+      this.#rest.stop();
       this.#strays?.stop();
       lines.flush();
       log.flush();
@@ -147,7 +149,7 @@ export class RuntimeInstance implements Instance {
 
   /** Reserves room for one call; every `take` is followed by one `give`. */
   take(): void {
-    clearTimeout(this.#idleTimer);
+    this.#rest.end();
     this.#strays?.busy();
     this.#inFlight++;
     this.#calls++;
@@ -179,8 +181,7 @@ export class RuntimeInstance implements Instance {
 
   /** Arms a timer that `take` disarms. */
   whenIdleFor(ms: number, then: () => void): void {
-    clearTimeout(this.#idleTimer);
-    if (this.#inFlight === 0) this.#idleTimer = setTimeout(then, ms).unref();
+    if (this.#state === 'ready' && this.#inFlight === 0) this.#rest.begin(ms, then);
   }
 
   /** Takes no more calls; ends when the last one has ended. Resolves then. */
@@ -196,7 +197,7 @@ export class RuntimeInstance implements Instance {
     this.#endReason ??= reason;
     const graceful = this.#state === 'ready' && this.#inFlight === 0 && reason !== 'killed';
     this.#state = 'ending';
-    clearTimeout(this.#idleTimer);
+    this.#rest.end();
     if (graceful && (await this.#leavesByItself())) return;
     if (reason === 'closed') await Promise.race([this.ended, wait(EXIT_GRACE_MS)]);
     await this.#sandbox.destroy();

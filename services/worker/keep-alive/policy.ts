@@ -37,7 +37,7 @@ const CAPACITY = 10_000;
 const START_MS = 25;
 /**
  * The price at which the simulation (test/bench/simulate.ts) has fewer cold starts than ten minutes
- * of keep-alive and uses less memory, on every trace; a higher one trades memory for them.
+ * of keep-alive and less idle memory, on traces of half a day and more; a higher one trades memory for them.
  */
 export const WORTH_MS = 16 * 60_000;
 

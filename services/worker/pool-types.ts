@@ -1,0 +1,58 @@
+/** What the pool needs, and what it gives. */
+import type { FunctionVersion } from '../core/functions/types.ts';
+import type { KeepAlivePolicy } from './keep-alive/policy.ts';
+
+/** What the pool needs of an instance. */
+export interface Pooled {
+  readonly version: FunctionVersion;
+  readonly state: 'starting' | 'idle' | 'busy' | 'ending';
+  /** Calls that may still be given to it. */
+  readonly free: number;
+  readonly lastUsedAt: number;
+  readonly ended: Promise<unknown>;
+  take(): void;
+  give(): void;
+  /** Arms a timer that `take` disarms; it may be armed again, for another time. */
+  whenIdleFor(ms: number, then: () => void): void;
+  retire(): Promise<void>;
+  end(reason: 'idle' | 'evicted' | 'killed'): Promise<void>;
+}
+
+export interface PoolOptions<T extends Pooled> {
+  memoryBudgetMb: number;
+  /** An instance without calls ends after this time; with a policy only one of which that knows nothing. */
+  idleMs: number;
+  /** Default: the same time for all. */
+  keepAlive?: KeepAlivePolicy;
+  /** Calls that may wait over all versions; more are refused with `overloaded`. */
+  maxWaiting: number;
+  start: (version: FunctionVersion) => Promise<T>;
+  /** Told about a start that failed and that no call waits for. Must not throw. */
+  onStartFailed: (version: FunctionVersion, error: unknown) => void;
+}
+
+export interface Grant<T extends Pooled> {
+  instance: T;
+  /** This call started it: boot and init belong to its receipt. */
+  started: boolean;
+  /** Must be called once, when the call has ended. */
+  release(): void;
+}
+
+export interface Pool<T extends Pooled> {
+  /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
+  acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>>;
+  /**
+   * Starts instances up to the version's `minInstances`, and keeps them: one that ends with or after a call is
+   * followed by another. Those of the function's other versions end when idle.
+   */
+  keepWarm(version: FunctionVersion): void;
+  instances(): T[];
+  waiting(): number;
+  /** Of the budget, for all instances that live or start. */
+  usedMb(): number;
+  /** Ends idle instances of the function now and busy ones after their calls. */
+  retire(functionName: string): Promise<void>;
+  /** Refuses new calls, lets running ones finish until the signal aborts, then ends everything. */
+  close(signal: AbortSignal): Promise<void>;
+}
