@@ -31,6 +31,19 @@ for (const limits of ['auto', 'none'] as const) {
       expect(Number(await lab.sh(sandbox, 'cat /tmp/n || echo 0'))).toBeGreaterThanOrEqual(0);
     });
 
+    it('is thawed in the middle of its being frozen, and goes on', async () => {
+      const sandbox = await lab.create(COUNT);
+      await until('it counts', async () => (await ticks(sandbox)) > 0);
+      for (let round = 0; round < 20; round++) {
+        const frozen = sandbox.freeze().catch((error: unknown) => error);
+        await sandbox.thaw();
+        const refused = await frozen;
+        if (refused !== undefined) expect(refused).toMatchObject({ code: 'freeze_failed' });
+      }
+      const before = await ticks(sandbox);
+      await until('it counts on', async () => (await ticks(sandbox)) > before + 20);
+    });
+
     it('can be destroyed', async () => {
       const sandbox = await lab.create(COUNT);
       await sandbox.freeze();

@@ -1,0 +1,54 @@
+/** What instances do between their calls: nothing, and they are there for the next. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+
+/** It goes on counting after its call. */
+const CODE = `
+let count = 0;
+setInterval(() => { count++; }, 5);
+export const handler = () => ({ count, now: Date.now() });`;
+
+let wafer: TestPlatform;
+beforeAll(async () => {
+  wafer = await startTestPlatform();
+  await wafer.deploy('restless', { 'index.mjs': CODE });
+});
+afterAll(async () => {
+  await wafer.remove('restless');
+  await wafer.stop();
+});
+
+const seen = async () => {
+  const { status, headers, body } = await wafer.invoke('restless');
+  expect(status).toBe(200);
+  return { ...(body as { count: number; now: number }), start: headers.get('x-wafer-start') };
+};
+
+describe('an idle instance', () => {
+  it('stands still after a while, and serves the next call warm', async () => {
+    let before = await seen();
+    await until('a pause in which it did not count', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 12_000));
+      const after = await seen();
+      const ran = (after.count - before.count) * 5;
+      const passed = after.now - before.now;
+      before = after;
+      expect(after.start).toBe('warm');
+      return ran < passed * 0.7;
+    });
+  });
+
+  it('that is frozen ends like any other', async () => {
+    await seen();
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await wafer.deploy('restless', { 'index.mjs': `${CODE}\n// again` });
+    const { start } = await seen();
+    expect(start).not.toBe('warm');
+    await until('the old one is gone', async () => {
+      const { instances } = (await (await wafer.fetch('/v1/instances')).json()) as {
+        instances: { functionName: string; version: number }[];
+      };
+      return instances.filter(({ functionName }) => functionName === 'restless').length === 1;
+    });
+  });
+});
