@@ -48,7 +48,7 @@ export class Histograms {
   }
 
   /** Made when there is none: with what is known of `heirOf`, which is forgotten, else empty. */
-  slotOf(name: string, heirOf: string): number {
+  slotOf(name: string, heirOf: () => string): number {
     const { slot, isNew } = this.#slots.take(name, heirOf);
     if (!isNew) return slot;
     if ((slot + 1) * BYTES > this.#bytes.length) this.#grow();

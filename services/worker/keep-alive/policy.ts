@@ -51,7 +51,7 @@ export function createLearnedPolicy({
 }: PolicyOptions): KeepAlivePolicy {
   const histograms = new Histograms(capacity);
   const slotOf = ({ functionName, number }: Kept) =>
-    histograms.slotOf(keyOf(functionName, number), keyOf(functionName, number - 1));
+    histograms.slotOf(keyOf(functionName, number), () => keyOf(functionName, number - 1));
   return {
     onCall(version, now) {
       const slot = slotOf(version);
@@ -59,7 +59,7 @@ export function createLearnedPolicy({
       if (!Number.isNaN(since)) histograms.add(slot, binOf(now - since));
     },
     onIdle(version, now) {
-      const slot = slotOf(version);
+      const slot = histograms.find(keyOf(version.functionName, version.number)) ?? slotOf(version);
       histograms.pushIdle(slot, now);
       const known = histograms.conclusion(slot);
       if (known !== null) return known;

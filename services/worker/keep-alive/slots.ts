@@ -1,7 +1,7 @@
 /** Which place in a block of memory is whose: the least recently used name loses its place when all are taken. */
 export interface Slots {
   /** The place of the name, and whether it has to be cleared: it is new, or was another's. `heirOf` gives its place up. */
-  take(name: string, heirOf: string): { slot: number; isNew: boolean };
+  take(name: string, heirOf: () => string): { slot: number; isNew: boolean };
   find(name: string): number | undefined;
   readonly size: number;
 }
@@ -20,7 +20,7 @@ export function createSlots(capacity: number): Slots {
   };
   return {
     take(name, heirOf) {
-      const known = remove(name) ?? remove(heirOf);
+      const known = remove(name) ?? remove(heirOf());
       const slot = known ?? free();
       slots.set(name, slot);
       return { slot, isNew: known === undefined };

@@ -82,7 +82,7 @@ describe('windows', () => {
 describe('histograms', () => {
   it('halve what they counted, so that old observations fade', () => {
     const histograms = new Histograms(10);
-    const slot = histograms.slotOf('a', '');
+    const slot = histograms.slotOf('a', () => '');
     histograms.add(slot, 50);
     for (let call = 0; call < 2_000; call++) histograms.add(slot, 20 + (call % 3));
     expect(countOf(histograms.counts(slot))).toBeLessThanOrEqual(255);
@@ -91,7 +91,7 @@ describe('histograms', () => {
 
   it('do not fade for calls that come within a second', () => {
     const histograms = new Histograms(10);
-    const slot = histograms.slotOf('a', '');
+    const slot = histograms.slotOf('a', () => '');
     histograms.add(slot, 50);
     for (let call = 0; call < 10_000; call++) histograms.add(slot, 0);
     expect([histograms.counts(slot)[0], histograms.counts(slot)[50]]).toEqual([255, 1]);
@@ -99,7 +99,11 @@ describe('histograms', () => {
 
   it('keep those of different versions apart while they grow', () => {
     const histograms = new Histograms(1_000);
-    const mark = (at: number) => histograms.add(histograms.slotOf(`f${at}`, ''), at % BINS);
+    const mark = (at: number) =>
+      histograms.add(
+        histograms.slotOf(`f${at}`, () => ''),
+        at % BINS,
+      );
     for (let at = 0; at < 1_000; at++) mark(at);
     for (let at = 0; at < 1_000; at++) {
       const counts = histograms.counts(histograms.find(`f${at}`) ?? -1);
@@ -109,7 +113,11 @@ describe('histograms', () => {
 
   it('take 203 bytes a version and no more for versions beyond the limit', () => {
     const histograms = new Histograms(10_000);
-    for (let at = 0; at < 30_000; at++) histograms.pushIdle(histograms.slotOf(`function-${at}@1`, ''), at);
+    for (let at = 0; at < 30_000; at++)
+      histograms.pushIdle(
+        histograms.slotOf(`function-${at}@1`, () => ''),
+        at,
+      );
     expect(histograms.size).toBe(10_000);
     expect(histograms.bytes).toBe(10_000 * 203);
   });
