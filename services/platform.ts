@@ -173,6 +173,7 @@ function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore)
     queued: () => worker.pool.waiting(),
     store: () => worker.images.usage(),
     functions: async () => (await functions.list()).length,
+    engine: () => worker.engineStats(),
   });
 }
 

@@ -163,6 +163,7 @@ unsigned ids_take(struct ids *ids)
 		if (ids->used[slot])
 			continue;
 		ids->used[slot] = 1;
+		ids->taken++;
 		ids->next = slot + 1;
 		return PRIVATE_FIRST + slot;
 	}
@@ -171,8 +172,10 @@ unsigned ids_take(struct ids *ids)
 
 void ids_release(struct ids *ids, unsigned id)
 {
-	if (id >= PRIVATE_FIRST)
-		ids->used[id - PRIVATE_FIRST] = 0;
+	if (id < PRIVATE_FIRST || !ids->used[id - PRIVATE_FIRST])
+		return;
+	ids->used[id - PRIVATE_FIRST] = 0;
+	ids->taken--;
 }
 
 unsigned ids_host(const struct ids *ids, unsigned inside)

@@ -27,7 +27,7 @@ struct ids {
 	unsigned first, count;   /* host ids of inside 1..count */
 	unsigned own_uid;
 	unsigned char *used;     /* of the private ids */
-	unsigned slots, next;
+	unsigned slots, next, taken;
 	char detail[128];        /* why single */
 };
 

@@ -34,6 +34,7 @@ static void engine_stats(struct engine *engine, const struct message *message)
 	frame_field(&engine->out, "fds", "%d", count_fds(engine->procfd));
 	frame_field(&engine->out, "children", "%u",
 	            engine->sandbox_count + engine->job_count + (engine->relay_pid > 0));
+	frame_field(&engine->out, "ids", "%u", engine->ids.taken);
 	frame_end(&engine->out, begin);
 }
 

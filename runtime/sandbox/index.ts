@@ -17,6 +17,7 @@ export {
   type EgressPolicy,
   type EgressRule,
   type EngineInfo,
+  type EngineStats,
   type LimitMode,
   MAX_ATTACHED_LAYERS,
   type OutputListener,

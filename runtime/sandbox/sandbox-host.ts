@@ -68,7 +68,7 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     async engineStats() {
       const fields = await engine.request('stats', []);
       const count = (key: string) => fields.number(key) ?? 0;
-      return { sandboxes: count('sandboxes'), fds: count('fds'), children: count('children') };
+      return { sandboxes: count('sandboxes'), fds: count('fds'), children: count('children'), ids: count('ids') };
     },
     async close() {
       await engine.close();

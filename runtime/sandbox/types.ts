@@ -215,6 +215,14 @@ export interface PackOptions {
   onLeftOut?: (count: number) => void;
 }
 
+export interface EngineStats {
+  sandboxes: number;
+  fds: number;
+  children: number;
+  /** Private ids that function sandboxes have. */
+  ids: number;
+}
+
 export interface SandboxHost {
   readonly info: EngineInfo;
   /** @throws SandboxError when the engine refused; nothing is left then. */
@@ -238,7 +246,7 @@ export interface SandboxHost {
   removeVolume(name: string): Promise<void>;
   list(): Promise<{ layers: string[]; work: string[] }>;
   /** Counters of the engine for leak tests and `doctor`. */
-  engineStats(): Promise<{ sandboxes: number; fds: number; children: number }>;
+  engineStats(): Promise<EngineStats>;
   close(): Promise<void>;
 }
 

@@ -28,6 +28,7 @@ export interface Readings {
   queued?: () => number;
   store?: () => Promise<{ blobsBytes: number; layers: number; images: number }>;
   functions?: () => Promise<number>;
+  engine?: () => Promise<{ sandboxes: number; fds: number; ids: number }>;
 }
 
 export interface Telemetry {
@@ -147,6 +148,10 @@ function createGauges(registry: Registry, readings: Readings): void {
   gauge('wafer_blanks_ready', 'Booted runtimes that wait for a first call', () => readings.blanks?.().ready);
   gauge('wafer_blanks_booting', 'Runtimes that boot to wait for a first call', () => readings.blanks?.().booting);
   gauge('wafer_functions', 'Functions that are deployed', () => readings.functions?.());
+  const engine = oncePerScrape(async () => readings.engine?.());
+  gauge('wafer_engine_sandboxes', 'Sandboxes of the engine, of any kind', async () => (await engine())?.sandboxes);
+  gauge('wafer_engine_fds', 'Open files of the engine', async () => (await engine())?.fds);
+  gauge('wafer_engine_ids', 'Private user ids that sandboxes have', async () => (await engine())?.ids);
   const usage = oncePerScrape(async () => readings.store?.());
   gauge('wafer_store_bytes', 'Bytes of compressed layers and manifests', async () => (await usage())?.blobsBytes);
   gauge('wafer_store_layers', 'Layers in the image store', async () => (await usage())?.layers);

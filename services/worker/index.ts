@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import {
   type EgressVerdict,
   type EngineInfo,
+  type EngineStats,
   openSupervisedHost,
   type SandboxHost,
 } from '../../runtime/sandbox/index.ts';
@@ -71,6 +72,8 @@ export interface Worker {
   /** Starts the instances that versions ask to be kept, and the blanks for the others. */
   keepWarm(): Promise<void>;
   healthy(): Promise<boolean>;
+  /** Of the engine that runs now. @throws SandboxError when there is none */
+  engineStats(): Promise<EngineStats>;
   /** Lets running calls finish until the signal aborts. */
   close(signal: AbortSignal): Promise<void>;
 }
@@ -136,6 +139,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
         () => true,
         () => false,
       ),
+    engineStats: () => host.engineStats(),
     async close(signal) {
       await Promise.all([pool.close(signal), blanks.close(), containers.close()]);
       await host.close();

@@ -40,6 +40,7 @@ export interface HostCount {
   sandboxes: number;
   children: number;
   fds: number;
+  ids: number;
   /** Of sandbox users, on the whole machine, that this engine made. */
   processes: number;
   mounts: string;
