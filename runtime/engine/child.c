@@ -130,9 +130,10 @@ static int hand_over_code_point(const struct child_plan *plan)
 		return 0;
 	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	cleanup_fd int point = open("/function", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int both[2] = { mounts, point };
-	if (mounts < 0 || point < 0 ||
-	    send_with_fds(plan->commands, &message, sizeof(message), both, 2))
+	cleanup_fd int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int all[3] = { mounts, point, tmp };
+	if (mounts < 0 || point < 0 || tmp < 0 ||
+	    send_with_fds(plan->commands, &message, sizeof(message), all, 3))
 		return fault("namespaces", "hand over the place of the code");
 	return 0;
 }

@@ -116,6 +116,7 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	close_fd(&sandbox->users);
 	close_fd(&sandbox->code_mounts);
 	close_fd(&sandbox->code_point);
+	close_fd(&sandbox->tmp_point);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
 	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
 	if (engine->limits.mode->watch)
@@ -174,7 +175,8 @@ static void sandbox_report(struct engine *engine, struct sandbox *sandbox,
 	case REPORT_CODE_POINT:
 		sandbox->code_mounts = fds[0];
 		sandbox->code_point = fds[1];
-		fds[0] = fds[1] = -1;
+		sandbox->tmp_point = fds[2];
+		fds[0] = fds[1] = fds[2] = -1;
 		break;
 	case REPORT_VOLUMES:
 		volumes_publish(engine, sandbox);

@@ -40,7 +40,8 @@ struct sandbox {
 	struct limits_group group;
 	struct source process, commands, oom; /* fd -1: none */
 	int mounts, users; /* namespaces, for jobs; -1: of a function */
-	int code_mounts, code_point; /* for attach (sandbox_attach.c); -1: not of this one, or used */
+	/* For attach (sandbox_attach.c); -1: not of this one, or used. */
+	int code_mounts, code_point, tmp_point;
 	bool attached;       /* or tried: there is no second time */
 	uint64_t pids;       /* what it was created with; 0: no limit */
 	uint64_t clone_us, mounts_us, exec_us;

@@ -1,10 +1,11 @@
 /*
  * Attach: a function's sandbox that runs without code gets it, and the limits that go with
  * it, once. Pid 1 is confined by then and could not mount anything, and it can not be
- * looked into from outside; so while it still could, it handed over its mount namespace
- * and its empty /function (child.c). The tree is made in the engine's own namespaces, as
- * those of the sandbox may have no more of them, and carried over by the engine itself: it
- * steps into the sandbox's mounts for one system call that looks no path up.
+ * looked into from outside; so while it still could, it handed over its mount namespace,
+ * its empty /function and its /tmp (child.c). The tree is made in the engine's own namespaces,
+ * as those of the sandbox may have no more of them, and carried over by the engine itself: it
+ * steps into the sandbox's mounts for one system call that looks no path up. The size of
+ * /tmp belongs to its file system and is changed from here.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -21,6 +22,7 @@ struct attachment {
 	const char **layers;
 	size_t count;
 	struct shares shares;
+	uint64_t tmp; /* bytes; 0: as it is */
 };
 
 static int parse(struct attachment *attachment, const struct message *message)
@@ -35,7 +37,9 @@ static int parse(struct attachment *attachment, const struct message *message)
 			return refuse("request", "code-layer is not a name: \"%.64s\"",
 			              attachment->layers[i]);
 	if (number_parse(message, "memory", &shares->memory) ||
-	    number_parse(message, "pids", &shares->pids) || number_parse(message, "cpu", &shares->cpu))
+	    number_parse(message, "pids", &shares->pids) ||
+	    number_parse(message, "cpu", &shares->cpu) ||
+	    number_parse(message, "tmp", &attachment->tmp))
 		return -1;
 	return 0;
 }
@@ -78,6 +82,21 @@ static int move_into(struct engine *engine, const struct sandbox *sandbox, int t
 	return bad;
 }
 
+/* To less than what is in it is refused by the kernel. */
+static int resize_tmp(const struct sandbox *sandbox, uint64_t size)
+{
+	char text[24];
+	if (size == 0)
+		return 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
+	cleanup_fd int context =
+		fspick(sandbox->tmp_point, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "size", text, 0) ||
+	    fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
+		return fault(STEP, "%s bytes for /tmp of sandbox %s", text, sandbox->id);
+	return 0;
+}
+
 static int attach(struct engine *engine, struct sandbox *sandbox,
                   const struct attachment *attachment)
 {
@@ -87,6 +106,8 @@ static int attach(struct engine *engine, struct sandbox *sandbox,
 		sandbox->oom.fd = sandbox->group.oom_event;
 		loop_watch(engine, &sandbox->oom);
 	}
+	if (resize_tmp(sandbox, attachment->tmp))
+		return -1;
 	cleanup_fd int tree = code_tree(attachment->layers, attachment->count);
 	return tree < 0 ? -1 : move_into(engine, sandbox, tree);
 }
@@ -116,6 +137,7 @@ void sandbox_attach(struct engine *engine, const struct message *message)
 			code = "attach_failed";
 		close_fd(&sandbox->code_mounts);
 		close_fd(&sandbox->code_point);
+		close_fd(&sandbox->tmp_point);
 	}
 	if (code)
 		reply_fault(engine, message->id, code);

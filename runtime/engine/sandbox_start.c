@@ -146,7 +146,7 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->commands = (struct source){ -1, sandbox_commands_ready };
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
 	sandbox->mounts = sandbox->users = -1;
-	sandbox->code_mounts = sandbox->code_point = -1;
+	sandbox->code_mounts = sandbox->code_point = sandbox->tmp_point = -1;
 	sandbox->pids = spec->pids;
 	sandbox->last.oom_kills = -1;
 	sandbox->profile = spec->profile;

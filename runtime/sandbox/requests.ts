@@ -69,11 +69,12 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   return [...pairs, ...programPairs(spec.argv, spec, tokens)];
 }
 
-export function attachPairs({ codeLayers, memoryBytes, pids, cpuMillis }: Attachment): Pair[] {
+export function attachPairs({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes }: Attachment): Pair[] {
   const limits: [string, number | undefined][] = [
     ['memory', memoryBytes],
     ['pids', pids],
     ['cpu', cpuMillis],
+    ['tmp', tmpBytes],
   ];
   return [
     ...codeLayers.map((layer): Pair => ['code-layer', layer]),

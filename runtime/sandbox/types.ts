@@ -120,12 +120,13 @@ export interface UserIds {
   groups: number[];
 }
 
-/** At most 8 layers, bottom first; `pids` can only be lowered. */
+/** At most 8 layers, bottom first; `pids` can only be lowered, `/tmp` have no less than what is in it. */
 export interface Attachment {
   codeLayers: readonly string[];
   memoryBytes?: number | undefined;
   pids?: number | undefined;
   cpuMillis?: number | undefined;
+  tmpBytes?: number | undefined;
 }
 
 export const MAX_ATTACHED_LAYERS = 8;

@@ -286,6 +286,50 @@ static void attach_shows_code_in_a_live_function_once(void)
 	take_exit("run");
 }
 
+static void attach_changes_the_size_of_tmp(void)
+{
+	static const char *const sizes[] = { "131072", "4194304" };
+	for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+		char size[32], expected[64];
+		int logs = create("run", FIELDS(FUNCTION, "tmp=1048576", "arg=sleep"), NULL);
+		snprintf(size, sizeof(size), "tmp=%s", sizes[i]);
+		struct message reply = driver_ask(
+			&driver, FIELDS("op=attach", "id=run", "code-layer=code1", size));
+		check(message_get(&reply, "ok"), "%s", field(&reply, "message"));
+		message_free(&reply);
+		uint32_t request = driver_send(
+			&driver, FIELDS("op=exec", "id=run", "exec=e", "logs=l", "arg=/bin/probe",
+		                    "arg=fill", "arg=8388608"));
+		int exec_logs = driver_accept(&driver, "l");
+		reply = driver_wait(&driver, request);
+		message_free(&reply);
+		driver_logs(exec_logs, out, sizeof(out), err, sizeof(err));
+		snprintf(expected, sizeof(expected), "filled %s ENOSPC\n", sizes[i]);
+		check(!strcmp(out, expected), "%s", out);
+		reply = driver_event(&driver);
+		message_free(&reply);
+		reply = driver_ask(&driver, FIELDS("op=destroy", "id=run"));
+		message_free(&reply);
+		close(logs);
+		take_exit("run");
+	}
+}
+
+static void attach_takes_no_file_of_tmp_away(void)
+{
+	char said[64];
+	int logs = create("run", FIELDS(FUNCTION, "tmp=1048576", "arg=fill-hold", "arg=524288"), NULL);
+	check(read(logs, said, sizeof(said)) > 0, "filled");
+	expect_refused("bad_request", "tmp",
+	               FIELDS("op=attach", "id=run", "code-layer=code1", "tmp=much"));
+	expect_refused("attach_failed", "/tmp",
+	               FIELDS("op=attach", "id=run", "code-layer=code1", "tmp=65536"));
+	struct message reply = driver_ask(&driver, FIELDS("op=destroy", "id=run"));
+	message_free(&reply);
+	close(logs);
+	take_exit("run");
+}
+
 static void attach_is_for_functions_without_code_only(void)
 {
 	const char *const attach[] = { "op=attach", "id=run", "code-layer=code1", NULL };
@@ -730,6 +774,8 @@ static const struct {
 	TEST(the_root_is_made_of_its_layers),
 	TEST(attach_shows_code_in_a_live_function_once),
 	TEST(attach_is_for_functions_without_code_only),
+	TEST(attach_changes_the_size_of_tmp),
+	TEST(attach_takes_no_file_of_tmp_away),
 	TEST(a_build_writes_into_its_upper),
 	TEST(bad_requests_are_refused_and_leave_nothing),
 	TEST(ends_are_reported_as_they_were),

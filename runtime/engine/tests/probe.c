@@ -293,6 +293,21 @@ static int flood(unsigned long bytes)
 	return 0;
 }
 
+/* Into a file of /tmp; tells how much of it went in. */
+static int fill_tmp(unsigned long bytes, bool hold)
+{
+	static const char block[4096];
+	unsigned long written = 0;
+	int fd = open("/tmp/fill", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	while (written < bytes && write(fd, block, sizeof(block)) == (ssize_t)sizeof(block))
+		written += sizeof(block);
+	printf("filled %lu %s\n", written, written < bytes ? strerrorname_np(errno) : "all");
+	fflush(stdout);
+	while (hold)
+		pause();
+	return 0;
+}
+
 static int talk_tcp(const char *address, int port)
 {
 	struct sockaddr_in target = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
@@ -366,6 +381,8 @@ int main(int count, char **values)
 	}
 	if (!strcmp(what, "fork"))
 		return fork_many(atoi(a), *b);
+	if (!strcmp(what, "fill") || !strcmp(what, "fill-hold"))
+		return fill_tmp(strtoul(a, NULL, 10), what[4] != '\0');
 	if (!strcmp(what, "flood"))
 		return flood(strtoul(a, NULL, 10));
 	if (!strcmp(what, "echo")) {
