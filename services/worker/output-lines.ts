@@ -14,6 +14,7 @@ export interface LineSink extends LogSink {
   drop(bytes: number, invocationId: string | undefined): void;
 }
 
+/** Who logs, as lines name it. */
 export interface Origin {
   functionName: string;
   version: number;

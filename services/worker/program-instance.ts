@@ -19,10 +19,9 @@ import type { Lease } from '../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../core/invocations/types.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
 import type { StartTimings } from './init-failure.ts';
-import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.ts';
+import { type Instance, MAX_RESULT_BYTES } from './instance.ts';
+import { beginLife, type InstanceLife } from './instance-life.ts';
 import type { ProgramPlan } from './instance-plan.ts';
-import { createMeteredLog, type MeteredLog } from './metered-log.ts';
-import { logOutput, type OutputLines } from './output-lines.ts';
 import { answerOf } from './program-answer.ts';
 import { type ProgramEnd, runProgram } from './program-run.ts';
 
@@ -44,17 +43,14 @@ export interface ProgramInstanceOptions {
 export class ProgramInstance implements Instance {
   readonly version: FunctionVersion;
   readonly timings: StartTimings;
-  readonly startedAt = Date.now();
   readonly ended: Promise<SandboxExit>;
+  readonly #life: InstanceLife;
   readonly #sandbox: Sandbox;
   readonly #program: ProgramPlan;
-  readonly #log: MeteredLog;
-  readonly #lines: OutputLines;
   #state: 'ready' | 'busy' | 'ending' = 'ready';
   #invocationId: string | undefined;
   #tail: Buffer = Buffer.alloc(0);
   #end: ProgramEnd | undefined;
-  #endReason: EndReason | undefined;
   #lastUsedAt = Date.now();
   #idleTimer: NodeJS.Timeout | undefined;
 
@@ -63,17 +59,18 @@ export class ProgramInstance implements Instance {
     this.timings = timings;
     this.#sandbox = sandbox;
     this.#program = program;
-    const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
-    this.#log = createMeteredLog(origin, logs);
-    this.#lines = logOutput(origin, this.#log, MAX_LOG_LINE_BYTES, () => this.#invocationId);
-    this.ended = sandbox.exited.then((exit) => {
-      this.#state = 'ending';
-      clearTimeout(this.#idleTimer);
-      this.#lines.flush();
-      this.#log.flush();
-      lease.release();
-      return exit;
+    this.#life = beginLife({
+      version,
+      sandbox,
+      lease,
+      logs,
+      invocationId: () => this.#invocationId,
+      onEnded: () => {
+        this.#state = 'ending';
+        clearTimeout(this.#idleTimer);
+      },
     });
+    this.ended = this.#life.ended;
   }
 
   get id(): string {
@@ -126,7 +123,7 @@ export class ProgramInstance implements Instance {
   }
 
   async end(reason: EndReason): Promise<void> {
-    this.#endReason ??= reason;
+    this.#life.because(reason);
     this.#state = 'ending';
     clearTimeout(this.#idleTimer);
     await this.#sandbox.destroy();
@@ -134,7 +131,7 @@ export class ProgramInstance implements Instance {
   }
 
   async explainEnd(): Promise<Failure> {
-    const stopped = this.#endReason;
+    const stopped = this.#life.endReason();
     await this.#sandbox.destroy();
     const exit = await this.ended;
     const platformDid = exit.reason === 'oom' || exit.reason === 'engine_ended' || stopped !== undefined;
@@ -147,21 +144,9 @@ export class ProgramInstance implements Instance {
     );
   }
 
-  async info(): Promise<InstanceInfo> {
-    const stats = this.#state === 'ending' ? null : await this.#sandbox.stats().catch(() => null);
-    const isUsed = this.#invocationId !== undefined;
-    return {
-      id: this.id,
-      functionName: this.version.functionName,
-      version: this.version.number,
-      state: this.state,
-      pid: this.#sandbox.pid,
-      hostUid: this.#sandbox.hostUid,
-      startedAt: this.startedAt,
-      calls: isUsed ? 1 : 0,
-      inFlight: isUsed && this.#state === 'busy' ? 1 : 0,
-      memoryBytes: stats?.memoryBytes ?? null,
-    };
+  info(): Promise<InstanceInfo> {
+    const calls = this.#invocationId === undefined ? 0 : 1;
+    return this.#life.info({ state: this.state, calls, inFlight: this.#state === 'busy' ? calls : 0 });
   }
 
   async #run(
@@ -178,11 +163,11 @@ export class ProgramInstance implements Instance {
       maxOutputBytes: MAX_RESULT_BYTES,
       signal,
       onStderr: (chunk) => {
-        this.#lines.write('stderr', chunk);
+        this.#life.lines.write('stderr', chunk);
         this.#tail = Buffer.concat([this.#tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
       },
     });
-    this.#lines.flush();
+    this.#life.lines.flush();
     const failure = this.#failureOf(this.#end);
     if (failure !== null) return { result: failure, end: failure };
     const output = this.#end.kind === 'ended' ? this.#end.output : Buffer.alloc(0);

@@ -18,9 +18,8 @@ import { type EndReason, explainExit } from './explain-exit.ts';
 import type { HeldRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.ts';
+import { beginLife, type InstanceLife } from './instance-life.ts';
 import type { ProgramPlan } from './instance-plan.ts';
-import { createMeteredLog, type MeteredLog } from './metered-log.ts';
-import { logOutput, type OutputLines } from './output-lines.ts';
 import { createRest, type Rest } from './rest.ts';
 import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
 
@@ -33,14 +32,11 @@ const EXIT_GRACE_MS = 1_000;
 export class RuntimeInstance implements Instance {
   readonly version: FunctionVersion;
   readonly timings: StartTimings;
-  readonly startedAt = Date.now();
-  /** Settles with how the sandbox ended; never rejects. */
   readonly ended: Promise<SandboxExit>;
+  readonly #life: InstanceLife;
   readonly #sandbox: Sandbox;
   readonly #runtime: RuntimeConnection;
   readonly #invocations = new Set<string>();
-  readonly #log: MeteredLog;
-  readonly #lines: OutputLines;
   readonly #strays: StrayWatch | undefined;
   readonly #rest: Rest;
   #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
@@ -49,7 +45,6 @@ export class RuntimeInstance implements Instance {
   #calls = 0;
   #lastUsedAt = Date.now();
   #protocolError: string | undefined;
-  #endReason: EndReason | undefined;
 
   /** Owns the sandbox with its runtime, and the lease. */
   constructor(version: FunctionVersion, held: HeldRuntime, logs: LogSink, lease: Lease, timings: StartTimings) {
@@ -57,37 +52,32 @@ export class RuntimeInstance implements Instance {
     this.version = version;
     this.timings = timings;
     this.#sandbox = sandbox;
-    const origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
-    const log = createMeteredLog(origin, logs);
-    this.#log = log;
     this.#runtime = runtime;
+    const life = beginLife({
+      version,
+      sandbox,
+      lease,
+      logs,
+      invocationId: () => this.#onlyInvocation(),
+      onEnded: () => this.#onEnded(),
+    });
+    this.#life = life;
+    this.ended = life.ended;
     held.listen({
       onLog: (_call, invocationId, stream, text) =>
-        log.write({
+        life.log.write({
           time: Date.now(),
-          ...origin,
+          ...life.origin,
           ...(invocationId === undefined ? {} : { invocationId }),
           stream,
           text,
         }),
       onClose: (reason, message) => this.#onClose(reason, message),
     });
-    const lines = logOutput(origin, log, MAX_LOG_LINE_BYTES, () => this.#onlyInvocation());
-    this.#lines = lines;
-    sandbox.onOutput(lines.write);
+    sandbox.onOutput(life.lines.write);
     // What an `http` function's command starts is its own affair: its server may be many processes.
     this.#rest = createRest({ sandbox, onStuck: () => void this.end('killed') });
     this.#strays = version.config.runtime === 'http' ? undefined : this.#watchStrays();
-    this.ended = sandbox.exited.then((exit) => {
-      this.#state = 'ending';
-      this.#rest.stop();
-      this.#strays?.stop();
-      lines.flush();
-      log.flush();
-      this.#runtime.destroy();
-      lease.release();
-      return exit;
-    });
   }
 
   get id(): string {
@@ -158,12 +148,12 @@ export class RuntimeInstance implements Instance {
   give(): void {
     this.#inFlight--;
     this.#lastUsedAt = Date.now();
-    this.#log.flush();
+    this.#life.log.flush();
     if (this.#inFlight === 0) {
-      this.#lines.flush();
+      this.#life.lines.flush();
       this.#strays?.idle();
     }
-    if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#endReason ?? 'retired');
+    if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#life.endReason() ?? 'retired');
   }
 
   /** Before `give`, off the caller's way: the last call of a busy instance waits here for a look at what it left behind. */
@@ -186,7 +176,7 @@ export class RuntimeInstance implements Instance {
 
   /** Takes no more calls; ends when the last one has ended. Resolves then. */
   async retire(reason: EndReason = 'retired'): Promise<void> {
-    this.#endReason ??= reason;
+    this.#life.because(reason);
     if (this.#state === 'ready' && this.#inFlight > 0) this.#state = 'draining';
     else if (this.#inFlight === 0) await this.end(reason);
     await this.ended;
@@ -194,7 +184,7 @@ export class RuntimeInstance implements Instance {
 
   /** Ends it now, whatever it does. Resolves when nothing is left of it. Idempotent. */
   async end(reason: EndReason): Promise<void> {
-    this.#endReason ??= reason;
+    this.#life.because(reason);
     const graceful = this.#state === 'ready' && this.#inFlight === 0 && reason !== 'killed';
     this.#state = 'ending';
     this.#rest.end();
@@ -211,26 +201,21 @@ export class RuntimeInstance implements Instance {
     const exit = await this.ended;
     return explainExit(exit, {
       memoryMb: this.version.config.memoryMb,
-      endReason: this.#endReason,
+      endReason: this.#life.endReason(),
       protocolError: this.#protocolError,
       loading: !this.#isLoaded,
     });
   }
 
-  async info(): Promise<InstanceInfo> {
-    const stats = this.#state === 'ending' ? null : await this.#sandbox.stats().catch(() => null);
-    return {
-      id: this.id,
-      functionName: this.version.functionName,
-      version: this.version.number,
-      state: this.state,
-      pid: this.#sandbox.pid,
-      hostUid: this.#sandbox.hostUid,
-      startedAt: this.startedAt,
-      calls: this.#calls,
-      inFlight: this.#inFlight,
-      memoryBytes: stats?.memoryBytes ?? null,
-    };
+  info(): Promise<InstanceInfo> {
+    return this.#life.info({ state: this.state, calls: this.#calls, inFlight: this.#inFlight });
+  }
+
+  #onEnded(): void {
+    this.#state = 'ending';
+    this.#rest.stop();
+    this.#strays?.stop();
+    this.#runtime.destroy();
   }
 
   #onClose(reason: 'closed' | 'protocol_error', message: string): void {
@@ -246,7 +231,7 @@ export class RuntimeInstance implements Instance {
           () => null, // it has ended
         ),
       onStrays: (count) => {
-        this.#log.tell(
+        this.#life.log.tell(
           `The instance ends: ${count} ${count === 1 ? 'process' : 'processes'} that a call started went on after its end.`,
         );
         void this.retire('strays');
