@@ -10,6 +10,7 @@ import {
   SandboxError,
 } from '../../runtime/sandbox/index.ts';
 import { WaferError } from '../core/errors.ts';
+import type { FunctionVersion } from '../core/functions/types.ts';
 import type {
   Call,
   CallEnd,
@@ -130,11 +131,18 @@ async function watchFailure(
     if (!obeyed) endAfterAbort(instance, 'killed');
     return cancelled();
   }
-  const { functionName, config } = call.version;
   endAfterAbort(instance, 'timeout');
+  return timedOut(call.version);
+}
+
+function timedOut({ functionName, config: { runtime, timeoutMs } }: FunctionVersion): Failure {
+  const hint =
+    runtime === 'image'
+      ? ' Its program runs once for each call and has to end; a server needs EXPOSE in its Dockerfile, or "runtime": "http".'
+      : '';
   return {
     kind: 'function_timeout',
-    message: `${functionName} did not finish within ${config.timeoutMs} ms (timeoutMs in wafer.json).`,
+    message: `${functionName} did not finish within ${timeoutMs} ms (timeoutMs in wafer.json).${hint}`,
   };
 }
 

@@ -109,7 +109,10 @@ describe('a program of an image that', () => {
   it('runs too long is a time-out, whatever it does with SIGTERM', async () => {
     const reply = await run("trap '' TERM; while :; do sleep 1; done", {}, { timeoutMs: 700 });
     expect(reply.status).toBe(504);
-    expect(reply.body).toMatchObject({ code: 'function_timeout' });
+    expect(reply.body).toMatchObject({
+      code: 'function_timeout',
+      detail: expect.stringContaining('a server needs EXPOSE'),
+    });
     await noInstances();
   });
 

@@ -22,6 +22,10 @@ export interface ContainerLab {
   close(): Promise<void>;
 }
 
+/** Commands of containers. */
+export const sh = (script: string): string[] => ['sh', '-c', script];
+export const SLEEP = ['sleep', '1000000'];
+
 const open = () =>
   startPlatform(readConfig({ ...process.env, WAFER_DATA: TEST_DATA, WAFER_PORT: '0', WAFER_LOG_LEVEL: 'warn' }), {
     log: createLog({ level: process.env['WAFER_LOG_LEVEL'] ?? 'error' }),

@@ -30,6 +30,8 @@ void t_raw(struct tar *tar, const void *data, size_t size);
 void t_checksum(unsigned char *block);
 void t_finish(struct tar *tar);
 
+#define M(...) ((struct member){__VA_ARGS__})
+
 /* archive_world.c */
 extern int layers_fd, work_fd;
 extern const struct idmap *world_map;
@@ -47,5 +49,18 @@ void forget_layer(void);
 char *read_layer_file(const char *path); /* static buffer; NULL when it is no regular file */
 int layer_mode(const char *path);        /* st_mode, or -1 */
 int world_intact(void);                  /* only the victim layer (and "layer" if `with_layer`) */
+
+/* archive_check.c: of a path in the unpacked layer */
+void one_refused(struct member member, const char *text, const char *title);
+int is_char_0_0(const char *path);
+int layer_xattr(const char *path, const char *name, char *value, size_t size);
+int is_opaque(const char *path);
+int text_is(const char *path, const char *want);
+
+/* archive_test_*.c */
+void archive_names_tests(void);
+void archive_entries_tests(void);
+void archive_damage_tests(void);
+void archive_whole_tests(void);
 
 #endif

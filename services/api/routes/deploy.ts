@@ -14,31 +14,20 @@ import * as examples from '../openapi/examples.ts';
 import { InlineDeploy, NameParams } from '../schemas/functions.ts';
 import { streamBuild } from '../uploads/build-stream.ts';
 import { countedDeployer } from '../uploads/counted.ts';
-import { multipartOptions, readUpload } from '../uploads/multipart.ts';
+import { multipartOptions, readUpload, uploadDocs } from '../uploads/multipart.ts';
 
 const NDJSON = 'application/x-ndjson';
 
 const bodyDocs = {
   content: {
-    'multipart/form-data': {
-      schema: {
-        type: 'object',
-        required: ['archive'],
-        description: 'The fields in this order.',
-        properties: {
-          config: {
-            type: 'string',
-            contentMediaType: 'application/json',
-            description: 'Settings as in wafer.json; they win over the one in the archive',
-          },
-          archive: {
-            type: 'string',
-            contentMediaType: 'application/octet-stream',
-            description: 'tar.gz or zip of the folder',
-          },
-        },
+    'multipart/form-data': uploadDocs(
+      {
+        type: 'string',
+        contentMediaType: 'application/json',
+        description: 'Settings as in wafer.json; they win over the one in the archive',
       },
-    },
+      'tar.gz or zip of the folder',
+    ),
     'application/json': {
       schema: {
         allOf: [InlineDeploy],

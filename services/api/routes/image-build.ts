@@ -13,27 +13,11 @@ import { COMMON, content, json, problems, ref } from '../openapi/docs.ts';
 import * as examples from '../openapi/examples.ts';
 import { ImageBuildConfig } from '../schemas/images.ts';
 import { streamLines } from '../uploads/build-stream.ts';
-import { multipartOptions, readUpload } from '../uploads/multipart.ts';
+import { multipartOptions, readUpload, uploadDocs } from '../uploads/multipart.ts';
 import { wantsStream } from './deploy.ts';
 
 const bodyDocs = {
-  content: {
-    'multipart/form-data': {
-      schema: {
-        type: 'object',
-        required: ['archive'],
-        description: 'The fields in this order.',
-        properties: {
-          config: ImageBuildConfig,
-          archive: {
-            type: 'string',
-            contentMediaType: 'application/octet-stream',
-            description: 'tar.gz or zip of the build context',
-          },
-        },
-      },
-    },
-  },
+  content: { 'multipart/form-data': uploadDocs(ImageBuildConfig, 'tar.gz or zip of the build context') },
 };
 
 const schema = {

@@ -21,6 +21,19 @@ export const multipartOptions = (limits: ApiLimits) => ({
   throwFileSizeLimit: false,
 });
 
+/** What `readUpload` reads, as OpenAPI's media type. */
+export const uploadDocs = (config: object, archive: string) => ({
+  schema: {
+    type: 'object',
+    required: ['archive'],
+    description: 'The fields in this order.',
+    properties: {
+      config,
+      archive: { type: 'string', contentMediaType: 'application/octet-stream', description: archive },
+    },
+  },
+});
+
 /** @throws WaferError `unsupported_media_type | invalid_request | invalid_json | invalid_archive | archive_too_large` */
 export async function readUpload(
   request: FastifyRequest,

@@ -1,4 +1,5 @@
 /** `$NAME`, `${NAME}`, `${NAME:-word}` and the like in the values of a compose file. `$$` is a dollar. */
+import { expandParameter, OPERATOR } from '../../core/parameter-expansion.ts';
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const MAX_DEPTH = 20;
@@ -69,18 +70,18 @@ function lookUp(name: string, variables: Variables): string {
 }
 
 function readBraces(cursor: Cursor, name: string, variables: Variables, depth: number): string {
-  const [operator = ''] = /^(?:\}|:?[-?+])/.exec(cursor.text.slice(cursor.at, cursor.at + 2)) ?? [];
-  if (operator === '') throw new Error(`"\${${name}" is followed by neither "}" nor one of :- - :? ? :+ +.`);
+  if (cursor.text[cursor.at] === '}') {
+    cursor.at += 1;
+    return lookUp(name, variables);
+  }
+  const [operator] = OPERATOR.exec(cursor.text.slice(cursor.at, cursor.at + 2)) ?? [];
+  if (operator === undefined) throw new Error(`"\${${name}" is followed by neither "}" nor one of :- - :? ? :+ +.`);
   cursor.at += operator.length;
-  if (operator === '}') return lookUp(name, variables);
   // Read in any case, so that the end is found; what is not used may name what is not set.
   const quiet: Variables = { get: variables.get, onMissing: () => {} };
   const word = read(cursor, true, quiet, depth + 1);
   cursor.at += 1;
-  const value = variables.get(name);
-  const isThere = value !== undefined && (value !== '' || !operator.startsWith(':'));
-  if (operator.endsWith('+')) return isThere ? word : '';
-  if (isThere) return value;
-  if (operator.endsWith('?')) throw new Error(`${name} is needed${word === '' ? '' : `: ${word}`}.`);
-  return word;
+  const expanded = expandParameter(operator, variables.get(name), word);
+  if (expanded === undefined) throw new Error(`${name} is needed${word === '' ? '' : `: ${word}`}.`);
+  return expanded;
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ContainerRecord } from '../../../services/core/containers/record.ts';
 import { openContainerRecords } from '../../../services/core/containers/records.ts';
 import type { Container } from '../../../services/core/containers/types.ts';
-import { type ContainerLab, openContainerLab, openTestSession } from '../../helpers/containers.ts';
+import { type ContainerLab, openContainerLab, openTestSession, SLEEP, sh } from '../../helpers/containers.ts';
 import { startTestPlatform, TEST_DATA, until } from '../../helpers/platform.ts';
 
 let lab: ContainerLab;
@@ -15,8 +15,6 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const sh = (script: string) => ['sh', '-c', script];
-const SLEEP = ['sleep', '1000000'];
 const LOOP = sh('trap "exit 0" TERM; echo up; while :; do sleep 0.05; done');
 const recordPath = (id: string) => join(TEST_DATA, 'containers', id, 'container.json');
 

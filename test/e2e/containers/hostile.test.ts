@@ -1,7 +1,7 @@
 /** Containers and strangers: names, paths, archives, floods, and what a build that failed leaves. */
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ContainerLab, openContainerLab, openTestSession } from '../../helpers/containers.ts';
+import { type ContainerLab, openContainerLab, openTestSession, SLEEP, sh } from '../../helpers/containers.ts';
 import { makeTar } from '../../helpers/make-tar.ts';
 import { until } from '../../helpers/platform.ts';
 
@@ -11,8 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const sh = (script: string) => ['sh', '-c', script];
-const SLEEP = ['sleep', '1000000'];
 const create = (body: object) =>
   lab.fetch('/v1/containers', {
     method: 'POST',

@@ -8,7 +8,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Container, ContainerChange, ContainerProcess } from '../../../services/core/containers/types.ts';
-import { type ContainerLab, openContainerLab } from '../../helpers/containers.ts';
+import { type ContainerLab, openContainerLab, SLEEP, sh } from '../../helpers/containers.ts';
 import { TEST_DATA, until } from '../../helpers/platform.ts';
 
 let lab: ContainerLab;
@@ -17,8 +17,6 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const sh = (script: string) => ['sh', '-c', script];
-const SLEEP = ['sleep', '1000000'];
 const problem = async (response: Response) => {
   const { code, detail } = (await response.json()) as { code: string; detail: string };
   return { status: response.status, code, detail };

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ContainerLab, openContainerLab, openTestSession } from '../../helpers/containers.ts';
+import { type ContainerLab, openContainerLab, openTestSession, SLEEP, sh } from '../../helpers/containers.ts';
 import { until } from '../../helpers/platform.ts';
 
 let lab: ContainerLab;
@@ -11,8 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const sh = (script: string) => ['sh', '-c', script];
-const SLEEP = ['sleep', '1000000'];
 const sessionWith = (path: string, options?: Parameters<typeof openTestSession>[2]) =>
   openTestSession(lab, path, options);
 

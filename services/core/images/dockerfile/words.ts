@@ -1,4 +1,5 @@
 /** The shell-like words of a Dockerfile: quotes, escapes and `${...}`. No commands, no globs, nothing is run. */
+import { expandParameter, OPERATOR } from '../../parameter-expansion.ts';
 import { DOCKERFILE_LIMITS } from './limits.ts';
 
 export type Scope = (name: string) => string | undefined;
@@ -110,22 +111,22 @@ function readVariable(cursor: Cursor, reading: Reading): string {
   const name = readName(cursor);
   if (name === '') throw new WordError('"${" is not followed by a name');
   const value = reading.scope(name);
+  if (cursor.text[cursor.at] === '}') {
+    cursor.at += 1;
+    return value ?? '';
+  }
   const operator = readOperator(cursor, name);
-  if (operator === '}') return value ?? '';
   const word = readUntil(cursor, '}', { ...reading, depth: reading.depth + 1 });
   cursor.at += 1;
-  const isThere = value !== undefined && (value !== '' || !operator.startsWith(':'));
-  if (operator.endsWith('+')) return isThere ? word : '';
-  if (isThere) return value;
-  if (operator.endsWith('?')) throw new WordError(`${name}: ${word === '' ? 'it is not set' : word}`);
-  return word;
+  const expanded = expandParameter(operator, value, word);
+  if (expanded === undefined) throw new WordError(`${name}: ${word === '' ? 'it is not set' : word}`);
+  return expanded;
 }
 
-/** `}` when there is none. */
 function readOperator(cursor: Cursor, name: string): string {
-  const [operator = ''] = /^(:?[-+?]|\})/.exec(cursor.text.slice(cursor.at, cursor.at + 2)) ?? [];
-  if (operator === '' && cursor.at >= cursor.text.length) throw new WordError('a "}" is missing');
-  if (operator === '') throw new WordError(`"\${${name}${cursor.text[cursor.at] ?? ''}" is not supported`);
+  const [operator] = OPERATOR.exec(cursor.text.slice(cursor.at, cursor.at + 2)) ?? [];
+  if (operator === undefined && cursor.at >= cursor.text.length) throw new WordError('a "}" is missing');
+  if (operator === undefined) throw new WordError(`"\${${name}${cursor.text[cursor.at] ?? ''}" is not supported`);
   cursor.at += operator.length;
   return operator;
 }
