@@ -15,6 +15,7 @@ import { type Config, dataPaths } from './core/config.ts';
 import { lockDataDir } from './core/data-lock.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
+import { withRoutes } from './core/functions/routes.ts';
 import type { FunctionStore } from './core/functions/types.ts';
 import { createFunctionImages } from './core/images/distribution/function-images.ts';
 import { type Distribution, openDistribution } from './core/images/distribution/service.ts';
@@ -69,7 +70,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const connection = await openRedis(config, log, opened);
     onProgress('Sandbox engine');
     const telemetry = createTelemetry();
-    const functions = createFunctionStore(connection.redis);
+    const functions = withRoutes(createFunctionStore(connection.redis));
     const logs = createLogStore(connection.redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
     const invocations = createInvocationStore(connection.redis, {
       log,

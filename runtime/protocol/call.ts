@@ -4,7 +4,7 @@ import { encodeCredit, encodeFrame, encodeJson, LIMITS, TO_HOST, TO_RUNTIME } fr
 import { parseCallError, parseResult } from './payloads.ts';
 import { RequestBody } from './request-body.ts';
 import { createCredit, ResultBody } from './result-body.ts';
-import type { RuntimeCall, RuntimeCallHead, RuntimeEnd, RuntimeFailure, RuntimeResult } from './types.ts';
+import type { CancelSignal, RuntimeCall, RuntimeCallHead, RuntimeEnd, RuntimeFailure, RuntimeResult } from './types.ts';
 
 export interface HostCallOptions {
   number: number;
@@ -26,7 +26,7 @@ export class HostCall implements RuntimeCall {
   readonly #credit: ReturnType<typeof createCredit>;
   #resolveHead: (result: RuntimeResult) => void = () => {};
   #resolveEnded: (end: RuntimeEnd) => void = () => {};
-  #signal: AbortSignal | null = null;
+  #signal: CancelSignal | null = null;
   #body: ResultBody | null = null;
   #hasHead = false;
   #limit = Number.POSITIVE_INFINITY;
@@ -57,7 +57,7 @@ export class HostCall implements RuntimeCall {
     });
   }
 
-  start(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): void {
+  start(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): void {
     this.#request.start(encodeJson(TO_RUNTIME.call, this.number, head), body);
     this.#signal = signal;
     if (signal.aborted) this.#onAbort();

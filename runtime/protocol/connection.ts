@@ -9,6 +9,7 @@ import { HostCall } from './call.ts';
 import { encodeFrame, encodeJson, FrameDecoder, LIMITS, RULES_TO_HOST, TO_HOST, TO_RUNTIME } from './frames.ts';
 import { parseInitError, parseObject, parseReady } from './payloads.ts';
 import {
+  type CancelSignal,
   type InitResult,
   type InitSettings,
   type ReadyInfo,
@@ -89,7 +90,7 @@ class Connection implements RuntimeConnection {
     return this.#init.promise;
   }
 
-  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall {
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall {
     if (this.#phase !== 'bound' && this.#gone === null) throw new Error(`call() while the runtime is ${this.#phase}.`);
     this.#lastCall += 1;
     const call = new HostCall({

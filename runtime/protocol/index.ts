@@ -1,7 +1,9 @@
 export { openRuntime } from './connection.ts';
 export { LIMITS, PROTOCOL_VERSION } from './frames.ts';
+export { takeWhole } from './result-body.ts';
 export {
   type CallErrorCode,
+  type CancelSignal,
   type InitErrorCode,
   type InitResult,
   type InitSettings,

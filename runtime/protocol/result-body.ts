@@ -9,6 +9,8 @@ import { LIMITS } from './frames.ts';
 /** Chunks in the window before they are joined: stops a body of one-byte frames from costing an object a byte. */
 const JOIN_CHUNKS = 256;
 
+const EMPTY = Buffer.alloc(0);
+
 export interface ResultBodyOptions {
   highWaterMark: number;
   /** Bytes were consumed. Must not throw. */
@@ -22,6 +24,7 @@ export class ResultBody extends Readable {
   readonly #onAbandoned: () => void;
   #queue: Buffer[] = [];
   #wanted = false;
+  #hasReader = false;
   #settled = false;
 
   constructor(options: ResultBodyOptions) {
@@ -38,6 +41,15 @@ export class ResultBody extends Readable {
     this.#flow();
   }
 
+  /** All of it when it has come whole and nobody reads it yet; it must not be read as a stream after that. */
+  takeWhole(): Buffer | null {
+    if (!this.#settled || this.#hasReader || this.destroyed) return null;
+    const [first, ...more] = this.#queue;
+    this.#queue = [];
+    if (first === undefined) return EMPTY;
+    return more.length === 0 ? first : Buffer.concat([first, ...more]);
+  }
+
   finish(): void {
     this.#settled = true;
     this.#flow();
@@ -50,6 +62,7 @@ export class ResultBody extends Readable {
   }
 
   override _read(): void {
+    this.#hasReader = true;
     this.#wanted = true;
     this.#flow();
   }
@@ -76,6 +89,9 @@ export class ResultBody extends Readable {
     }
   }
 }
+
+/** Null for a body that is not all there yet, or is no result's. */
+export const takeWhole = (body: Readable): Buffer | null => (body instanceof ResultBody ? body.takeWhole() : null);
 
 /** Counts what was consumed and says when a CREDIT is due: in pieces of at least 64 KiB. */
 export function createCredit(send: (bytes: number) => void) {

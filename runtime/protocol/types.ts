@@ -1,6 +1,13 @@
 /** What the host sees of a runtime. The wire is described in protocol.md. */
 import type { Readable } from 'node:stream';
 
+/** What a call needs of an AbortSignal, which is one. */
+export interface CancelSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** Who answered `READY`: `node`, `python`, `http`, and its version text. */
 export interface ReadyInfo {
   runtime: string;
@@ -55,7 +62,7 @@ export type RuntimeResultHead =
   | { kind: 'value'; contentType: string }
   | { kind: 'http'; status: number; headers: [name: string, value: string][] };
 
-/** The body is the caller's: read it to its end or destroy it, else the call stays open. */
+/** The body is the caller's: read it to its end, destroy it, or take it whole (`takeWhole`), else the call stays open. */
 export type RuntimeResult = (RuntimeResultHead & { body: Readable }) | RuntimeFailure;
 
 export type RuntimeEnd = { kind: 'ok'; bytes: number } | RuntimeFailure;
@@ -91,7 +98,7 @@ export interface RuntimeConnection {
    * left unread for its owner. A body that fails before its end cancels the call.
    * @throws RangeError when the head is over 1 MiB
    */
-  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall;
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall;
   /** Asks the runtime to finish its calls and to exit. */
   shutdown(): void;
   /** Closes the socket at once; calls in flight end with `connection_closed`. Idempotent. */

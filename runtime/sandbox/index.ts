@@ -1,5 +1,6 @@
 /** The host side of sandboxes and of the runtimes in them; the only part of `runtime` that services import. */
 export {
+  type CancelSignal,
   openRuntime,
   type RuntimeCall,
   type RuntimeCallHead,
@@ -8,6 +9,7 @@ export {
   type RuntimeFailure,
   type RuntimeOptions,
   type RuntimeResult,
+  takeWhole,
 } from '../protocol/index.ts';
 export { type EgressVerdict, HOST_NAME } from './egress/index.ts';
 export { openSandboxHost } from './sandbox-host.ts';

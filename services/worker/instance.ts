@@ -1,6 +1,6 @@
 /** An instance: one sandbox bound to one version, as the dispatcher and the pool know it. */
 import type { Readable } from 'node:stream';
-import type { RuntimeCall, RuntimeCallHead } from '../../runtime/sandbox/index.ts';
+import type { CancelSignal, RuntimeCall, RuntimeCallHead } from '../../runtime/sandbox/index.ts';
 import type { Failure, InstanceInfo } from '../core/invocations/types.ts';
 import type { EndReason } from './explain-exit.ts';
 import type { StartTimings } from './init-failure.ts';
@@ -14,7 +14,7 @@ export interface Instance extends Pooled {
   readonly id: string;
   readonly timings: StartTimings;
   /** Runs one call; room must have been taken. */
-  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall;
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall;
   /** Before `give`, when the call has ended. */
   settle(): Promise<void>;
   retire(reason?: EndReason): Promise<void>;

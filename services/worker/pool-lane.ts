@@ -15,8 +15,11 @@ export interface Lane<T extends Pooled> extends Occupied<T> {
 
 export const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
   // Newest use first: the least used ones get old and end.
-  const ready = [...lane.instances].filter((instance) => instance.free > 0);
-  return ready.sort((a, b) => b.lastUsedAt - a.lastUsedAt)[0];
+  let newest: T | undefined;
+  for (const instance of lane.instances) {
+    if (instance.free > 0 && (newest === undefined || instance.lastUsedAt > newest.lastUsedAt)) newest = instance;
+  }
+  return newest;
 };
 
 /** Has calls, and nothing that will ever serve one. */

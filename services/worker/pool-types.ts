@@ -1,5 +1,6 @@
 /** What the pool needs, and what it gives. */
 import type { FunctionVersion } from '../core/functions/types.ts';
+import type { CallerSignal } from '../core/invocations/light-signal.ts';
 import type { KeepAlivePolicy } from './keep-alive/policy.ts';
 
 /** What the pool needs of an instance. */
@@ -41,7 +42,7 @@ export interface Grant<T extends Pooled> {
 
 export interface Pool<T extends Pooled> {
   /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
-  acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>>;
+  acquire(version: FunctionVersion, signal: CallerSignal): Promise<Grant<T>>;
   /**
    * Starts instances up to the version's `minInstances`, and keeps them: one that ends with or after a call is
    * followed by another. Those of the function's other versions end when idle.

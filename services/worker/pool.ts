@@ -8,6 +8,7 @@
  */
 import { WaferError } from '../core/errors.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
+import type { CallerSignal } from '../core/invocations/light-signal.ts';
 import { createFixedPolicy, type KeepAlivePolicy } from './keep-alive/policy.ts';
 import { createPrewarms, type Prewarms } from './keep-alive/prewarms.ts';
 import { countLive, findRoom, sumMb } from './memory-budget.ts';
@@ -44,7 +45,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     this.#prewarms = createPrewarms((version, idleSince, keepMs) => this.#prewarm(version, idleSince, keepMs));
   }
 
-  async acquire(version: FunctionVersion, signal: AbortSignal): Promise<Grant<T>> {
+  async acquire(version: FunctionVersion, signal: CallerSignal): Promise<Grant<T>> {
     if (this.#closing) throw new WaferError('shutting_down', 'The worker is shutting down; try again in a moment.');
     signal.throwIfAborted();
     const lane = this.#lane(version);
@@ -114,7 +115,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     return lane;
   }
 
-  #wait(lane: Lane<T>, signal: AbortSignal): Promise<Grant<T>> {
+  #wait(lane: Lane<T>, signal: CallerSignal): Promise<Grant<T>> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         lane.waiting = lane.waiting.filter((one) => one !== waiter);
@@ -142,6 +143,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   /** Gives free room to waiting calls and starts what is missing. */
   #pump(): void {
+    if (this.#waitingCalls === 0) return; // after most calls; there may be a thousand lanes
     const lanes = [...this.#lanes.values()];
     for (const lane of lanes) if (isStarved(lane)) this.#serve(lane);
     for (const lane of lanes) this.#serve(lane);

@@ -5,6 +5,7 @@
  */
 import type { Readable } from 'node:stream';
 import {
+  type CancelSignal,
   type RuntimeCall,
   type RuntimeCallHead,
   type RuntimeEnd,
@@ -106,7 +107,7 @@ export class ProgramInstance implements Instance {
     if (this.#state === 'ready') this.#idleTimer = setTimeout(then, ms).unref();
   }
 
-  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall {
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall {
     this.#invocationId = head.invocationId;
     const answered = this.#run(head, body, signal);
     return {
@@ -152,7 +153,7 @@ export class ProgramInstance implements Instance {
   async #run(
     head: RuntimeCallHead,
     body: Buffer | Readable | null,
-    signal: AbortSignal,
+    signal: CancelSignal,
   ): Promise<{ result: RuntimeResult; end: RuntimeEnd }> {
     this.#end = await runProgram({
       sandbox: this.#sandbox,

@@ -4,7 +4,7 @@
  * before it has read; whatever it leaves running ends with its sandbox.
  */
 import type { Readable, Writable } from 'node:stream';
-import type { Sandbox, SandboxProgram } from '../../runtime/sandbox/index.ts';
+import type { CancelSignal, Sandbox, SandboxProgram } from '../../runtime/sandbox/index.ts';
 
 export interface ProgramRun {
   sandbox: Sandbox;
@@ -15,7 +15,7 @@ export interface ProgramRun {
   input: Buffer | Readable;
   maxOutputBytes: number;
   /** Aborted: the program gets SIGTERM. */
-  signal: AbortSignal;
+  signal: CancelSignal;
   /** Must not throw. */
   onStderr: (chunk: Buffer) => void;
 }

@@ -21,15 +21,16 @@ export const failedStartReceipt = (instanceId: string, start: StartTimings | nul
 
 /** A call may come when its instance has been starting for a while: it pays only for what it waited for, the last part. */
 function splitWait(start: StartTimings | null, waitedMs: number): Omit<Phases, 'handler'> {
+  if (start === null) return { queue: waitedMs, sandbox: 0, attach: 0, boot: 0, init: 0 };
   let left = waitedMs;
   const pay = (ms: number) => {
     const paid = Math.min(ms, left);
     left -= paid;
     return paid;
   };
-  const init = pay(start?.init ?? 0);
-  const boot = pay(start?.boot ?? 0);
-  const attach = pay(start?.attach ?? 0);
-  const sandbox = pay(start?.sandbox ?? 0);
+  const init = pay(start.init);
+  const boot = pay(start.boot);
+  const attach = pay(start.attach);
+  const sandbox = pay(start.sandbox);
   return { queue: left, sandbox, attach, boot, init };
 }

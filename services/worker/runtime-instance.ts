@@ -5,6 +5,7 @@
  */
 import type { Readable } from 'node:stream';
 import type {
+  CancelSignal,
   RuntimeCall,
   RuntimeCallHead,
   RuntimeConnection,
@@ -162,7 +163,7 @@ export class RuntimeInstance implements Instance {
   }
 
   /** Runs one call; room must have been taken. */
-  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: AbortSignal): RuntimeCall {
+  call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall {
     this.#invocations.add(head.invocationId);
     const call = this.#runtime.call(head, body, signal);
     void call.ended.then(() => this.#invocations.delete(head.invocationId));

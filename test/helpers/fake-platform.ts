@@ -276,7 +276,7 @@ function createDispatcher(platform: () => FakePlatform): Dispatcher {
       const done =
         result.kind === 'failure'
           ? Promise.resolve(end(result.failure))
-          : finished(result.body).then(
+          : finished(Buffer.isBuffer(result.body) ? Readable.from([]).resume() : result.body).then(
               () => end({ kind: 'ok' }),
               (error: Error) =>
                 end({ kind: call.signal.aborted ? 'cancelled' : 'function_crashed', message: error.message }),

@@ -44,10 +44,10 @@ async function sendValue(call: CallReply, result: ValueResult, context: AnswerCo
   if (read instanceof Error) throw read;
   const type = isHeaderValue(result.contentType) ? result.contentType : 'application/octet-stream';
   reply.header('content-type', type).header('content-length', String(read.length));
-  return reply.send(read.length > CHUNK_BYTES ? Readable.from(chunks(read)) : read);
+  return reply.send(isSmall(read) ? read : Readable.from(chunks(read)));
 }
 
-/** Pieces, so that a slow reader can be told from one that has stopped. */
+/** Larger bodies go out in pieces, so that a slow reader can be told from one that has stopped. */
 const CHUNK_BYTES = 64 * 1024;
 
 function* chunks(bytes: Buffer): Generator<Buffer> {
@@ -55,7 +55,8 @@ function* chunks(bytes: Buffer): Generator<Buffer> {
 }
 
 /** An error is returned: what `done` says about it comes first. */
-async function readAll(body: Readable, limit: number): Promise<Buffer | Error | 'too_large'> {
+async function readAll(body: Buffer | Readable, limit: number): Promise<Buffer | Error | 'too_large'> {
+  if (Buffer.isBuffer(body)) return body.length > limit ? 'too_large' : body;
   const parts: Buffer[] = [];
   let size = 0;
   try {
@@ -88,17 +89,37 @@ async function sendHttp(call: CallReply, result: HttpResult, context: AnswerCont
   if (invalid.length > 0) note(`These headers of the answer were left out, they are not valid: ${invalid.join(', ')}`);
   const silent = request.method === 'HEAD' || status === 204 || status === 205 || status === 304;
   const own: [string, string][] = [['x-wafer-invocation', invocationId], ...receiptHeaders(call.receipt)];
+  if (!silent && isSmall(result.body) && (contentLength ?? result.body.length) === result.body.length)
+    return sendSmall(call, { status, headers, body: result.body }, context);
   const length = lengthHeader(status, request.method, contentLength);
   reply.hijack();
   reply.raw.writeHead(status, [...headers, ...length, ...own].flat());
   if (silent) return sendNothing(result.body, reply);
   reply.raw.flushHeaders();
-  await pipeline(result.body, checkedBody(call, contentLength), reply.raw).catch((error: unknown) => {
+  await pipeline(asStream(result.body), checkedBody(call, contentLength), reply.raw).catch((error: unknown) => {
     // The head is out: the only way left to say "not complete" is to cut the connection, which pipeline did.
     request.log.debug({ err: error, invocation: invocationId }, 'an answer was cut');
   });
   return reply;
 }
+
+const isSmall = (body: Buffer | Readable): body is Buffer => Buffer.isBuffer(body) && body.length <= CHUNK_BYTES;
+
+/** An answer that came whole with its head goes out in one piece; the call has ended well. */
+async function sendSmall(
+  call: CallReply,
+  { status, headers, body }: { status: number; headers: [string, string][]; body: Buffer },
+  { reply, invocationId }: AnswerContext,
+): Promise<FastifyReply> {
+  const { receipt } = await call.done;
+  const own: [string, string][] = [['x-wafer-invocation', invocationId], ...receiptHeaders(receipt)];
+  reply.hijack();
+  reply.raw.writeHead(status, [...headers, ['content-length', String(body.length)], ...own].flat());
+  reply.raw.end(body);
+  return reply;
+}
+
+const asStream = (body: Buffer | Readable) => (Buffer.isBuffer(body) ? Readable.from(chunks(body)) : body);
 
 /** HEAD and 304 may tell the length of what they do not send. */
 function lengthHeader(status: number, method: string, length: number | null): [string, string][] {
@@ -106,14 +127,15 @@ function lengthHeader(status: number, method: string, length: number | null): [s
   return length === null || status === 204 ? [] : [['content-length', String(length)]];
 }
 
-function sendNothing(body: Readable, reply: FastifyReply): FastifyReply {
+function sendNothing(body: Buffer | Readable, reply: FastifyReply): FastifyReply {
   readAway(body);
   reply.raw.end();
   return reply;
 }
 
 /** Not destroyed: the function's call has to end well. */
-function readAway(body: Readable): void {
+function readAway(body: Buffer | Readable): void {
+  if (Buffer.isBuffer(body)) return;
   body.on('error', () => {});
   body.resume();
 }

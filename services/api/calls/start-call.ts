@@ -1,6 +1,7 @@
 /** Every call begins here: one dispatch, one record. */
 import { toProblem } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
+import type { CallerSignal } from '../../core/invocations/light-signal.ts';
 import type { CallReply, CallRequest, InvocationRecord, Outcome, Receipt } from '../../core/invocations/types.ts';
 import type { ApiDeps } from '../deps.ts';
 
@@ -11,7 +12,9 @@ export interface CallStart {
   trigger: InvocationRecord['trigger'];
   version: FunctionVersion;
   request: CallRequest;
-  signal: AbortSignal;
+  /** By `performance.now()`: when the platform had the request, for an event with its body. */
+  acceptedAt: number;
+  signal: CallerSignal;
 }
 
 /**
@@ -20,11 +23,10 @@ export interface CallStart {
  * @throws WaferError as `Dispatcher.call`
  */
 export async function startCall(deps: CallDeps, start: CallStart): Promise<CallReply> {
-  const { id, version, request, signal } = start;
-  const startedAt = Date.now();
-  const clock = performance.now();
+  const { id, version, request, acceptedAt, signal } = start;
+  const startedAt = Date.now() - Math.round(performance.now() - acceptedAt);
   const write = (outcome: Outcome, receipt: Receipt | null, bytesOut: number) => {
-    const durationMs = Math.round((performance.now() - clock) * 1000) / 1000;
+    const durationMs = Math.round((performance.now() - acceptedAt) * 1000) / 1000;
     const { functionName, number } = version;
     const about = { id, functionName, version: number, trigger: start.trigger, startedAt, durationMs };
     deps.telemetry.call({
@@ -37,7 +39,7 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
     deps.invocations.record({ ...about, outcome, receipt, bytesOut });
   };
   try {
-    const reply = await deps.dispatcher.call({ invocationId: id, version, request, attempt: 1, signal });
+    const reply = await deps.dispatcher.call({ invocationId: id, version, request, attempt: 1, acceptedAt, signal });
     void reply.done.then((end) => write(end.outcome, end.receipt, end.bytesOut));
     return reply;
   } catch (error) {

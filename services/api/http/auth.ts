@@ -1,5 +1,5 @@
 /** One key opens everything; what is open without it says so in its route config. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { WaferError } from '../../core/errors.ts';
 
@@ -19,7 +19,7 @@ declare module 'fastify' {
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 const BASIC = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i;
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest();
+const sha256 = (text: string) => hash('sha256', text, 'buffer');
 
 /** Of `user:password`; the user is of no interest. */
 function passwordOf(authorization: string): string | undefined {

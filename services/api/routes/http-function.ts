@@ -9,7 +9,7 @@ import { createNote } from '../calls/note.ts';
 import { startCall } from '../calls/start-call.ts';
 import type { ApiDeps } from '../deps.ts';
 import { detachedBody, hasBody } from '../http/body.ts';
-import { callerSignal } from '../http/caller.ts';
+import { callerOfCall } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { CALL_ERRORS, COMMON, problems } from '../openapi/docs.ts';
@@ -77,15 +77,16 @@ async function handle(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  const acceptedAt = performance.now();
   const { name } = request.params as Static<typeof NameParams>;
   const id = String(reply.getHeader('x-wafer-invocation'));
-  const signal = callerSignal(reply);
+  const signal = callerOfCall(reply);
   const version = await deps.functions.resolve(name);
   const head = requestHead(request, id);
   const body = hasBody(request.raw) ? detachedBody(request.raw) : null;
   // What the function did not read is read away, or the connection could not be used again.
   const dropRest = () => void body?.destroy();
-  const start = { id, trigger: 'http', version, request: { kind: 'http', head, body }, signal } as const;
+  const start = { id, trigger: 'http', version, request: { kind: 'http', head, body }, acceptedAt, signal } as const;
   const call = await startCall(deps, start).catch((error: unknown) => {
     dropRest();
     throw error;

@@ -10,7 +10,7 @@ import { createNote } from '../calls/note.ts';
 import { startCall } from '../calls/start-call.ts';
 import type { ApiDeps } from '../deps.ts';
 import { isJsonType } from '../http/body.ts';
-import { callerSignal } from '../http/caller.ts';
+import { callerOfCall } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { CALL_ERRORS, COMMON, problems } from '../openapi/docs.ts';
@@ -68,8 +68,9 @@ export async function invokeRoutes(app: App, deps: ApiDeps, limits: ApiLimits): 
     },
   };
   app.post('/v1/functions/:name/invoke', options, async (request, reply) => {
+    const acceptedAt = performance.now();
     const version = await selectVersion(deps, request.params.name, request.query);
-    return invoke(deps, limits, { request, reply, version });
+    return invoke(deps, limits, { request, reply, version, acceptedAt });
   });
 }
 
@@ -77,18 +78,20 @@ interface Invocation {
   request: FastifyRequest;
   reply: FastifyReply;
   version: FunctionVersion;
+  acceptedAt: number;
 }
 
 async function invoke(
   deps: ApiDeps,
   limits: ApiLimits,
-  { request, reply, version }: Invocation,
+  { request, reply, version, acceptedAt }: Invocation,
 ): Promise<FastifyReply> {
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   checkEvent(body, limits.eventDepth);
   const id = String(reply.getHeader('x-wafer-invocation'));
-  const signal = callerSignal(reply);
-  const call = await startCall(deps, { id, trigger: 'invoke', version, request: { kind: 'event', body }, signal });
+  const signal = callerOfCall(reply);
+  const start = { id, trigger: 'invoke', version, request: { kind: 'event', body }, acceptedAt, signal } as const;
+  const call = await startCall(deps, start);
   const note = createNote(deps.logs, version, id, call.receipt.instanceId);
   return sendAnswer(call, { request, reply, invocationId: id, note, resultBytes: limits.resultBytes });
 }

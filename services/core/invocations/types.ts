@@ -8,6 +8,7 @@
 import type { Readable } from 'node:stream';
 import type { ErrorCode } from '../errors.ts';
 import type { FunctionVersion } from '../functions/types.ts';
+import type { CallerSignal } from './light-signal.ts';
 
 export const START_KINDS = ['cold', 'blank', 'warm'] as const;
 export type StartKind = (typeof START_KINDS)[number];
@@ -36,8 +37,10 @@ export interface Call {
   version: FunctionVersion;
   request: CallRequest;
   attempt: number;
+  /** When the request was accepted, by `performance.now()`: its receipt counts from here. */
+  acceptedAt: number;
   /** Aborted when the caller goes away; the function sees `context.signal`. */
-  signal: AbortSignal;
+  signal: CallerSignal;
 }
 
 /** How a call ended. `ok` or the code of a guest failure; platform failures are thrown as WaferError instead. */
@@ -80,10 +83,10 @@ export interface CallEnd {
   bytesOut: number;
 }
 
-/** The answer's head. For a failure before the head, `result` is the failure. */
+/** The answer's head. For a failure before the head, `result` is the failure. A body that came whole with its head is bytes. */
 export type CallResult =
-  | { kind: 'value'; contentType: string; body: Readable }
-  | { kind: 'http'; status: number; headers: [string, string][]; body: Readable }
+  | { kind: 'value'; contentType: string; body: Buffer | Readable }
+  | { kind: 'http'; status: number; headers: [string, string][]; body: Buffer | Readable }
   | { kind: 'failure'; failure: Failure };
 
 export interface CallReply {

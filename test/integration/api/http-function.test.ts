@@ -1,5 +1,4 @@
 /** `ANY /fn/{name}/{path}` with real sockets: streaming both ways, and ends of every kind. */
-import { once } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
@@ -146,7 +145,7 @@ describe('ANY /fn/{name}/{path}', () => {
   test('aborts the call when the caller goes away before the head, and records it as cancelled', async () => {
     const { connect, platform } = await startApi();
     platform.handler = async ({ signal }) => {
-      await once(signal, 'abort');
+      await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
       return { kind: 'failure', failure: { kind: 'cancelled', message: 'gone' } };
     };
     const client = await connect();
@@ -160,7 +159,7 @@ describe('ANY /fn/{name}/{path}', () => {
   test('records a caller that goes away while it waits for an instance', async () => {
     const { connect, platform } = await startApi();
     platform.handler = async ({ signal }) => {
-      await once(signal, 'abort');
+      await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
       throw signal.reason;
     };
     const client = await connect();

@@ -74,7 +74,7 @@ describe('close', () => {
   test('cuts a call that does not finish within the grace time', async () => {
     const { fetch, platform, close } = await startApi();
     platform.handler = async ({ signal }) => {
-      await once(signal, 'abort');
+      await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
       return { kind: 'failure', failure: { kind: 'cancelled', message: 'gone' } };
     };
     const pending = fetch('/v1/functions/hello/invoke', { method: 'POST' }).catch((error: unknown) => error);
