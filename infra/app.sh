@@ -16,18 +16,19 @@ npm_packages() {
 build_inputs() {
   cat "$SRC/node_modules/.wafer-stamp"
   fingerprint "$SRC" services runtime package.json tsconfig.json tsconfig.build.json \
-    \( -path '*/engine/build*' -o -path '*/http/build*' -o -name __pycache__ -o -name node_modules \) -prune -o -type f
+    \( -path '*/engine/build*' -o -path '*/http/build*' -o -path '*/node/build*' -o -name __pycache__ -o -name node_modules \) -prune -o -type f
 }
 compile() {
   cd "$SRC" || return
   node_modules/.bin/tsc -p tsconfig.build.json && make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http &&
+    make -s -C runtime/languages/node &&
     { ! command -v python3 >/dev/null || make -s -C runtime/languages/python; }
 }
 build_app() {
   local stamp=$SRC/dist/.wafer-stamp inputs
   inputs=$(build_inputs | sha256sum)
   if [ "$(cat "$stamp" 2>/dev/null || true)" = "$inputs" ] && [ -x "$SRC/runtime/engine/build/wafer-engine" ] &&
-    [ -x "$SRC/runtime/languages/http/build/wafer-http" ]; then
+    [ -x "$SRC/runtime/languages/http/build/wafer-http" ] && [ -f "$SRC/runtime/languages/node/build/main.cjs" ]; then
     ok 'build'
     return
   fi

@@ -27,7 +27,7 @@ const FIRST_FREE_PORT = 1024;
 
 /** Programs that speak the runtime protocol; `/.wafer` is `runtime/languages`. Of an image nothing runs before a call. */
 export const PROGRAMS: Record<RuntimeName, string[]> = {
-  node: ['node', '/.wafer/node/main.mjs'],
+  node: ['node', '/.wafer/node/build/main.cjs'],
   python: ['python3', '-I', '-S', '/.wafer/python/main.py'],
   http: ['/.wafer/http/build/wafer-http'],
   image: [],

@@ -35,7 +35,13 @@ describe('the files of the kernel and of pid 1', () => {
     expect(open).toEqual([]);
   });
   it('refuse to be written where they can be read', () => {
-    const paths = ['/.wafer/node/main.mjs', '/function/files', '/etc/hosts', '/etc/resolv.conf', '/proc/self/exe'];
+    const paths = [
+      '/.wafer/node/build/main.cjs',
+      '/function/files',
+      '/etc/hosts',
+      '/etc/resolv.conf',
+      '/proc/self/exe',
+    ];
     for (const path of paths) expect(answers[path]?.join(), path).toMatch(/^(EROFS|EACCES|ETXTBSY)$/);
     expect(answers['write-uid-map']).toEqual(['EPERM']);
     expect(answers['oom-score-lower']).toEqual(['EACCES']);

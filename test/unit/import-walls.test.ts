@@ -17,7 +17,7 @@ const REFUSED = [
   ['services/api', '../worker/pool.ts'],
   ['services/api', 'ioredis'],
   ['services/worker', '../api/app.ts'],
-  ['services/worker', '../../runtime/languages/node/main.mjs'],
+  ['services/worker', '../../runtime/languages/node/main.cjs'],
   ['services/worker', 'fastify'],
   ['runtime/sandbox', '../../services/core/errors.ts'],
 ] as const;

@@ -64,9 +64,11 @@ function openChannel(fd) {
       writeSync(2, `wafer: the host broke the protocol: ${why}\n`);
       exit(EXIT_PROTOCOL);
     },
+    /** Takes bytes from the host, in pieces as they come. */
+    decoder: (handlers) =>
+      createDecoder((type, call, payload) => dispatch(channel, handlers, type, call, payload), channel.die),
     start(handlers) {
-      const onFrame = (type, call, payload) => dispatch(channel, handlers, type, call, payload);
-      socket.on('data', createDecoder(onFrame, channel.die));
+      socket.on('data', channel.decoder(handlers));
       socket.on('error', () => exit(0));
       socket.on('close', () => exit(0));
     },

@@ -47,7 +47,8 @@ export const blankSpec = ({ runtime, base }: BlankKind): Omit<SandboxSpec, 'id'>
   profile: 'function',
   layers: base.layers,
   argv: PROGRAMS[runtime],
-  env: BASE_ENV,
+  // The runtime goes through a first call of its own before it is ready; its environment is the version's from INIT on.
+  env: { ...BASE_ENV, WAFER_BLANK: '1' },
   cwd: '/',
   control: true,
   memoryBytes: MEMORY_MB * MIB,

@@ -44,7 +44,7 @@ static void try_proc(void)
 		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname",
 		"/proc/sys/fs/binfmt_misc/register", "/proc/sys/user/max_user_namespaces",
 		"/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/ns_last_pid", "/proc/sysrq-trigger",
-		"/proc/self/exe", "/proc/1/oom_score_adj", "/.wafer/node/main.mjs", "/function/files", "/etc/hosts", "/etc/resolv.conf",
+		"/proc/self/exe", "/proc/1/oom_score_adj", "/.wafer/node/build/main.cjs", "/function/files", "/etc/hosts", "/etc/resolv.conf",
 	};
 	for (size_t i = 0; i < sizeof(readable) / sizeof(*readable); i++)
 		try_open(readable[i], O_RDONLY);

@@ -40,7 +40,7 @@ export type Launch = (runtime: RuntimeName, codeDir: string) => Promise<Launched
 
 /** The argv of each runtime, for a `runtime/languages` at `dir`. */
 export function runtimeArgv(runtime: RuntimeName, dir: string, adapter = 'wafer-http'): string[] {
-  if (runtime === 'node') return ['node', `${dir}/node/main.mjs`];
+  if (runtime === 'node') return ['node', `${dir}/node/build/main.cjs`];
   if (runtime === 'python') return ['python3', '-I', '-S', `${dir}/python/main.py`];
   return [`${dir}/http/build/${adapter}`];
 }

@@ -6,6 +6,7 @@
  *   channel.cjs  fd 3: frames in and out       loader.cjs  finds and imports the handler
  *   logs.cjs     stdout/stderr as LOG frames   calls.cjs   one call: bodies, windows, cancel
  *   event.cjs, http.cjs  the two kinds of call results.cjs, serialise.cjs  values to bytes
+ *   rehearsal.cjs  what a blank does before READY
  */
 const { openCalls } = require('./calls.cjs');
 const { openChannel, TO_HOST } = require('./channel.cjs');
@@ -15,6 +16,9 @@ const { installLogs } = require('./logs.cjs');
 
 /** What of the sandbox's own environment a function keeps, unless INIT says otherwise. */
 const KEPT_ENV = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
+
+// The function's code is not part of this program.
+process.mainModule = undefined;
 
 const channel = openChannel(3);
 const calls = openCalls(channel);
@@ -29,13 +33,19 @@ function replaceEnv(settings) {
   Object.assign(process.env, Object.fromEntries(kept), settings.env, own);
 }
 
-async function onInit(settings) {
-  state = 'binding';
+/** Whose code comes, and where it is. */
+function settle(settings) {
   logs.setLineLimit(settings.maxLogLineBytes);
   replaceEnv(settings);
+  process.chdir(settings.codePath);
+}
+
+async function onInit(settings) {
+  state = 'binding';
   try {
-    process.chdir(settings.codePath);
-    calls.bind(settings, await loadHandler(settings.codePath, settings.handler));
+    settle(settings);
+    const loaded = loadHandler(settings.codePath, settings.handler);
+    calls.bind(settings, loaded instanceof Promise ? await loaded : loaded);
   } catch (error) {
     failInit(error);
     return;
@@ -70,10 +80,16 @@ process.on('uncaughtException', (error, origin) => {
 });
 process.on('unhandledRejection', (reason) => onUnhandled('Unhandled promise rejection', reason));
 
-channel.start({
-  init: (settings) => (state === 'blank' ? onInit(settings) : channel.die('a second INIT')),
-  call: (number, head) => (state === 'bound' ? calls.open(number, head) : channel.die('CALL before INIT_OK')),
-  frame: calls.frame,
-  shutdown: () => calls.drain(() => channel.exitWhenSent(0)),
-});
-channel.sendJson(TO_HOST.ready, 0, { protocol: 1, runtime: 'node', runtimeVersion: process.versions.node });
+async function main() {
+  // A sandbox that is made for a call has its INIT coming: it loads what it needs when it needs it.
+  if (process.env.WAFER_BLANK === '1') await require('./rehearsal.cjs').rehearse(channel, settle);
+  channel.start({
+    init: (settings) => (state === 'blank' ? onInit(settings) : channel.die('a second INIT')),
+    call: (number, head) => (state === 'bound' ? calls.open(number, head) : channel.die('CALL before INIT_OK')),
+    frame: calls.frame,
+    shutdown: () => calls.drain(() => channel.exitWhenSent(0)),
+  });
+  channel.sendJson(TO_HOST.ready, 0, { protocol: 1, runtime: 'node', runtimeVersion: process.versions.node });
+}
+
+void main();
