@@ -104,7 +104,7 @@ export const SETTINGS = {
   blanks: setting(
     'WAFER_BLANKS',
     '2',
-    'Sandboxes with a booted runtime that are kept ready per base image in use, for first calls; 0: none',
+    'Sandboxes with a booted runtime that are at least kept ready per base image in use, for first calls; 0: none ever',
     integer('WAFER_BLANKS', 0, 1_000, 2),
   ),
   defaultRegistry: setting(

@@ -3,7 +3,7 @@
  * It gives the rest of the platform a Dispatcher, a Deployer and an ImageStore.
  */
 import { mkdir, readdir } from 'node:fs/promises';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import {
   type EgressVerdict,
@@ -27,6 +27,7 @@ import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
 import { type Blanks, type BlanksDeps, createBlanks } from './blanks/index.ts';
+import { createBootQueue } from './boot-queue.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
 import { createDependencyBuilder } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
@@ -154,13 +155,25 @@ function openPool(
 ): { pool: Pool<Instance>; blanks: Blanks } {
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
-  const blanks = createBlanks({ host, images, getBase, perBase: config.blanks, freeMb, log });
+  const bootsAtOnce = availableParallelism();
+  const boots = createBootQueue({ atOnce: bootsAtOnce });
+  const blanks = createBlanks({
+    host,
+    images,
+    getBase,
+    perBase: config.blanks,
+    queue: boots,
+    bootsAtOnce,
+    freeMb,
+    log,
+  });
   const pool = createPool({
     memoryBudgetMb,
     idleMs: config.idleMs,
     ...(config.keepAlive === 'learned' ? { keepAlive: createLearnedPolicy({ standardMs: config.idleMs }) } : {}),
     maxWaiting: MAX_WAITING,
-    start: (version) => startInstance(version, { host, logs, blanks, log, plan: (one) => planInstance(one, images) }),
+    start: (version, isWanted) =>
+      startInstance(version, { host, logs, blanks, boots, log, plan: (one) => planInstance(one, images) }, isWanted),
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });

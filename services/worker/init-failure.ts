@@ -15,7 +15,7 @@ export class InitFailure extends Error {
   }
 }
 
-/** Milliseconds. Of a blank `sandbox` and `boot` are 0: it had them behind it. */
+/** Milliseconds. Of a blank that was ready `sandbox` and `boot` are 0: it had them behind it. */
 export interface StartTimings {
   kind: Exclude<StartKind, 'warm'>;
   sandbox: number;

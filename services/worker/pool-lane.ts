@@ -9,6 +9,8 @@ export interface Waiter<T extends Pooled> {
 
 export interface Lane<T extends Pooled> extends Occupied<T> {
   waiting: Waiter<T>[];
+  /** Of those that start: the ones that will not be given up any more. */
+  bound: number;
   /** Of an instance that was started ahead of a call. */
   keepMs?: number;
 }
@@ -21,6 +23,27 @@ export const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
   }
   return newest;
 };
+
+/**
+ * Whether one more that starts for calls is still to be made: each binds it at most once, when it is
+ * about to begin. What is not made for a call always is.
+ */
+export function bindingOf<T extends Pooled>(lane: Lane<T>, forCall: boolean) {
+  let isBound = !forCall;
+  if (isBound) lane.bound++;
+  return {
+    isWanted: () => {
+      if (isBound || lane.waiting.length <= lane.bound * lane.version.config.concurrency) return isBound;
+      isBound = true;
+      lane.bound++;
+      return true;
+    },
+    /** It has started, or will not. */
+    settle: () => {
+      if (isBound) lane.bound--;
+    },
+  };
+}
 
 /** Has calls, and nothing that will ever serve one. */
 export const isStarved = <T extends Pooled>(lane: Lane<T>): boolean =>

@@ -27,7 +27,11 @@ export interface PoolOptions<T extends Pooled> {
   keepAlive?: KeepAlivePolicy;
   /** Calls that may wait over all versions; more are refused with `overloaded`. */
   maxWaiting: number;
-  start: (version: FunctionVersion) => Promise<T>;
+  /**
+   * Asks `isWanted` when it is about to do the work; told no, it does none of it and resolves to null. Calls that it
+   * was for may have been served otherwise meanwhile.
+   */
+  start: (version: FunctionVersion, isWanted: () => boolean) => Promise<T | null>;
   /** Told about a start that failed and that no call waits for. Must not throw. */
   onStartFailed: (version: FunctionVersion, error: unknown) => void;
 }

@@ -12,7 +12,7 @@ import type { CallerSignal } from '../core/invocations/light-signal.ts';
 import { createFixedPolicy, type KeepAlivePolicy } from './keep-alive/policy.ts';
 import { createPrewarms, type Prewarms } from './keep-alive/prewarms.ts';
 import { countLive, findRoom, sumMb } from './memory-budget.ts';
-import { findReady, isStarved, type Lane, type Waiter } from './pool-lane.ts';
+import { bindingOf, findReady, isStarved, type Lane, type Waiter } from './pool-lane.ts';
 import type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
 
 export type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
@@ -110,7 +110,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const key = keyOf(version);
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
-    const lane: Lane<T> = { version, instances: new Set(), starting: 0, waiting: [] };
+    const lane: Lane<T> = { version, instances: new Set(), starting: 0, bound: 0, waiting: [] };
     this.#lanes.set(key, lane);
     return lane;
   }
@@ -154,7 +154,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       lane.waiting[0].settle(this.#grant(lane, ready, false));
     }
     if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, 'call')) {
-      this.#start(lane);
+      this.#start(lane, { forCall: true });
     }
   }
 
@@ -186,26 +186,35 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     };
   }
 
-  #start(lane: Lane<T>): void {
+  #start(lane: Lane<T>, { forCall }: { forCall: boolean }): void {
     lane.starting++;
     this.#wasServed(lane);
     const startedAt = performance.now();
-    this.#options.start(lane.version).then(
+    const binding = bindingOf(lane, forCall);
+    this.#options.start(lane.version, binding.isWanted).then(
       (instance) => {
         lane.starting--;
+        binding.settle();
+        if (instance === null) return this.#wentOn(lane);
         this.#policy.onStarted(lane.version, performance.now() - startedAt);
         this.#adopt(lane, instance);
       },
       (error: unknown) => {
         lane.starting--;
+        binding.settle();
         // One failed start answers one call: each waiting call gets its own attempt and its own reason.
         const first = lane.waiting[0];
         if (first === undefined) this.#options.onStartFailed(lane.version, error);
         else first.fail(error);
-        this.#forgetIfEmpty(lane);
-        this.#pump();
+        this.#wentOn(lane);
       },
     );
+  }
+
+  /** Without the instance that was starting. */
+  #wentOn(lane: Lane<T>): void {
+    this.#forgetIfEmpty(lane);
+    this.#pump();
   }
 
   #adopt(lane: Lane<T>, instance: T): void {
@@ -244,14 +253,15 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const lane = this.#lane(version);
     lane.keepMs = keepMs;
     const worth = this.#policy.value(version, idleSince, Date.now());
-    if (countLive(lane) + lane.starting === 0 && this.#makeRoom(lane, worth)) this.#start(lane);
+    if (countLive(lane) + lane.starting === 0 && this.#makeRoom(lane, worth)) this.#start(lane, { forCall: false });
     this.#forgetIfEmpty(lane);
   }
 
   #startMissing(version: FunctionVersion): void {
     const lane = this.#lane(version);
     const missing = this.#minimum(version) - countLive(lane) - lane.starting;
-    for (let count = 0; count < missing && this.#makeRoom(lane, Number.POSITIVE_INFINITY); count++) this.#start(lane);
+    for (let count = 0; count < missing && this.#makeRoom(lane, Number.POSITIVE_INFINITY); count++)
+      this.#start(lane, { forCall: false });
     this.#forgetIfEmpty(lane);
   }
 

@@ -29,8 +29,8 @@ function splitWait(start: StartTimings | null, waitedMs: number): Omit<Phases, '
     return paid;
   };
   const init = pay(start.init);
-  const boot = pay(start.boot);
   const attach = pay(start.attach);
+  const boot = pay(start.boot);
   const sandbox = pay(start.sandbox);
   return { queue: left, sandbox, attach, boot, init };
 }

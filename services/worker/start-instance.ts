@@ -5,6 +5,7 @@ import { newInstanceId } from '../core/ids.ts';
 import type { LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import type { Blanks } from './blanks/index.ts';
+import type { BootQueue } from './boot-queue.ts';
 import { type HeldRuntime, holdRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import type { Instance } from './instance.ts';
@@ -18,46 +19,78 @@ export interface InstanceDeps {
   /** Layers of the version, leased until the instance has ended. */
   plan: (version: FunctionVersion) => Promise<InstancePlan>;
   blanks: Pick<Blanks, 'take'>;
+  /** For runtimes that boot in a sandbox of their own. */
+  boots: BootQueue;
   log: Log;
 }
 
 /**
- * Takes a blank for the version, or makes a sandbox of it, and loads its handler.
+ * Takes a blank for the version, or makes a sandbox of it, and loads its handler. `isWanted` is asked
+ * before work is done for it that others wait for, too; null: it was not.
  * @throws InitFailure when the function can not be loaded, SandboxError when the platform can not make a sandbox
  */
-export async function startInstance(version: FunctionVersion, deps: InstanceDeps): Promise<Instance> {
+export async function startInstance(
+  version: FunctionVersion,
+  deps: InstanceDeps,
+  isWanted: () => boolean,
+): Promise<Instance | null> {
   const plan = await deps.plan(version);
   const timings: StartTimings = { kind: 'cold', sandbox: 0, attach: 0, boot: 0, init: 0 };
   const mark = stopwatch();
-  const bound = await bindBlank(version, plan, deps);
-  if (bound !== undefined) {
-    timings.kind = 'blank';
-    timings.attach = mark();
-    return load(version, bound, plan, { timings, mark, logs: deps.logs });
+  const { host, logs, boots } = deps;
+  const bound = await bindBlank(version, plan, { ...deps, timings, mark, isWanted });
+  if (bound !== undefined) return load(version, bound, plan, { timings, mark, logs });
+  if (version.config.runtime === 'image') {
+    mark();
+    const sandbox = await createSandbox(version, plan, { timings, mark, host });
+    const { lease, program } = plan;
+    return new ProgramInstance({ version, sandbox, logs, lease, timings, program });
   }
-  mark();
-  const sandbox = await createSandbox(version, plan, { timings, mark, host: deps.host });
-  const { lease, program } = plan;
-  if (version.config.runtime === 'image')
-    return new ProgramInstance({ version, sandbox, logs: deps.logs, lease, timings, program });
-  return load(version, holdRuntime(sandbox), plan, { timings, mark, logs: deps.logs });
+  const boot = async () => (isWanted() ? bootOwn(version, plan, { timings, mark, host }) : null);
+  const held = await boots.run(boot, { urgent: true });
+  if (held !== null) return load(version, held, plan, { timings, mark, logs });
+  plan.lease.release();
+  return null;
+}
+
+/** Its runtime is ready, or its sandbox has ended, which loading finds out about. */
+async function bootOwn(
+  version: FunctionVersion,
+  plan: InstancePlan,
+  parts: StartParts & Pick<InstanceDeps, 'host'>,
+): Promise<HeldRuntime> {
+  parts.mark();
+  const held = holdRuntime(await createSandbox(version, plan, parts));
+  await Promise.race([held.runtime.ready.catch(() => {}), held.sandbox.exited]);
+  return held;
 }
 
 /** Undefined when there is no blank, or the one there was died; then nothing is left of it. */
 async function bindBlank(
   version: FunctionVersion,
   plan: InstancePlan,
-  { blanks, log }: InstanceDeps,
+  {
+    blanks,
+    log,
+    timings,
+    mark,
+    isWanted,
+  }: StartParts & Pick<InstanceDeps, 'blanks' | 'log'> & { isWanted: () => boolean },
 ): Promise<HeldRuntime | undefined> {
-  const blank = blanks.take(version, plan);
+  const blank = await blanks.take(version, plan, isWanted);
+  mark();
   if (blank === undefined) return undefined;
-  const { codeLayers = [], memoryBytes, pids, cpuMillis } = plan.spec;
+  const { sandbox } = blank.held;
+  const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes } = plan.spec;
   try {
-    await blank.sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis });
-    return blank;
+    await sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes });
+    if (blank.waited) Object.assign(timings, blank.took);
+    else timings.kind = 'blank';
+    timings.attach = mark();
+    return blank.held;
   } catch (err) {
-    log.debug({ err, function: version.functionName, instance: blank.sandbox.id }, 'a blank could not be bound');
-    await blank.sandbox.destroy().catch(() => {}); // a new engine is on its way; the start below waits for it
+    log.debug({ err, function: version.functionName, instance: sandbox.id }, 'a blank could not be bound');
+    await sandbox.destroy().catch(() => {}); // a new engine is on its way; the start below waits for it
     return undefined;
   }
 }

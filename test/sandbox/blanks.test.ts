@@ -4,6 +4,7 @@ import type { Sandbox, SandboxHost, SandboxSpec } from '../../runtime/sandbox/in
 import type { FunctionVersion } from '../../services/core/functions/types.ts';
 import { createLog } from '../../services/core/log.ts';
 import { type Blanks, createBlanks } from '../../services/worker/blanks/index.ts';
+import { createBootQueue } from '../../services/worker/boot-queue.ts';
 import type { InstancePlan } from '../../services/worker/instance-plan.ts';
 import { until } from '../helpers/platform.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
@@ -14,6 +15,8 @@ let blanks: Blanks;
 let made: Sandbox[];
 let leases: number;
 let freeMb: number;
+/** Asked before each sandbox is made. */
+let gate: () => Promise<void>;
 
 beforeAll(async () => {
   test = await openTestHost();
@@ -28,9 +31,11 @@ function open(perBase: number): void {
   made = [];
   leases = 0;
   freeMb = 10_000;
+  gate = async () => {};
   blanks = createBlanks({
     host: {
       async create(spec: SandboxSpec) {
+        await gate();
         const sandbox = await host.create(spec);
         made.push(sandbox);
         return sandbox;
@@ -50,20 +55,24 @@ function open(perBase: number): void {
     },
     getBase: (name) => test.base(name),
     perBase,
+    queue: createBootQueue({ atOnce: 2 }),
+    bootsAtOnce: 2,
     freeMb: () => freeMb,
     log: createLog({ level: 'silent' }),
   });
 }
 
-const version = (functionName: string, runtime: 'node' | 'python', tmpMb = 64): FunctionVersion =>
+const version = (functionName: string, runtime: 'node' | 'python'): FunctionVersion =>
   ({
     functionName,
     number: 1,
     base: runtime === 'node' ? 'node24' : 'python3.11',
-    config: { runtime, tmpMb },
+    config: { runtime },
   }) as FunctionVersion;
 const plan = (base: string, layers = test.base(base).layers) =>
   ({ spec: { layers, codeLayers: ['c'] } }) as unknown as InstancePlan;
+const always = () => true;
+const take = (isWanted = always) => blanks.take(version('one', 'node'), plan('node24'), isWanted);
 const count = (runtime: string) => blanks.list().find((one) => one.runtime === runtime) ?? { ready: 0, booting: 0 };
 const whenReady = (runtime: string, ready: number) =>
   until(
@@ -92,23 +101,92 @@ describe('blanks', () => {
   it('are given away once each, and followed by others', async () => {
     blanks.use(version('one', 'node'));
     await whenReady('node', 2);
-    const take = () => blanks.take(version('one', 'node'), plan('node24'));
-    const [first, second, third] = [take(), take(), take()];
-    expect(first?.sandbox.id).toBeDefined();
-    expect(second?.sandbox.id).not.toBe(first?.sandbox.id);
-    expect(third).toBeUndefined();
+    const [first, second] = await Promise.all([take(), take()]);
+    expect([first?.waited, second?.waited]).toEqual([false, false]);
+    expect(second?.held.sandbox.id).not.toBe(first?.held.sandbox.id);
     await whenReady('node', 2);
     expect(made).toHaveLength(4);
-    await Promise.all([first, second].map((one) => one?.sandbox.destroy()));
+    await Promise.all([first, second].map((one) => one?.held.sandbox.destroy()));
   });
 
-  it('are not for a version over other layers, with another /tmp, or of another runtime', async () => {
+  it('are not for a version over other layers, or of another runtime', async () => {
     blanks.use(version('one', 'node'));
     await whenReady('node', 2);
-    expect(blanks.take(version('one', 'node'), plan('node24', ['other']))).toBeUndefined();
-    expect(blanks.take(version('one', 'node', 65), plan('node24'))).toBeUndefined();
-    expect(blanks.take(version('one', 'python'), plan('python3.11'))).toBeUndefined();
+    expect(await blanks.take(version('one', 'node'), plan('node24', ['other']), always)).toBeUndefined();
+    expect(await blanks.take(version('one', 'python'), plan('python3.11'), always)).toBeUndefined();
     expect(count('node').ready).toBe(2);
+  });
+
+  it('are given to calls that wait in the order in which these came, and nothing boots twice for them', async () => {
+    blanks.use(version('one', 'node'));
+    await whenReady('node', 2);
+    const order: number[] = [];
+    const calls = Array.from({ length: 9 }, async (_, at) => {
+      const taken = await take();
+      order.push(at);
+      return taken;
+    });
+    const taken = await Promise.all(calls);
+    // Two for the shelf may be on their way again.
+    expect(made.length).toBeLessThanOrEqual(9 + 2);
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(taken.map((one) => one?.waited)).toEqual([...Array(2).fill(false), ...Array(7).fill(true)]);
+    expect(new Set(taken.map((one) => one?.held.sandbox.id)).size).toBe(9);
+    for (const one of taken) await one?.held.sandbox.destroy();
+    await blanks.close();
+    expect(leases).toBe(0);
+  });
+
+  it('do not boot for a call that was served otherwise while it waited', async () => {
+    const gates: (() => void)[] = [];
+    gate = () => new Promise((resolve) => gates.push(resolve));
+    blanks.use(version('one', 'node'));
+    const calls = [take(), take(), take(() => false), take(() => false)];
+    await until('two boot', () => gates.length === 2);
+    for (const open of gates) open();
+    const taken = await Promise.all(calls);
+    expect(taken.map((one) => one?.waited)).toEqual([true, true, undefined, undefined]);
+    // What boots for the shelf is held at the gate.
+    expect(made.length).toBe(2);
+    gate = async () => {};
+    for (const open of gates) open();
+    for (const one of taken) await one?.held.sandbox.destroy();
+  });
+
+  it('that boot for the shelf go to a call that comes meanwhile', async () => {
+    const gates: (() => void)[] = [];
+    gate = () => new Promise((resolve) => gates.push(resolve));
+    blanks.use(version('one', 'node'));
+    await until('both boot', () => gates.length === 2);
+    const waiting = take();
+    gate = async () => {};
+    for (const open of gates) open();
+    expect(await waiting).toMatchObject({ waited: true });
+    await whenReady('node', 2);
+    expect(made).toHaveLength(3);
+    await (await waiting)?.held.sandbox.destroy();
+  });
+
+  it('are more after a burst, within the memory that there is', async () => {
+    blanks.use(version('one', 'node'));
+    await whenReady('node', 2);
+    const taken = await Promise.all(Array.from({ length: 8 }, () => take()));
+    for (const one of taken) await one?.held.sandbox.destroy();
+    await until('there are as many as were wanted at once', () => count('node').ready >= 6);
+    freeMb = 4 * 16;
+    const last = await take();
+    await last?.held.sandbox.destroy();
+    await whenReady('node', 2);
+  });
+
+  it('leave a call to start cold when none boots', async () => {
+    await blanks.close();
+    open(2);
+    gate = () => Promise.reject(new Error('no more sandboxes'));
+    blanks.use(version('one', 'node'));
+    expect(await Promise.all([take(), take(), take()])).toEqual([undefined, undefined, undefined]);
+    gate = async () => {};
+    await until('they boot again', () => count('node').ready >= 2);
   });
 
   it('are replaced when they die', async () => {
@@ -119,20 +197,20 @@ describe('blanks', () => {
     await dying?.exited;
     await until('it is seen', async () => count('node').ready === 1);
     await whenReady('node', 2);
-    const taken = blanks.take(version('one', 'node'), plan('node24'));
-    expect(taken?.sandbox.id).not.toBe(dying?.id);
-    await taken?.sandbox.destroy();
+    const taken = await take();
+    expect(taken?.held.sandbox.id).not.toBe(dying?.id);
+    await taken?.held.sandbox.destroy();
   });
 
   it('make way when instances need their memory, and come back', async () => {
     blanks.use(version('one', 'node'));
     await whenReady('node', 2);
-    freeMb = 100; // room for one
-    const taken = blanks.take(version('one', 'node'), plan('node24'));
+    freeMb = 20; // room for one
+    const taken = await take();
     expect(taken).toBeDefined();
-    await taken?.sandbox.destroy();
+    await taken?.held.sandbox.destroy();
     freeMb = 0;
-    expect(blanks.take(version('two', 'python'), plan('python3.11'))).toBeUndefined();
+    expect(await blanks.take(version('two', 'python'), plan('python3.11'), always)).toBeUndefined();
     await until('none is left', async () => (await host.engineStats()).sandboxes === 0);
     freeMb = 1_000;
     await whenReady('node', 2);
@@ -143,6 +221,6 @@ describe('blanks', () => {
     open(0);
     blanks.use(version('one', 'node'));
     expect(blanks.list()).toEqual([]);
-    expect(blanks.take(version('one', 'node'), plan('node24'))).toBeUndefined();
+    expect(await take()).toBeUndefined();
   });
 });

@@ -13,20 +13,19 @@ export interface BlankKind {
 }
 
 const MIB = 1024 * 1024;
-/** The size of `/tmp` can not change any more; versions that want another one start cold. */
-const TMP_MB = 64;
 /** Of an unbound one; far above what a booted runtime takes. It gets its version's own with the code. */
 const MEMORY_MB = 256;
+const TMP_MB = 64;
 
 export const keyOf = ({ runtime, base }: BlankKind): string => `${runtime} ${base.image.digest}`;
 
-/** Undefined for a version with a root or a program of its own, or with another `/tmp`. */
+/** Undefined for a version with a root or a program of its own. */
 export function kindOf(
   { base: name, config }: FunctionVersion,
   getBase: (name: string) => BaseImage | undefined,
 ): BlankKind | undefined {
   const { runtime } = config;
-  if ((runtime !== 'node' && runtime !== 'python') || config.tmpMb !== TMP_MB) return undefined;
+  if (runtime !== 'node' && runtime !== 'python') return undefined;
   const base = name === '' ? undefined : getBase(name);
   return base === undefined ? undefined : { runtime, base };
 }

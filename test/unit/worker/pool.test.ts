@@ -46,7 +46,11 @@ const never = new AbortController().signal;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 function pool(
-  options: { memoryBudgetMb?: number; maxWaiting?: number; start?: (version: FunctionVersion) => Promise<Slot> } = {},
+  options: {
+    memoryBudgetMb?: number;
+    maxWaiting?: number;
+    start?: (version: FunctionVersion, isWanted: () => boolean) => Promise<Slot | null>;
+  } = {},
 ) {
   const made: Slot[] = [];
   const start = async (one: FunctionVersion) => {
@@ -249,6 +253,44 @@ describe('pool', () => {
     await slots.close(AbortSignal.abort());
     await turn();
     expect(made).toHaveLength(2);
+  });
+
+  it('gives up starts whose calls were served by others meanwhile, and none that is kept', async () => {
+    const starts: { isWanted: () => boolean; give: (slot: Slot | null) => void }[] = [];
+    const { pool: slots } = pool({
+      start: (_version, isWanted) => new Promise((give) => starts.push({ isWanted, give })),
+    });
+    const calls = [1, 2, 3].map(() => slots.acquire(version('a'), never));
+    await turn();
+    expect(starts).toHaveLength(3);
+    expect(starts[0]?.isWanted()).toBe(true);
+    starts[0]?.give(new Slot(version('a')));
+    for (const call of calls) (await call).release();
+    expect(starts.slice(1).map(({ isWanted }) => isWanted())).toEqual([false, false]);
+    expect(starts[0]?.isWanted()).toBe(true); // bound once, bound for good
+    for (const { give } of starts.slice(1)) give(null);
+    await turn();
+    expect(slots.usedMb()).toBe(100);
+    slots.keepWarm(version('kept', { minInstances: 1 }));
+    expect(starts[3]?.isWanted()).toBe(true);
+  });
+
+  it('starts anew for a call that came when the start before was being given up', async () => {
+    const starts: { isWanted: () => boolean; give: (slot: Slot | null) => void }[] = [];
+    const { pool: slots } = pool({
+      start: (_version, isWanted) => new Promise((give) => starts.push({ isWanted, give })),
+    });
+    const left = new AbortController();
+    const gone = slots.acquire(version('a'), left.signal);
+    await turn();
+    left.abort(new Error('left'));
+    await expect(gone).rejects.toThrow('left');
+    expect(starts[0]?.isWanted()).toBe(false);
+    const call = slots.acquire(version('a'), never);
+    starts[0]?.give(null);
+    await turn();
+    starts[1]?.give(new Slot(version('a')));
+    expect((await call).started).toBe(true);
   });
 
   it('tells of a start that failed when no call waits for it', async () => {
