@@ -6,7 +6,7 @@
  * be the server's memory. Per function there are invocation records and logs.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { InstanceInfo, Outcome, Phase, Phases, StartKind } from './invocations/types.ts';
+import type { InstanceInfo, Outcome, Phases, StartKind } from './invocations/types.ts';
 import { PHASES } from './invocations/types.ts';
 
 /** From a tenth of a millisecond, since a warm call is there, to a slow build. */
@@ -80,8 +80,8 @@ function createRecorders(registry: Registry): Pick<Telemetry, 'call' | 'refused'
   });
   const phaseSeconds = new Histogram({
     name: 'wafer_call_phase_seconds',
-    help: 'Time of each phase of calls; phases that a call did not have are not counted',
-    labelNames: ['phase'] as const,
+    help: 'Time of each phase of calls, by kind of start; phases that a call did not have are not counted',
+    labelNames: ['phase', 'start'] as const,
     buckets: CALL_SECONDS,
     registers,
   });
@@ -109,7 +109,7 @@ function createRecorders(registry: Registry): Pick<Telemetry, 'call' | 'refused'
       const label = start ?? 'none';
       calls.inc({ outcome, start: label });
       callSeconds.observe({ start: label }, durationMs / 1000);
-      for (const phase of phases === null ? [] : PHASES) observePhase(phaseSeconds, phase, phases?.[phase] ?? 0);
+      if (phases !== null) observePhases(phaseSeconds, label, phases);
     },
     refused: (code) => refusals.inc({ code }),
     build: (result, durationMs) => builds.observe({ result }, durationMs / 1000),
@@ -117,8 +117,9 @@ function createRecorders(registry: Registry): Pick<Telemetry, 'call' | 'refused'
   };
 }
 
-function observePhase(histogram: Histogram<'phase'>, phase: Phase, ms: number): void {
-  if (ms > 0) histogram.observe({ phase }, ms / 1000);
+/** At most phases x start kinds series, whatever is called. */
+function observePhases(histogram: Histogram<'phase' | 'start'>, start: StartKind | 'none', phases: Phases): void {
+  for (const phase of PHASES) if (phases[phase] > 0) histogram.observe({ phase, start }, phases[phase] / 1000);
 }
 
 function createGauges(registry: Registry, readings: Readings): void {

@@ -123,6 +123,24 @@ describe('POST /v1/functions/{name}/invoke', () => {
     expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
   });
 
+  test('counts the time to find the version, and all before the answer, as time of the call', async () => {
+    const { send, platform } = await testApp();
+    const { resolve } = platform.functions;
+    const found: number[] = [];
+    platform.functions.resolve = async (...args) => {
+      const before = performance.now();
+      while (performance.now() - before < 20) await new Promise(setImmediate);
+      found.push(performance.now());
+      return resolve(...args);
+    };
+    for (const path of [url, '/fn/hello/']) await send({ method: 'POST', url: path });
+    for (const [at, { acceptedAt }] of platform.calls.entries()) {
+      expect((found[at] ?? 0) - acceptedAt).toBeGreaterThanOrEqual(20);
+      expect(platform.records[at]?.durationMs).toBeGreaterThanOrEqual(20);
+    }
+    expect(platform.records).toHaveLength(2);
+  });
+
   const failures = Object.keys(ERRORS).slice(Object.keys(ERRORS).indexOf('function_error')) as Failure['kind'][];
   test.each(failures)('answers the outcome %s with its status, the cause and the receipt', async (kind) => {
     const { send, platform } = await testApp();

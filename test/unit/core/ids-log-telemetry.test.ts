@@ -94,7 +94,7 @@ describe('createTelemetry()', () => {
     telemetry.close();
     expect(text).toContain('wafer_calls_total{outcome="ok",start="warm"} 1');
     expect(text).toContain('wafer_calls_total{outcome="function_timeout",start="none"} 1');
-    expect(text).toContain('wafer_call_phase_seconds_count{phase="handler"} 1');
+    expect(text).toContain('wafer_call_phase_seconds_count{phase="handler",start="warm"} 1');
     expect(text).not.toContain('phase="boot"');
     expect(text).toContain('wafer_lost_total{what="log_lines"} 3');
     expect(text).toContain('wafer_calls_waiting 4');
