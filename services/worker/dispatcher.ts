@@ -12,8 +12,13 @@ import type { Grant, Pool } from './pool.ts';
 import { failedStartReceipt, makeReceipt } from './receipt.ts';
 import { runOnInstance } from './running-call.ts';
 
-export function createDispatcher(pool: Pool<Instance>, blanks: Pick<Blanks, 'list' | 'forget'>): Dispatcher {
+export function createDispatcher(
+  pool: Pool<Instance>,
+  blanks: Pick<Blanks, 'list' | 'forget'>,
+  startFacts: Dispatcher['startFacts'],
+): Dispatcher {
   return {
+    startFacts,
     call: (call) => runCall(pool, call),
     instances: () => Promise.all(pool.instances().map((instance) => instance.info())),
     blanks: () => blanks.list(),
@@ -34,7 +39,7 @@ async function runCall(pool: Pool<Instance>, call: Call): Promise<CallReply> {
   }
   const grantedAt = performance.now();
   const { instance } = grant;
-  const start = grant.started ? instance.timings : null;
+  const start = grant.cause === null ? null : { ...instance.timings, cause: grant.cause };
   const receipt = (): Receipt => makeReceipt(instance.id, start, grantedAt - acceptedAt, performance.now() - grantedAt);
   return runOnInstance({ call, instance, receipt, release: grant.release });
 }

@@ -41,6 +41,7 @@ import type { Instance } from './instance.ts';
 import { planInstance } from './instance-plan.ts';
 import { createLearnedPolicy } from './keep-alive/policy.ts';
 import { createPool, type Pool } from './pool.ts';
+import { readStartFacts } from './start-facts.ts';
 import { startInstance } from './start-instance.ts';
 
 export interface WorkerDeps {
@@ -105,8 +106,10 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const containers = await openContainers({ ...shared, ...places });
   // Behind the containers: they hold their images.
   await removeLeftOvers(host, images, paths, log);
-  const { pool, blanks } = openPool(deps, { host, images, getBase: (name) => bases.get(name) });
-  const dispatcher = createDispatcher(pool, blanks);
+  const { pool, blanks, memoryBudgetMb } = openPool(deps, { host, images, getBase: (name) => bases.get(name) });
+  const dispatcher = createDispatcher(pool, blanks, (version) =>
+    readStartFacts(version, { images, blanks, pool, blanksKept: config.blanks, memoryBudgetMb }),
+  );
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
   const imageBuilds = openImageBuilds(deps.env, { images, sandboxes, names, basesDir, tmpDir });
   const deployer = createDeployer({
@@ -152,7 +155,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
 function openPool(
   { config, logs, log }: WorkerDeps,
   { host, images, getBase }: Pick<BlanksDeps, 'getBase'> & { host: SandboxHost; images: ImageStore },
-): { pool: Pool<Instance>; blanks: Blanks } {
+): { pool: Pool<Instance>; blanks: Blanks; memoryBudgetMb: number } {
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
   const bootsAtOnce = availableParallelism();
@@ -177,7 +180,7 @@ function openPool(
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });
-  return { pool, blanks };
+  return { pool, blanks, memoryBudgetMb };
 }
 
 /** ADD fetches the way that this host reaches the internet. */

@@ -1,5 +1,5 @@
 /** A function that could not be loaded: the guest's failure, and what the attempt cost. */
-import type { Failure, StartKind } from '../core/invocations/types.ts';
+import type { Failure, NoBlank, StartKind } from '../core/invocations/types.ts';
 
 /** Thrown while an instance starts; the dispatcher turns it into the call's outcome. */
 export class InitFailure extends Error {
@@ -22,4 +22,6 @@ export interface StartTimings {
   attach: number;
   boot: number;
   init: number;
+  /** Of a cold one. */
+  noBlank?: NoBlank;
 }

@@ -1,6 +1,7 @@
 /** What the pool needs, and what it gives. */
 import type { FunctionVersion } from '../core/functions/types.ts';
 import type { CallerSignal } from '../core/invocations/light-signal.ts';
+import type { StartCause } from '../core/invocations/types.ts';
 import type { KeepAlivePolicy } from './keep-alive/policy.ts';
 
 /** What the pool needs of an instance. */
@@ -40,6 +41,8 @@ export interface Grant<T extends Pooled> {
   instance: T;
   /** This call started it: boot and init belong to its receipt. */
   started: boolean;
+  /** Why it was started; null when it was there. */
+  cause: StartCause | null;
   /** Must be called once, when the call has ended. */
   release(): void;
 }

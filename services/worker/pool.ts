@@ -9,8 +9,10 @@
 import { WaferError } from '../core/errors.ts';
 import type { FunctionVersion } from '../core/functions/types.ts';
 import type { CallerSignal } from '../core/invocations/light-signal.ts';
+import type { StartCause } from '../core/invocations/types.ts';
 import { createFixedPolicy, type KeepAlivePolicy } from './keep-alive/policy.ts';
 import { createPrewarms, type Prewarms } from './keep-alive/prewarms.ts';
+import { createLastEnds } from './last-ends.ts';
 import { countLive, findRoom, sumMb } from './memory-budget.ts';
 import { bindingOf, findReady, isStarved, type Lane, type Waiter } from './pool-lane.ts';
 import type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
@@ -24,6 +26,9 @@ export function createPool<T extends Pooled>(options: PoolOptions<T>): Pool<T> {
 /** One that is to be followed by another ahead of the next call: for a call that comes at once after all. */
 const LINGER_MS = 1_000;
 
+/** Versions. */
+const KNOWN_ENDS = 10_000;
+
 const keyOf = (version: FunctionVersion) => `${version.functionName}@${version.number}`;
 
 class InstancePool<T extends Pooled> implements Pool<T> {
@@ -36,6 +41,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   readonly #kept = new Map<string, number>();
   /** Had a call. */
   readonly #served = new WeakSet<T>();
+  readonly #lastEnds = createLastEnds<T>(KNOWN_ENDS);
   #waitingCalls = 0;
   #closing = false;
 
@@ -53,7 +59,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     this.#prewarms.cancel(version);
     // One that shares a busy instance says nothing about idle times.
     if (ready?.state !== 'busy') this.#policy.onCall(version, Date.now());
-    if (ready !== undefined) return this.#grant(lane, ready, false);
+    if (ready !== undefined) return this.#grant(lane, ready, null);
     if (this.#waitingCalls >= this.#options.maxWaiting) {
       this.#forgetIfEmpty(lane);
       throw new WaferError(
@@ -151,7 +157,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   #serve(lane: Lane<T>): void {
     for (let ready = findReady(lane); ready !== undefined && lane.waiting[0] !== undefined; ready = findReady(lane)) {
-      lane.waiting[0].settle(this.#grant(lane, ready, false));
+      lane.waiting[0].settle(this.#grant(lane, ready, null));
     }
     if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, 'call')) {
       this.#start(lane, { forCall: true });
@@ -168,14 +174,15 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     if (lane.instances.size + lane.starting + lane.waiting.length === 0) this.#lanes.delete(keyOf(lane.version));
   }
 
-  #grant(lane: Lane<T>, instance: T, started: boolean): Grant<T> {
+  #grant(lane: Lane<T>, instance: T, cause: StartCause | null): Grant<T> {
     instance.take();
     this.#served.add(instance);
     this.#wasServed(lane);
     let held = true;
     return {
       instance,
-      started,
+      started: cause !== null,
+      cause,
       release: () => {
         if (!held) return;
         held = false;
@@ -190,6 +197,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     lane.starting++;
     this.#wasServed(lane);
     const startedAt = performance.now();
+    const cause = countLive(lane) > 0 ? 'busy' : this.#lastEnds.of(keyOf(lane.version));
     const binding = bindingOf(lane, forCall);
     this.#options.start(lane.version, binding.isWanted).then(
       (instance) => {
@@ -197,7 +205,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
         binding.settle();
         if (instance === null) return this.#wentOn(lane);
         this.#policy.onStarted(lane.version, performance.now() - startedAt);
-        this.#adopt(lane, instance);
+        this.#adopt(lane, instance, cause);
       },
       (error: unknown) => {
         lane.starting--;
@@ -217,10 +225,11 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     this.#pump();
   }
 
-  #adopt(lane: Lane<T>, instance: T): void {
+  #adopt(lane: Lane<T>, instance: T, cause: StartCause): void {
     lane.instances.add(instance);
     void instance.ended.then(() => {
       lane.instances.delete(instance);
+      this.#lastEnds.note(keyOf(lane.version), instance);
       this.#forgetIfEmpty(lane);
       this.#pump();
       // Not one that ended without a call: what can not live would be started for ever.
@@ -229,7 +238,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     if (this.#closing) return void instance.end('killed');
     const first = lane.waiting[0];
     if (first === undefined) this.#endAfter(lane, instance, lane.keepMs ?? this.#options.idleMs);
-    else first.settle(this.#grant(lane, instance, true));
+    else first.settle(this.#grant(lane, instance, cause));
     this.#pump();
   }
 
@@ -244,7 +253,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   #endAfter(lane: Lane<T>, instance: T, ms: number): void {
     instance.whenIdleFor(ms, () => {
       if (countLive(lane) <= this.#minimum(lane.version)) this.#endAfter(lane, instance, Math.max(ms, LINGER_MS));
-      else void instance.end('idle');
+      else this.#endFor('idle', instance);
     });
   }
 
@@ -278,7 +287,12 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       value: ({ version, lastUsedAt }) => this.#policy.value(version, lastUsedAt, now),
       worth,
     });
-    for (const victim of victims ?? []) void victim.end('evicted');
+    for (const victim of victims ?? []) this.#endFor('evicted', victim);
     return victims !== null;
+  }
+
+  #endFor(cause: 'idle' | 'evicted', instance: T): void {
+    this.#lastEnds.because(instance, cause);
+    void instance.end(cause);
   }
 }

@@ -1,16 +1,23 @@
 /** What a call cost. Its phases sum to the time it took. */
-import type { Phases, Receipt } from '../core/invocations/types.ts';
+import type { Phases, Receipt, StartCause } from '../core/invocations/types.ts';
 import type { StartTimings } from './init-failure.ts';
 
-/** `start` is null when the instance was there. Milliseconds until the call had an instance, and since then. */
-export function makeReceipt(
-  instanceId: string,
-  start: StartTimings | null,
-  waitedMs: number,
-  handlerMs: number,
-): Receipt {
-  const phases = { ...splitWait(start, waitedMs), handler: handlerMs };
-  return { start: start?.kind ?? 'warm', phases, instanceId };
+/** What a call waited for; null when the instance was there. */
+export type Start = StartTimings & { cause?: StartCause };
+
+/** Milliseconds until the call had an instance, and since then. */
+export function makeReceipt(instanceId: string, start: Start | null, waitedMs: number, handlerMs: number): Receipt {
+  const phases = splitWait(start, waitedMs);
+  phases.handler = handlerMs;
+  if (start === null) return { start: 'warm', phases, instanceId };
+  const { kind, cause, noBlank } = start;
+  return {
+    start: kind,
+    phases,
+    instanceId,
+    ...(cause === undefined ? {} : { cause }),
+    ...(kind === 'cold' && noBlank !== undefined ? { noBlank } : {}),
+  };
 }
 
 /** Of a call that never got an instance. */
@@ -20,8 +27,8 @@ export const failedStartReceipt = (instanceId: string, start: StartTimings | nul
 });
 
 /** A call may come when its instance has been starting for a while: it pays only for what it waited for, the last part. */
-function splitWait(start: StartTimings | null, waitedMs: number): Omit<Phases, 'handler'> {
-  if (start === null) return { queue: waitedMs, sandbox: 0, attach: 0, boot: 0, init: 0 };
+function splitWait(start: StartTimings | null, waitedMs: number): Phases {
+  if (start === null) return { queue: waitedMs, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 0 };
   let left = waitedMs;
   const pay = (ms: number) => {
     const paid = Math.min(ms, left);
@@ -32,5 +39,5 @@ function splitWait(start: StartTimings | null, waitedMs: number): Omit<Phases, '
   const attach = pay(start.attach);
   const boot = pay(start.boot);
   const sandbox = pay(start.sandbox);
-  return { queue: left, sandbox, attach, boot, init };
+  return { queue: left, sandbox, attach, boot, init, handler: 0 };
 }

@@ -18,7 +18,7 @@ export interface InstanceDeps {
   logs: LogSink;
   /** Layers of the version, leased until the instance has ended. */
   plan: (version: FunctionVersion) => Promise<InstancePlan>;
-  blanks: Pick<Blanks, 'take'>;
+  blanks: Pick<Blanks, 'take' | 'whyNone'>;
   /** For runtimes that boot in a sandbox of their own. */
   boots: BootQueue;
   log: Log;
@@ -79,6 +79,7 @@ async function bindBlank(
 ): Promise<HeldRuntime | undefined> {
   const blank = await blanks.take(version, plan, isWanted);
   mark();
+  if (blank?.waited !== false) timings.noBlank = blanks.whyNone(version, plan);
   if (blank === undefined) return undefined;
   const { sandbox } = blank.held;
   const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes } = plan.spec;

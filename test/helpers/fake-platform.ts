@@ -28,6 +28,7 @@ import type {
   InvocationRecord,
   Outcome,
   Receipt,
+  StartFacts,
 } from '../../services/core/invocations/types.ts';
 
 export const TEST_KEY = 'wafer_admin_test_0123456789_0123456789_0123';
@@ -37,6 +38,15 @@ export const RECEIPT: Receipt = {
   start: 'warm',
   phases: { queue: 0.25, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 1.5 },
   instanceId: 'i-test',
+};
+
+/** Of the fake `hello`: a blank fits, and there is memory. */
+export const FACTS: StartFacts = {
+  blank: 'fits',
+  blanksKept: 2,
+  memoryBudgetMb: 2000,
+  memoryUsedMb: 256,
+  layers: [{ createdBy: 'code', bytes: 412 }],
 };
 
 export const json = (value: unknown): CallResult => ({
@@ -285,6 +295,7 @@ function createDispatcher(platform: () => FakePlatform): Dispatcher {
     },
     instances: async () => [],
     blanks: () => [],
+    startFacts: async () => FACTS,
     retire: async () => {},
   };
 }

@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import { ERRORS } from '../../core/errors.ts';
 import { NAME_PATTERN } from '../../core/functions/schema.ts';
-import { PHASES, START_KINDS } from '../../core/invocations/types.ts';
+import { NO_BLANK, PHASES, START_CAUSES, START_KINDS } from '../../core/invocations/types.ts';
 import { flag, literals, strict, time, whole } from './shapes.ts';
 
 export const InvocationParams = Type.Object({
@@ -59,6 +59,10 @@ export const Receipt = Type.Object({
     description: 'Milliseconds spent in each phase',
   }),
   instanceId: Type.String(),
+  cause: Type.Optional(
+    literals(START_CAUSES, { description: 'Why the call waited for a start; absent when an instance was there' }),
+  ),
+  noBlank: Type.Optional(literals(NO_BLANK, { description: 'Why no blank was there for a cold start' })),
 });
 
 export const Outcome = Type.Object({

@@ -13,6 +13,22 @@ import type { CallerSignal } from './light-signal.ts';
 export const START_KINDS = ['cold', 'blank', 'warm'] as const;
 export type StartKind = (typeof START_KINDS)[number];
 
+/**
+ * Why a call had to wait for an instance to start, by what became of the version's last one:
+ * `first`: there was none yet; `idle`: nobody called it for a while; `evicted`: another version needed its memory;
+ * `ended`: a failure, or a new version; `busy`: it is there and has all the calls that it takes.
+ */
+export const START_CAUSES = ['first', 'idle', 'evicted', 'ended', 'busy'] as const;
+export type StartCause = (typeof START_CAUSES)[number];
+
+/**
+ * Why no blank was there for a cold start: the image has a root of its own; its program is no runtime that blanks have;
+ * the version was built on another image than its base is now, or has too many layers; none are kept
+ * (`WAFER_BLANKS=0`, or no live version has its base); or all were taken.
+ */
+export const NO_BLANK = ['own_root', 'own_program', 'other_base', 'off', 'unused', 'none_ready'] as const;
+export type NoBlank = (typeof NO_BLANK)[number];
+
 /** Milliseconds spent in each phase of a call, in this order; they sum to the wall time. */
 export const PHASES = ['queue', 'sandbox', 'attach', 'boot', 'init', 'handler'] as const;
 export type Phase = (typeof PHASES)[number];
@@ -74,6 +90,10 @@ export interface Receipt {
   start: StartKind;
   phases: Phases;
   instanceId: string;
+  /** Of a call that waited for a start. */
+  cause?: StartCause;
+  /** Of a cold start. */
+  noBlank?: NoBlank;
 }
 
 /** What `done` settles to once the last byte of the answer is out or the call has failed. It never rejects. */
@@ -118,6 +138,19 @@ export interface BlankInfo {
   booting: number;
 }
 
+/** What is true now of a version's next start. */
+export interface StartFacts {
+  /** `fits`: a blank that is ready serves it. */
+  blank: 'fits' | Exclude<NoBlank, 'none_ready'>;
+  /** Blanks that are at least kept ready (`WAFER_BLANKS`). */
+  blanksKept: number;
+  memoryBudgetMb: number;
+  /** Of the budget, by all instances. */
+  memoryUsedMb: number;
+  /** What a start may load: layers above the base image, bytes as stored (compressed). Empty when the image is its whole root. */
+  layers: { createdBy: string; bytes: number }[];
+}
+
 export interface Dispatcher {
   /**
    * Runs one call. Resolves when the head of the answer is there.
@@ -127,6 +160,7 @@ export interface Dispatcher {
   instances(): Promise<InstanceInfo[]>;
   /** One for each base image and runtime that is kept ready. */
   blanks(): BlankInfo[];
+  startFacts(version: FunctionVersion): Promise<StartFacts>;
   /** Ends idle instances of versions that were removed. Busy ones finish their calls first. */
   retire(functionName: string): Promise<void>;
 }

@@ -5,10 +5,10 @@
  * (demand.ts); they only have the memory that instances leave.
  */
 import type { FunctionVersion } from '../../core/functions/types.ts';
-import type { BlankInfo } from '../../core/invocations/types.ts';
+import type { BlankInfo, NoBlank } from '../../core/invocations/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
 import type { InstancePlan } from '../instance-plan.ts';
-import { fits, keyOf, kindOf } from './kind.ts';
+import { fits, keyOf, kindOf, whyNoKind } from './kind.ts';
 import type { Blank } from './shelf.ts';
 import { BLANK_MB, openStock, type Stock, type StockDeps } from './stock.ts';
 
@@ -25,6 +25,8 @@ export interface Blanks {
    * Undefined also when none fits, or will be there sooner than the caller's own. Never rejects.
    */
   take(version: FunctionVersion, plan: InstancePlan, isWanted: () => boolean): Promise<TakenBlank | undefined>;
+  /** Why none serves its first call; `none_ready` when one would that is ready. */
+  whyNone(version: FunctionVersion, plan: Pick<InstancePlan, 'spec'>): NoBlank;
   list(): BlankInfo[];
   /** Resolves when nothing is left of them. */
   close(): Promise<void>;
@@ -80,6 +82,13 @@ export function createBlanks(deps: BlanksDeps): Blanks {
       if (ready !== undefined) return { ...ready, waited: false };
       const next = await stock.shelf.next(isWanted);
       return next && { ...next, waited: true };
+    },
+    whyNone(version, plan) {
+      const kind = kindOf(version, deps.getBase);
+      if (kind === undefined) return whyNoKind(version);
+      if (!fits(kind, plan)) return 'other_base';
+      if (deps.perBase === 0) return 'off';
+      return stocks.has(keyOf(kind)) ? 'none_ready' : 'unused';
     },
     list: () =>
       [...stocks.values()].map(({ kind, shelf }) => ({

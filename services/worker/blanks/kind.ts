@@ -30,6 +30,12 @@ export function kindOf(
   return base === undefined ? undefined : { runtime, base };
 }
 
+/** Of a version that `kindOf` knows no kind of. */
+export function whyNoKind({ base, config: { runtime } }: FunctionVersion): 'own_program' | 'own_root' | 'other_base' {
+  if (runtime !== 'node' && runtime !== 'python') return 'own_program';
+  return base === '' ? 'own_root' : 'other_base'; // its base image is there no more
+}
+
 /** A version that was built before its base image changed has other layers below its code. */
 export function fits({ base }: BlankKind, { spec }: Pick<InstancePlan, 'spec'>): boolean {
   const code = spec.codeLayers ?? [];

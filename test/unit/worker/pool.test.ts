@@ -110,6 +110,36 @@ describe('pool', () => {
     expect(made[0]?.endedBy).toBe('evicted');
   });
 
+  it('says of each start what it was due to', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 200 });
+    const cause = async (name: string) => {
+      const grant = await slots.acquire(version(name), never);
+      return { grant, cause: grant.cause };
+    };
+    const one = await cause('a');
+    const two = await cause('a');
+    expect([one.cause, two.cause]).toEqual(['first', 'busy']);
+    for (const { grant } of [one, two]) grant.release();
+    const warm = await cause('a');
+    expect(warm.cause).toBeNull();
+    warm.grant.release();
+    for (const slot of made) slot.idle?.();
+    await turn();
+    const later = await cause('a');
+    expect(later.cause).toBe('idle');
+    void made.at(-1)?.end('crashed');
+    await turn();
+    later.grant.release();
+    const after = await cause('a');
+    expect(after.cause).toBe('ended');
+    after.grant.release();
+    const others = [await cause('b'), await cause('c')];
+    expect(made.find(({ endedBy }) => endedBy === 'evicted')?.version.functionName).toBe('a');
+    await turn();
+    for (const { grant } of others) grant.release();
+    expect((await cause('a')).cause).toBe('evicted');
+  });
+
   it('keeps minInstances of a version when it makes room', async () => {
     const { pool: slots, made } = pool({ memoryBudgetMb: 200 });
     slots.keepWarm(version('kept', { minInstances: 1 }));

@@ -33,4 +33,13 @@ describe('the phases of a receipt', () => {
     expect(makeReceipt('i', null, 30, 7)).toMatchObject({ start: 'warm', phases: { queue: 30, init: 0, handler: 7 } });
     expect(failedStartReceipt('', null, 30)).toMatchObject({ start: 'cold', phases: { queue: 30, handler: 0 } });
   });
+
+  it('say what a start was due to, and of a cold one why no blank was there', () => {
+    const cold = makeReceipt('i', { ...START, cause: 'idle', noBlank: 'none_ready' }, 150, 7);
+    expect(cold).toMatchObject({ start: 'cold', cause: 'idle', noBlank: 'none_ready' });
+    const blank = makeReceipt('i', { ...START, kind: 'blank', cause: 'first', noBlank: 'none_ready' }, 150, 7);
+    expect(blank).toMatchObject({ start: 'blank', cause: 'first' });
+    expect(blank).not.toHaveProperty('noBlank');
+    expect(Object.keys(makeReceipt('i', null, 1, 7))).toEqual(['start', 'phases', 'instanceId']);
+  });
 });
