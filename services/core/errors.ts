@@ -45,6 +45,7 @@ export const ERRORS = {
   image_not_found: spec(404, 2, 'The image does not exist'),
   container_not_found: spec(404, 2, 'The container does not exist'),
   method_not_allowed: spec(405, 2, 'The method is not allowed here'),
+  idempotency_conflict: spec(409, 2, 'The idempotency key was used for something else'),
   conflict: spec(409, 2, 'The state does not allow this'),
   registry_denied: spec(403, 3, 'The registry does not allow it'),
   // capacity
@@ -77,6 +78,8 @@ export const ERRORS = {
   result_not_serialisable: spec(502, 1, 'The result can not be sent as JSON'),
   result_too_large: spec(502, 1, 'The result is too large'),
   protocol_error: spec(502, 1, 'The function broke the runtime protocol'),
+  worker_lost: spec(502, 1, 'The worker was lost while it ran the function'),
+  expired: spec(504, 1, 'The invocation became too old before it succeeded'),
   cancelled: spec(499, 1, 'The caller went away'),
 } as const satisfies Record<string, ErrorSpec>;
 

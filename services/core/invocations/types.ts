@@ -75,6 +75,8 @@ export type Outcome =
         | 'result_not_serialisable'
         | 'result_too_large'
         | 'protocol_error'
+        | 'worker_lost'
+        | 'expired'
         | 'cancelled'
       >;
       /** One sentence that names the cause. */

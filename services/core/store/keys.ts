@@ -7,6 +7,8 @@ export const DEFAULT_NAMESPACE = 'default';
 export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
   const root = `wafer:{${namespace}}`;
   return {
+    /** What every key starts with; scripts that build keys get it. */
+    root,
     /** zset, all scores 0: function names in order. */
     functions: `${root}:functions`,
     /** hash name -> last version number given out; outlives the function, so numbers are never reused. */
@@ -24,6 +26,8 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     /** zset, all scores 0: invocation ids, which sort by time. */
     invocations: `${root}:invs`,
     invocationsOf: (name: string) => `${root}:invs:${name}`,
+    /** What BullMQ's keys start with. */
+    queuePrefix: `${root}:q`,
     /** stream of log lines; expires. */
     logs: (name: string) => `${root}:logs:${name}`,
   };

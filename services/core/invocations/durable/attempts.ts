@@ -1,0 +1,106 @@
+/** The worker's side of an invocation that was accepted: begin an attempt, settle it. */
+import type { Redis } from 'ioredis';
+import type { CallQueue, Claim } from '../../queue/types.ts';
+import { withStore } from '../../store/errors.ts';
+import { keysOf } from '../../store/keys.ts';
+import { beginScript, settleScript } from '../../store/scripts/durable.ts';
+import { runScript } from '../../store/scripts/script.ts';
+import type { Outcome } from '../types.ts';
+import type { Bodies } from './bodies.ts';
+import type { Cancellations } from './cancellations.ts';
+import { readHash } from './read.ts';
+import { toRecord } from './record.ts';
+import { DEFAULT_RETRY, nextAttempt } from './retry.ts';
+import type { Attempt, AttemptEnd, Attempts, RetryPolicy } from './types.ts';
+
+export interface AttemptsDeps {
+  redis: Redis;
+  queue: Pick<CallQueue, 'hurry'>;
+  bodies: Bodies;
+  cancellations: Cancellations;
+  /** Name of this worker, for people. */
+  worker: string;
+  namespace?: string;
+  now?: () => number;
+  random?: () => number;
+}
+
+/** So many attempts may end with their worker; then it is parked. */
+const MOST_CRASHES = 3;
+/** One that waits for room is woken when there is some; this only bounds a wake-up that was lost. */
+const LOOK_AGAIN_MS = 15_000;
+
+const PARKED: Outcome = {
+  kind: 'worker_lost',
+  message: `${MOST_CRASHES} attempts ended with their worker; it is parked. Redrive it when the cause is mended.`,
+};
+const EXPIRED: Outcome = { kind: 'expired', message: 'It became too old before an attempt succeeded.' };
+const CANCELLED: Outcome = { kind: 'cancelled', message: 'It was cancelled while it ran.' };
+
+export function createAttempts(deps: AttemptsDeps): Attempts {
+  const { redis, queue, bodies, cancellations, now = Date.now } = deps;
+  const { root } = keysOf(deps.namespace);
+  const policies = new WeakMap<Attempt, RetryPolicy>();
+  const run = async (script: typeof beginScript, claim: Claim, args: (string | number)[]) => {
+    const all = [root, now(), claim.id, claim.lock.token, ...args];
+    return (await withStore('run a call', () => runScript(redis, script, [claim.lock.key], all))) as (
+      | string
+      | number
+    )[];
+  };
+  const wake = async (ids: (string | number)[]) => {
+    // Whoever is not woken looks again by itself.
+    if (ids.length > 0) await queue.hurry(ids.map(String)).catch(() => {});
+  };
+  const open = async (claim: Claim, number: number): Promise<Attempt> => {
+    const signal = AbortSignal.any([claim.signal, cancellations.watch(claim.id)]);
+    const { hash, timeline } = await readHash(redis, root, claim.id);
+    const record = toRecord(claim.id, hash, timeline);
+    if (record === undefined) throw new Error(`the record of ${claim.id} is gone while it runs`);
+    const event = await bodies.get(claim.id, 'event', record.request);
+    const attempt = { record, number, signal, event };
+    policies.set(attempt, hash['retry'] === undefined ? DEFAULT_RETRY : (JSON.parse(hash['retry']) as RetryPolicy));
+    return attempt;
+  };
+  return {
+    async begin(claim) {
+      const ends = [JSON.stringify(PARKED), JSON.stringify(EXPIRED)];
+      const answer = await run(beginScript, claim, [deps.worker, MOST_CRASHES, LOOK_AGAIN_MS, ...ends]);
+      if (answer[0] === 'run') return open(claim, Number(answer[1]));
+      if (answer[0] === 'ended') await wake(answer.slice(1));
+      return { next: answer[0] === 'wait' ? Number(answer[1]) : null };
+    },
+    async settle(claim, attempt, end) {
+      const part = `result.${attempt.number}`;
+      const commit = await commitOf(end, attempt, policies.get(attempt) ?? DEFAULT_RETRY);
+      const [answer, state, ...woken] = await run(settleScript, claim, commit.args);
+      cancellations.forget(claim.id);
+      if (answer === 'late') return { next: null };
+      await wake(woken);
+      return { next: state === 'queued' ? commit.next : null };
+
+      async function commitOf(ended: AttemptEnd, { record, number }: Attempt, policy: RetryPolicy) {
+        const at = now();
+        const receipt = ended.receipt === null ? '' : JSON.stringify(ended.receipt);
+        const cancelled = [JSON.stringify(CANCELLED), entry({ at, event: 'cancelled', attempt: number })];
+        if (ended.kind === 'ok') {
+          const result = JSON.stringify(await bodies.put(claim.id, part, ended.result, ended.contentType));
+          const done = entry({ at, event: 'succeeded', attempt: number });
+          return { next: null, args: ['succeeded', '{"kind":"ok"}', receipt, result, done, ...cancelled] };
+        }
+        const { failure, final } = ended;
+        const { acceptedAt } = record;
+        const next = nextAttempt(policy, { failure, attempt: number, acceptedAt, final }, at, deps.random);
+        const reason = failure.message.slice(0, 1000);
+        const failed =
+          next === null
+            ? entry({ at, event: 'failed', attempt: number, reason })
+            : entry({ at, event: 'attempt_failed', attempt: number, reason, next });
+        const verdict = next === null ? 'failed' : 'again';
+        return { next, args: [verdict, JSON.stringify(failure), receipt, '', failed, ...cancelled] };
+      }
+    },
+  };
+}
+
+const entry = (value: object): string => JSON.stringify(value);

@@ -1,0 +1,150 @@
+/** Accepts, reads, waits, cancels. */
+import type { Redis } from 'ioredis';
+import { WaferError } from '../../errors.ts';
+import { isInvocationId, newInvocationId } from '../../ids.ts';
+import type { CallQueue, Ticket } from '../../queue/types.ts';
+import { withStore } from '../../store/errors.ts';
+import { keysOf } from '../../store/keys.ts';
+import { acceptScript, cancelScript } from '../../store/scripts/durable.ts';
+import { runScript } from '../../store/scripts/script.ts';
+import { invocationNotFound } from '../records.ts';
+import { type Bodies, digestOf } from './bodies.ts';
+import type { Endings } from './endings.ts';
+import { readHash } from './read.ts';
+import { toFields, toRecord } from './record.ts';
+import {
+  type Accepted,
+  type AcceptRequest,
+  type DurableCalls,
+  type DurableRecord,
+  FINAL_STATES,
+  type TimelineEntry,
+} from './types.ts';
+
+export interface CallsDeps {
+  redis: Redis;
+  queue: CallQueue;
+  bodies: Bodies;
+  endings: Endings;
+  namespace?: string;
+  now?: () => number;
+}
+
+const IDEMPOTENCY_SECONDS = 24 * 3600;
+const FULL_RETRY_MS = 1_000;
+
+export function createDurableCalls(deps: CallsDeps): DurableCalls {
+  const { redis, queue, bodies, endings, now = Date.now } = deps;
+  const { root } = keysOf(deps.namespace);
+
+  const accept = async (request: AcceptRequest): Promise<Accepted> => {
+    const at = now();
+    const id = newInvocationId(at);
+    const body = await bodies.put(id, 'event', request.body, request.contentType);
+    const written = runAccept(redis, root, { id, at, request, fields: toFields(request, body, at) });
+    // Both are sent at once, in this order. A ticket without a record is thrown away by whoever draws it,
+    // and a record without a ticket is pushed again by the sweep.
+    const pushed = request.idempotencyKey === undefined ? queue.push(toTicket(id, request)) : undefined;
+    const answer = await settled(written, pushed);
+    const done = readAnswer(answer, id, request);
+    if (done.kind === 'repeated') await bodies.forget([id]);
+    else {
+      await (pushed ?? queue.push(toTicket(id, request)));
+      // Nobody waits for it: the sweep would only push once more.
+      void redis.zrem(`${root}:pushing`, id).catch(() => {});
+    }
+    return done;
+  };
+
+  const get = async (id: string): Promise<DurableRecord> => {
+    const { hash, timeline } = isInvocationId(id) ? await readHash(redis, root, id) : { hash: {}, timeline: [] };
+    const record = toRecord(id, hash, timeline);
+    if (record === undefined) throw invocationNotFound(id);
+    return record;
+  };
+
+  return {
+    accept,
+    acceptAll: (requests) =>
+      Promise.all(
+        requests.map((request) => accept(request).catch((error: unknown) => ({ kind: 'refused' as const, error }))),
+      ),
+    get,
+    readBody: (record, part) => readPart(bodies, record, part),
+    async wait(id, ms, signal) {
+      const ended = endings.of(id, AbortSignal.any([signal, AbortSignal.timeout(ms)]));
+      const first = await get(id);
+      if (FINAL_STATES.includes(first.state)) return first;
+      await ended;
+      return get(id);
+    },
+    async cancel(id, reason) {
+      const at = now();
+      const ends = [{ kind: 'cancelled', message: reason }, { at, event: 'cancelled', reason } satisfies TimelineEntry];
+      const args = [root, at, id, reason, ...ends.map((end) => JSON.stringify(end))];
+      const [answer, ...woken] = (await withStore('cancel a call', () =>
+        runScript(redis, cancelScript, [], args),
+      )) as string[];
+      if (answer === 'unknown') throw invocationNotFound(id);
+      if (answer === 'cancelled') {
+        await queue.remove(id);
+        await queue.hurry(woken);
+      }
+      return get(id);
+    },
+  };
+}
+
+const toTicket = (id: string, { runAt, priority }: AcceptRequest): Ticket => ({
+  id,
+  ...(runAt !== undefined && { runAt }),
+  ...(priority !== undefined && { priority }),
+});
+
+interface Writing {
+  id: string;
+  at: number;
+  request: AcceptRequest;
+  fields: string[];
+}
+
+async function runAccept(redis: Redis, root: string, { id, at, request, fields }: Writing): Promise<string[]> {
+  const { functionName, limits, idempotencyKey } = request;
+  const once = idempotencyKey === undefined ? '' : digestOf(Buffer.from(`${functionName}\n${idempotencyKey}`));
+  const entry: TimelineEntry = { at, event: 'accepted', ...(request.runAt !== undefined && { next: request.runAt }) };
+  const settings = [functionName, limits.pending, once, digestOf(request.body), IDEMPOTENCY_SECONDS];
+  const args = [root, at, id, ...settings, JSON.stringify(entry), ...fields];
+  return (await withStore('accept a call', () => runScript(redis, acceptScript, [], args))) as string[];
+}
+
+/** The second must not be left without a handler when the first one fails. */
+async function settled<T>(first: Promise<T>, second: Promise<unknown> | undefined): Promise<T> {
+  second?.catch(() => {});
+  return await first;
+}
+
+function readAnswer([kind, detail]: string[], id: string, { functionName, limits }: AcceptRequest): Accepted {
+  if (kind === 'accepted') return { kind, id };
+  if (kind === 'repeated') return { kind, id: detail ?? id };
+  if (kind === 'conflict') {
+    throw new WaferError('idempotency_conflict', `The Idempotency-Key was used for ${detail} with another body.`, {
+      hint: 'A key names one request, for 24 hours; use a new one for another.',
+      details: { invocation: detail },
+    });
+  }
+  throw new WaferError(
+    'overloaded',
+    `${functionName} has ${detail} calls that have not ended; ${limits.pending} may be.`,
+    {
+      hint: 'Try again later, or raise maxPending in wafer.json.',
+      details: { retryAfterMs: FULL_RETRY_MS },
+    },
+  );
+}
+
+/** The latest result counts; an attempt that lost its claim may have left another file. */
+function readPart(bodies: Bodies, record: DurableRecord, part: 'event' | 'result'): Promise<Buffer> {
+  if (part === 'event') return bodies.get(record.id, 'event', record.request);
+  if (record.result === undefined) return Promise.resolve(Buffer.alloc(0));
+  return bodies.get(record.id, `result.${record.attempts}`, record.result);
+}

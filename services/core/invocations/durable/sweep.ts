@@ -1,0 +1,86 @@
+/**
+ * What crashes leave behind: records whose ticket was never pushed, or got lost; and what
+ * ended long ago. Any number of sweeps may run at once: each step can be done twice.
+ */
+import type { Redis } from 'ioredis';
+import type { Log } from '../../log.ts';
+import type { CallQueue } from '../../queue/types.ts';
+import { keysOf } from '../../store/keys.ts';
+import { forgetScript } from '../../store/scripts/durable.ts';
+import { runScript } from '../../store/scripts/script.ts';
+import type { Bodies } from './bodies.ts';
+
+export interface SweepOptions {
+  redis: Redis;
+  queue: Pick<CallQueue, 'push'>;
+  bodies: Pick<Bodies, 'forget'>;
+  log: Log;
+  namespace?: string;
+  keepMs?: number;
+  keepPerFunction?: number;
+  now?: () => number;
+}
+
+const EVERY_MS = 2_500;
+/** A push takes milliseconds; what is older got lost. */
+const PUSH_MS = 5_000;
+const AT_ONCE = 500;
+
+export interface Sweep {
+  /** One round now; the same as the timer does. */
+  round(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function startSweep(options: SweepOptions): Sweep {
+  const { log } = options;
+  let running = Promise.resolve();
+  let isAway = false;
+  const round = () => {
+    running = running
+      .then(() => sweepOnce(options))
+      .then(
+        () => {
+          isAway = false;
+        },
+        (err: unknown) => {
+          if (!isAway) log.warn({ err }, 'what crashes left could not be looked for');
+          isAway = true;
+        },
+      );
+    return running;
+  };
+  const timer = setInterval(round, EVERY_MS).unref();
+  return {
+    round,
+    async close() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function sweepOnce(options: SweepOptions): Promise<void> {
+  const { redis, queue, bodies, namespace, keepMs = 86_400_000, keepPerFunction = 1000, now = Date.now } = options;
+  const { root } = keysOf(namespace);
+  const unpushed = await redis.zrange(
+    `${root}:pushing`,
+    '-inf',
+    String(now() - PUSH_MS),
+    'BYSCORE',
+    'LIMIT',
+    0,
+    AT_ONCE,
+  );
+  for (const id of unpushed) {
+    const [runAt, priority] = await redis.hmget(`${root}:call:${id}`, 'runAt', 'priority');
+    await queue.push({
+      id,
+      ...(runAt != null && { runAt: Number(runAt) }),
+      ...(priority != null && { priority: Number(priority) }),
+    });
+    await redis.zrem(`${root}:pushing`, id);
+  }
+  const gone = await runScript(redis, forgetScript, [], [root, now(), now() - keepMs, keepPerFunction, AT_ONCE]);
+  await bodies.forget(gone as string[]);
+}

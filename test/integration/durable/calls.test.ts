@@ -1,0 +1,217 @@
+/** Accepted once, run to one outcome. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../helpers/redis.ts';
+import { type DurableLab, failed, ok, openDurableLab, QUICK } from './lab.ts';
+
+let lab: DurableLab;
+beforeEach(async () => {
+  lab = await openDurableLab();
+});
+afterEach(() => lab.close());
+
+const never = new AbortController().signal;
+const ended = (id: string) => lab.calls.wait(id, 60_000, never);
+
+describe('an accepted call', () => {
+  it('is there at once, runs, and keeps its event, result and timeline', async () => {
+    const { id } = await lab.calls.accept(lab.request({ body: Buffer.from('{"a":1}') }));
+    expect(await lab.calls.get(id)).toMatchObject({ state: 'queued', attempts: 0, timeline: [{ event: 'accepted' }] });
+    lab.work(async ({ event }) => ok(`[${event}]`));
+    const record = await ended(id);
+    expect(record).toMatchObject({ state: 'succeeded', attempts: 1, outcome: { kind: 'ok' } });
+    expect(record.timeline.map(({ event }) => event)).toEqual(['accepted', 'running', 'succeeded']);
+    expect(String(await lab.calls.readBody(record, 'result'))).toBe('[{"a":1}]');
+    expect(await eventually('an empty queue', async () => (await lab.queue.counts()).running === 0)).toBe(true);
+    expect(await lab.queue.counts()).toEqual({ waiting: 0, delayed: 0, running: 0 });
+  });
+
+  it('of 5 MB lies in files, not in Redis, and comes through unchanged', async () => {
+    const body = Buffer.alloc(5 << 20, 'x');
+    const { id } = await lab.calls.accept(lab.request({ body }));
+    lab.work(async ({ event }) => ok(String(event.length)));
+    const record = await ended(id);
+    expect(record.request).not.toHaveProperty('inline');
+    expect(String(await lab.calls.readBody(record, 'result'))).toBe(String(body.length));
+  });
+
+  it('runs no earlier than it was asked to', async () => {
+    const runAt = Date.now() + 400;
+    const { id } = await lab.calls.accept(lab.request({ runAt }));
+    let at = 0;
+    lab.work(async () => {
+      at = Date.now();
+      return ok('1');
+    });
+    expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(at).toBeGreaterThanOrEqual(runAt);
+  });
+
+  it('that nobody pushed is pushed by the sweep', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    const { redis } = lab.redis.connection;
+    // As after a crash between the two.
+    expect(await lab.queue.remove(id)).toBe(true);
+    await redis.zadd('wafer:{default}:pushing', String(Date.now() - 60_000), id);
+    lab.work(async () => ok('1'));
+    await lab.sweep.round();
+    expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+  });
+});
+
+describe('a call that fails', () => {
+  it('comes again as often as it may, then it is a dead letter', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    lab.work(async ({ number }) => failed(`no ${number}`));
+    const record = await ended(id);
+    expect(record).toMatchObject({ state: 'failed', attempts: 3, outcome: { message: 'no 3' } });
+    expect(record.timeline.filter(({ event }) => event === 'attempt_failed').map(({ reason }) => reason)).toEqual([
+      'no 1',
+      'no 2',
+    ]);
+    expect(await lab.redis.connection.redis.zrange('wafer:{default}:dead', 0, -1)).toEqual([id]);
+  });
+
+  it('succeeds when a later attempt does', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    lab.work(async ({ number }) => (number < 3 ? failed('not yet') : ok('"at last"')));
+    expect(await ended(id)).toMatchObject({ state: 'succeeded', attempts: 3 });
+  });
+
+  it('whose handler says that it is of no use does not come again', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    lab.work(async () => ({ ...failed('never'), final: true }) as never);
+    expect(await ended(id)).toMatchObject({ state: 'failed', attempts: 1 });
+  });
+
+  it('expires when it is too old', async () => {
+    const { id } = await lab.calls.accept(lab.request({ retry: { ...QUICK, maxAgeMs: 1 }, runAt: Date.now() + 50 }));
+    lab.work(async () => ok('1'));
+    expect(await ended(id)).toMatchObject({ state: 'expired', attempts: 0, outcome: { kind: 'expired' } });
+  });
+});
+
+describe('an idempotency key', () => {
+  it('gives the same call for the same body, also to ten at once, and refuses another body', async () => {
+    const same = () => lab.calls.accept(lab.request({ idempotencyKey: 'k', body: Buffer.from('1') }));
+    const answers = await Promise.all(Array.from({ length: 10 }, same));
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+    expect(answers.filter(({ kind }) => kind === 'accepted')).toHaveLength(1);
+    await expect(lab.calls.accept(lab.request({ idempotencyKey: 'k', body: Buffer.from('2') }))).rejects.toMatchObject({
+      code: 'idempotency_conflict',
+    });
+    expect((await lab.queue.counts()).waiting).toBe(1);
+  });
+});
+
+describe('limits', () => {
+  it('of what is pending refuse more, and leave nothing of it', async () => {
+    const limits = { pending: 2 };
+    await lab.calls.accept(lab.request({ limits }));
+    await lab.calls.accept(lab.request({ limits }));
+    await expect(lab.calls.accept(lab.request({ limits, body: Buffer.alloc(1 << 20) }))).rejects.toMatchObject({
+      code: 'overloaded',
+    });
+    const { redis } = lab.redis.connection;
+    expect(await redis.zcard('wafer:{default}:calls')).toBe(2);
+  });
+
+  it('of calls at once hold over two workers, and no call is left behind', async () => {
+    let now = 0;
+    let most = 0;
+    const run = async () => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      now--;
+      return ok('1');
+    };
+    lab.work(run);
+    lab.work(run);
+    const limits = { pending: 100, concurrency: 2 };
+    const all = await Promise.all(Array.from({ length: 20 }, () => lab.calls.accept(lab.request({ limits }))));
+    for (const { id } of all) expect(await ended(id)).toMatchObject({ state: 'succeeded', attempts: 1 });
+    expect(most).toBe(2);
+  });
+
+  it('of one key let other keys pass', async () => {
+    const order: string[] = [];
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const limits = { pending: 100, concurrencyPerKey: 1 };
+    const accept = (concurrencyKey: string, body: string) =>
+      lab.calls.accept(lab.request({ limits, concurrencyKey, body: Buffer.from(body) }));
+    lab.work(async ({ event }) => {
+      if (String(event) === 'a1') await held;
+      order.push(String(event));
+      return ok('1');
+    });
+    const a1 = await accept('a', 'a1');
+    await eventually('a1 runs', async () => (await lab.calls.get(a1.id)).state === 'running');
+    const a2 = await accept('a', 'a2');
+    const b1 = await accept('b', 'b1');
+    expect(await ended(b1.id)).toMatchObject({ state: 'succeeded' });
+    release();
+    await ended(a2.id);
+    expect(order).toEqual(['b1', 'a1', 'a2']);
+  });
+});
+
+describe('cancel', () => {
+  it('of one that waits ends it, and it never runs', async () => {
+    const { id } = await lab.calls.accept(lab.request({ runAt: Date.now() + 3_600_000 }));
+    expect(await lab.calls.cancel(id, 'not needed')).toMatchObject({
+      state: 'cancelled',
+      outcome: { message: 'not needed' },
+    });
+    expect(await lab.queue.counts()).toEqual({ waiting: 0, delayed: 0, running: 0 });
+  });
+
+  it('of one that runs aborts it', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    lab.work(async ({ signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      return failed('stopped');
+    });
+    await eventually('it runs', async () => (await lab.calls.get(id)).state === 'running');
+    await lab.calls.cancel(id, 'enough');
+    expect(await ended(id)).toMatchObject({ state: 'cancelled', attempts: 1 });
+  });
+});
+
+describe('a claim that was lost', () => {
+  it('commits nothing: the outcome of the other attempt stays', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    const { redis } = lab.redis.connection;
+    lab.work(async (attempt, claim) => {
+      if (attempt.number === 1) {
+        // As when this worker stood still: its lock is another's now, who has begun.
+        await redis.set(claim.lock.key, 'another');
+        const other = { ...claim, lock: { ...claim.lock, token: 'another' } };
+        const second = await lab.attempts.begin(other);
+        if (!('number' in second)) throw new Error('it could not begin');
+        await lab.attempts.settle(other, second, ok('"second"'));
+        return ok('"late"');
+      }
+      throw new Error('unreachable');
+    });
+    const record = await ended(id);
+    expect(String(await lab.calls.readBody(record, 'result'))).toBe('"second"');
+    expect(record).toMatchObject({ state: 'succeeded', attempts: 2, crashes: 1 });
+    await eventually('it is counted', async () => (await redis.hget('wafer:{default}:durable', 'late')) === '1');
+  });
+
+  it('is parked when it takes its worker with it again and again', async () => {
+    const { id } = await lab.calls.accept(lab.request());
+    const { redis } = lab.redis.connection;
+    // Three workers that begin and are gone.
+    const key = 'wafer:{default}:q:calls:lock-of-the-test';
+    for (const token of ['one', 'two', 'three', 'four']) {
+      await redis.set(key, token);
+      await lab.attempts.begin({ id, lock: { key, token }, signal: never });
+    }
+    const record = await lab.calls.get(id);
+    expect(record).toMatchObject({ state: 'failed', crashes: 3, outcome: { kind: 'worker_lost' } });
+    expect(record.timeline.at(-1)).toMatchObject({ event: 'failed', reason: expect.stringContaining('parked') });
+  });
+});

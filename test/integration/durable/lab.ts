@@ -1,0 +1,114 @@
+/** Durable calls over a real Redis and a real queue; what runs is what the test says. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAttempts } from '../../../services/core/invocations/durable/attempts.ts';
+import { openBodies } from '../../../services/core/invocations/durable/bodies.ts';
+import { createDurableCalls } from '../../../services/core/invocations/durable/calls.ts';
+import { listenForCancellations } from '../../../services/core/invocations/durable/cancellations.ts';
+import { listenForEndings } from '../../../services/core/invocations/durable/endings.ts';
+import { DEFAULT_RETRY } from '../../../services/core/invocations/durable/retry.ts';
+import { startSweep } from '../../../services/core/invocations/durable/sweep.ts';
+import type {
+  AcceptRequest,
+  Attempt,
+  AttemptEnd,
+  DurableCalls,
+} from '../../../services/core/invocations/durable/types.ts';
+import type { Receipt } from '../../../services/core/invocations/types.ts';
+import { type Claim, consumeCalls, openCallQueue } from '../../../services/core/queue/index.ts';
+import { silentLog, startTestRedis, type TestRedis } from '../../helpers/redis.ts';
+
+export const RECEIPT: Receipt = {
+  start: 'warm',
+  phases: { queue: 0, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 1 },
+  instanceId: 'i-test',
+};
+export const ok = (text: string): AttemptEnd => ({
+  kind: 'ok',
+  result: Buffer.from(text),
+  contentType: 'application/json',
+  receipt: RECEIPT,
+});
+export const failed = (message: string, more: object = {}): AttemptEnd => ({
+  kind: 'failure',
+  failure: { kind: 'function_error', message, ...more },
+  receipt: RECEIPT,
+  final: false,
+});
+/** Soon again, and without chance. */
+export const QUICK = { ...DEFAULT_RETRY, backoff: { kind: 'fixed', delayMs: 20, maxDelayMs: 20, jitter: 0 } } as const;
+
+export type Run = (attempt: Attempt, claim: Claim) => Promise<AttemptEnd>;
+
+export interface DurableLab {
+  redis: TestRedis;
+  calls: DurableCalls;
+  bodies: ReturnType<typeof openBodies>;
+  queue: ReturnType<typeof openCallQueue>;
+  attempts: ReturnType<typeof createAttempts>;
+  sweep: ReturnType<typeof startSweep>;
+  request(more?: Partial<AcceptRequest>): AcceptRequest;
+  /** One more worker. */
+  work(run: Run, concurrency?: number): { close(): Promise<void> };
+  close(): Promise<void>;
+}
+
+const PLACE = { name: 'calls' };
+
+export async function openDurableLab(): Promise<DurableLab> {
+  const server = await startTestRedis();
+  const { redis } = server.connection;
+  const dir = mkdtempSync(join(tmpdir(), 'wafer-durable-'));
+  const bodies = openBodies(dir);
+  const queue = openCallQueue(redis, PLACE);
+  const endings = await listenForEndings(redis);
+  const cancellations = await listenForCancellations(redis);
+  const calls = createDurableCalls({ redis, queue, bodies, endings });
+  const attempts = createAttempts({ redis, queue, bodies, cancellations, worker: 'test' });
+  const sweep = startSweep({ redis, queue, bodies, log: silentLog });
+  const workers: { close(): Promise<void> }[] = [];
+  return {
+    redis: server,
+    calls,
+    bodies,
+    queue,
+    attempts,
+    sweep,
+    request: (more = {}) => ({
+      functionName: 'f',
+      version: 1,
+      trigger: 'async',
+      depth: 0,
+      body: Buffer.from('{}'),
+      contentType: 'application/json',
+      retry: QUICK,
+      limits: { pending: 1000 },
+      followers: false,
+      ...more,
+    }),
+    work(run, concurrency = 8) {
+      const worker = consumeCalls(redis, PLACE, {
+        concurrency,
+        onError: () => {},
+        async turn(claim) {
+          const attempt = await attempts.begin(claim);
+          const { next } =
+            'number' in attempt ? await attempts.settle(claim, attempt, await run(attempt, claim)) : attempt;
+          return next === null ? { kind: 'done' } : { kind: 'again', at: next };
+        },
+      });
+      workers.push(worker);
+      return worker;
+    },
+    async close() {
+      for (const worker of workers) await worker.close();
+      await sweep.close();
+      await queue.close();
+      endings.close();
+      cancellations.close();
+      await server.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
