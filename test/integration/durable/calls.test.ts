@@ -68,7 +68,7 @@ describe('a call that fails', () => {
       'no 1',
       'no 2',
     ]);
-    expect(await lab.redis.connection.redis.zrange('wafer:{default}:dead', 0, -1)).toEqual([id]);
+    expect(await lab.redis.connection.redis.zrange('wafer:{default}:dead', '0', '-1')).toEqual([id]);
   });
 
   it('succeeds when a later attempt does', async () => {

@@ -81,8 +81,15 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
 
       async function commitOf(ended: AttemptEnd, { record, number }: Attempt, policy: RetryPolicy) {
         const at = now();
+        if (ended.kind === 'back') {
+          const { reason, next } = ended;
+          return {
+            next,
+            args: ['back', '', '', '', entry({ at, event: 'waiting', reason, next }), ...cancelledAt(at, number)],
+          };
+        }
         const receipt = ended.receipt === null ? '' : JSON.stringify(ended.receipt);
-        const cancelled = [JSON.stringify(CANCELLED), entry({ at, event: 'cancelled', attempt: number })];
+        const cancelled = cancelledAt(at, number);
         if (ended.kind === 'ok') {
           const result = JSON.stringify(await bodies.put(claim.id, part, ended.result, ended.contentType));
           const done = entry({ at, event: 'succeeded', attempt: number });
@@ -102,5 +109,10 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     },
   };
 }
+
+const cancelledAt = (at: number, attempt: number) => [
+  JSON.stringify(CANCELLED),
+  entry({ at, event: 'cancelled', attempt }),
+];
 
 const entry = (value: object): string => JSON.stringify(value);

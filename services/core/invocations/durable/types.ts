@@ -140,7 +140,10 @@ export interface DurableCalls {
 /** What an attempt ended with. The bytes of a result are the caller's until `settle` resolves. */
 export type AttemptEnd =
   | { kind: 'ok'; result: Buffer; contentType: string; receipt: Receipt }
-  | { kind: 'failure'; failure: Failure; receipt: Receipt | null /** The handler said so. */; final: boolean };
+  /** `final`: another attempt is of no use. */
+  | { kind: 'failure'; failure: Failure; receipt: Receipt | null; final: boolean }
+  /** The platform could not run it now; it does not count as an attempt. */
+  | { kind: 'back'; reason: string; next: number };
 
 /** A claim that may run now. */
 export interface Attempt {

@@ -159,7 +159,7 @@ return {'run', attempts}
 
 /**
  * The one place where an outcome becomes visible.
- * KEYS lock of the claim; ARGV root, now, id, token, `succeeded | failed | again`, outcome JSON, receipt JSON or '',
+ * KEYS lock of the claim; ARGV root, now, id, token, `succeeded | failed | again | back`, outcome JSON, receipt JSON or '',
  * result JSON or '', entry of the timeline, then of a cancelled one: outcome JSON, entry.
  * @returns `late` | `settled` state, woken...
  */
@@ -176,8 +176,10 @@ end
 if got[5] and verdict ~= 'succeeded' then
   return {'settled', 'cancelled', unpack(finish(id, 'cancelled', ARGV[10], ARGV[7], '', ARGV[11]))}
 end
-if verdict == 'again' then
-  redis.call('HSET', record, 'state', 'queued', 'outcome', ARGV[6])
+if verdict == 'again' or verdict == 'back' then
+  redis.call('HSET', record, 'state', 'queued')
+  if verdict == 'again' then redis.call('HSET', record, 'outcome', ARGV[6])
+  else redis.call('HINCRBY', record, 'attempts', -1) end
   redis.call('HDEL', record, 'token', 'worker')
   note(id, ARGV[9])
   return {'settled', 'queued', unpack(leaveRoom(id, got[3], got[4]))}
