@@ -18,8 +18,24 @@ function settings({ config, image, base, from, codeBytes, addedBytes }: Function
     ['Time limit', formatMs(config.timeoutMs)],
     ['Memory', `${config.memoryMb} MiB, /tmp ${config.tmpMb} MiB`],
     ['Concurrency', `${config.concurrency} per instance, at least ${config.minInstances} kept`],
+    ...durable(config),
     ['Environment', Object.keys(config.env).sort().join(', ') || '(none)'],
   ];
+}
+
+/** Of invocations that are accepted first and run later: only what was set. */
+function durable({ retries, queue, onSuccess, onFailure }: FunctionVersion['config']): [string, string][] {
+  const words = (value: object) =>
+    Object.entries(value)
+      .map(([key, set]) => `${key} ${typeof set === 'object' ? JSON.stringify(set) : set}`)
+      .join(', ');
+  const rows: [string, string | undefined][] = [
+    ['Retries', retries && words(retries)],
+    ['Queue', queue && words(queue)],
+    ['On success', onSuccess],
+    ['On failure', onFailure],
+  ];
+  return rows.flatMap(([label, text]): [string, string][] => (text ? [[label, text]] : []));
 }
 
 function describeRuntime(runtime: RuntimeName, base: string): string {

@@ -41,15 +41,26 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
   };
 }
 
-export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName> {
+export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | DurableName> {
   return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
     tmpMb: limit(file, 'tmpMb'),
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
+    ...durableSettings(file),
   };
 }
+
+type DurableName = 'retries' | 'queue' | 'onSuccess' | 'onFailure';
+
+/** Of invocations that are accepted first and run later: what was set. */
+const durableSettings = ({ retries, queue, onSuccess, onFailure }: ConfigFile): Pick<FunctionConfig, DurableName> => ({
+  ...(retries !== undefined && { retries }),
+  ...(queue !== undefined && { queue }),
+  ...(onSuccess !== undefined && { onSuccess }),
+  ...(onFailure !== undefined && { onFailure }),
+});
 
 function builtRuntime(runtime: RuntimeName): BuiltRuntime {
   if (runtime !== 'image') return runtime;

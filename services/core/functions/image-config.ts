@@ -127,6 +127,7 @@ function readSettings(text: string, name: string): ConfigFile {
   }
 }
 
+/** Not `onSuccess` and `onFailure`: where results go is said by whoever deploys. */
 const FROM_LABEL = [
   'runtime',
   'handler',
@@ -137,6 +138,8 @@ const FROM_LABEL = [
   'tmpMb',
   'concurrency',
   'minInstances',
+  'retries',
+  'queue',
 ];
 const isSet = (key: string, setting: unknown) =>
   FROM_LABEL.includes(key) && setting !== '' && !(Array.isArray(setting) && setting.length === 0);

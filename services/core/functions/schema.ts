@@ -10,6 +10,104 @@ export type RuntimeName = (typeof RUNTIMES)[number];
 export const NAME_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$';
 export const HANDLER_PATTERN = '^[A-Za-z0-9_./-]+\\.[A-Za-z_$][A-Za-z0-9_$]*$';
 
+const closed = { additionalProperties: false } as const;
+const DAY_MS = 86_400_000;
+
+/** What of a failed attempt may be tried again, besides `error:NameOfTheClass`. */
+export const RETRY_ON = [
+  'function_error',
+  'function_timeout',
+  'function_oom',
+  'function_crashed',
+  'function_killed',
+  'function_init_failed',
+  'protocol_error',
+] as const;
+
+const Retries = Type.Object(
+  {
+    attempts: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100, default: 3, description: 'Attempts, the first included' }),
+    ),
+    backoff: Type.Optional(
+      Type.Union([Type.Literal('fixed'), Type.Literal('exponential')], {
+        default: 'exponential',
+        description: 'Whether the delay between attempts doubles',
+      }),
+    ),
+    delayMs: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: DAY_MS, default: 1_000, description: 'Before the second attempt' }),
+    ),
+    maxDelayMs: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: DAY_MS, default: 300_000, description: 'No delay grows above it' }),
+    ),
+    jitter: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 100,
+        default: 20,
+        description: 'Percent of a delay that are random; it only gets shorter',
+      }),
+    ),
+    on: Type.Optional(
+      Type.Array(Type.String({ pattern: `^(${RETRY_ON.join('|')}|error:[A-Za-z_$][A-Za-z0-9_$.]{0,127})$` }), {
+        maxItems: 32,
+        description: 'Only these failures are tried again: codes, and names of error classes as `error:TypeError`',
+      }),
+    ),
+    maxAgeMs: Type.Optional(
+      Type.Integer({
+        minimum: 1_000,
+        maximum: 30 * DAY_MS,
+        default: DAY_MS,
+        description: 'From acceptance; an invocation that is older expires',
+      }),
+    ),
+  },
+  closed,
+);
+
+const Rate = Type.Object(
+  {
+    count: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Starts per period' }),
+    periodMs: Type.Integer({ minimum: 1, maximum: DAY_MS, description: 'The period' }),
+    burst: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1, description: 'Starts that may come together' }),
+    ),
+  },
+  closed,
+);
+
+const QueueSettings = Type.Object(
+  {
+    maxPending: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000_000,
+        default: 100_000,
+        description: 'Invocations that are accepted and have not ended; more are refused',
+      }),
+    ),
+    concurrency: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100_000, description: 'Invocations at once, over all workers' }),
+    ),
+    concurrencyPerKey: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100_000, description: 'Invocations at once with the same concurrency key' }),
+    ),
+    rate: Type.Optional(Rate),
+  },
+  closed,
+);
+
+const follower = (when: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 2_048,
+      description: `What follows an invocation that ${when}: the name of a function, or an http(s) URL that gets a signed POST`,
+    }),
+  );
+
 /** Limits of one version; each has a hard ceiling so that a typo can not take the machine. */
 export const ConfigFile = Type.Object(
   {
@@ -49,6 +147,10 @@ export const ConfigFile = Type.Object(
     tmpMb: Type.Optional(Type.Integer({ minimum: 1, maximum: 8_192, default: 64 })),
     concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 1 })),
     minInstances: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, default: 0 })),
+    retries: Type.Optional(Retries),
+    queue: Type.Optional(QueueSettings),
+    onSuccess: follower('succeeded'),
+    onFailure: follower('failed for good, or expired'),
   },
   { additionalProperties: false, $id: 'wafer.json' },
 );
@@ -69,4 +171,9 @@ export interface FunctionConfig {
   tmpMb: number;
   concurrency: number;
   minInstances: number;
+  /** As they were written; `durable/options.ts` fills in the rest. */
+  retries?: Static<typeof Retries>;
+  queue?: Static<typeof QueueSettings>;
+  onSuccess?: string;
+  onFailure?: string;
 }

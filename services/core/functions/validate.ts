@@ -2,8 +2,9 @@
 import { Compile } from 'typebox/compile';
 import { WaferError } from '../errors.ts';
 import { pointerPart } from './config-text.ts';
+import { badFollower } from './followers.ts';
 import { didYouMean } from './nearest.ts';
-import { ConfigFile, RUNTIMES } from './schema.ts';
+import { ConfigFile, RETRY_ON, RUNTIMES } from './schema.ts';
 
 export { parseConfigText } from './config-text.ts';
 
@@ -25,6 +26,7 @@ interface Rule {
   pattern?: string;
   items?: Rule;
   properties?: Record<string, Rule>;
+  required?: string[] | undefined;
   patternProperties?: Record<string, Rule>;
 }
 
@@ -38,6 +40,7 @@ const PATTERN_WORDS: Record<string, string> = {
   '/name': '1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit',
   '/handler': 'a file without its ending, a dot and the name of an export, like "index.handler"',
 };
+const RETRY_WORDS = `one of ${RETRY_ON.join(', ')}, or error:NAME with the name of an error class`;
 
 /**
  * The result shares nothing with `value` and has known keys only.
@@ -46,7 +49,7 @@ const PATTERN_WORDS: Record<string, string> = {
 export function validateConfig(value: unknown): ConfigFile {
   if (!isObject(value)) throw refuse([{ path: '', problem: `must be an object {...}, not ${show(value)}` }]);
   refuseUnknownRuntime(value);
-  const problems = [...unknownKeys(value), ...brokenRules(value), ...badText(value)];
+  const problems = [...unknownKeys(value), ...brokenRules(value), ...badText(value), ...badFollowers(value)];
   if (problems.length > 0) throw refuse(problems);
   return copyKnown(value as ConfigFile);
 }
@@ -59,7 +62,12 @@ function brokenRules(value: Record<string, unknown>): ConfigProblem[] {
     if (isUnknownKey || found.has(path)) continue;
     const parts = path.slice(1).split('/').map(fromPointerPart);
     const rule = ruleAt(ConfigFile as Rule, parts);
-    found.set(path, { path, problem: `must be ${describe(rule, path)}, not ${show(valueAt(value, parts))}` });
+    const given = valueAt(value, parts);
+    const missing =
+      (keyword === 'required' && isObject(given) && rule?.required?.filter((key) => !(key in given))) || [];
+    const problem = `must be ${describe(rule, path)}, not ${show(given)}`;
+    if (missing.length === 0) found.set(path, { path, problem });
+    for (const key of missing) found.set(`${path}/${key}`, { path: `${path}/${key}`, problem: 'is needed' });
   }
   return [...found.values()];
 }
@@ -67,12 +75,16 @@ function brokenRules(value: Record<string, unknown>): ConfigProblem[] {
 function describe(rule: Rule | undefined, path: string): string {
   const words = PATTERN_WORDS[path];
   if (words !== undefined) return words;
+  if (path.startsWith('/retries/on/')) return RETRY_WORDS;
   if (rule?.anyOf !== undefined) return `one of ${rule.anyOf.map((one) => JSON.stringify(one.const)).join(', ')}`;
   if (rule?.type === 'integer') return `a whole number from ${rule.minimum} to ${rule.maximum}`;
   if (rule?.type === 'string')
     return rule.maxLength === undefined ? 'text' : `text of at most ${rule.maxLength} characters`;
-  if (rule?.type === 'array')
-    return `a list of ${rule.minItems ?? 0} to ${rule.maxItems} texts, like ["node", "server.js"]`;
+  if (rule?.type === 'array') {
+    const example = path === '/retries/on' ? '["function_timeout", "error:TypeError"]' : '["node", "server.js"]';
+    return `a list of ${rule.minItems ?? 0} to ${rule.maxItems} texts, like ${example}`;
+  }
+  if (rule?.properties !== undefined) return `an object with some of ${Object.keys(rule.properties).join(', ')}`;
   return 'an object whose values are texts, like {"NAME": "value"}';
 }
 
@@ -85,13 +97,23 @@ function ruleAt(root: Rule, parts: string[]): Rule | undefined {
   return rule;
 }
 
-function unknownKeys(value: Record<string, unknown>): ConfigProblem[] {
-  return Object.keys(value)
-    .filter((key) => !KNOWN_KEYS.includes(key))
-    .map((key) => ({
-      path: `/${pointerPart(key.slice(0, 80))}`,
-      problem: `is not a known setting.${didYouMean(key, KNOWN_KEYS)}`.replace(/\.$/, ''),
-    }));
+/** At any depth where the schema names the keys. */
+function unknownKeys(value: Record<string, unknown>, rule = ConfigFile as Rule, at = ''): ConfigProblem[] {
+  const known = Object.keys(rule.properties ?? {});
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const path = `${at}/${pointerPart(key.slice(0, 80))}`;
+    if (!known.includes(key))
+      return [{ path, problem: `is not a known setting.${didYouMean(key, known)}`.replace(/\.$/, '') }];
+    const below = rule.properties?.[key];
+    return below?.properties !== undefined && isObject(inner) ? unknownKeys(inner, below, path) : [];
+  });
+}
+
+function badFollowers({ onSuccess, onFailure }: Record<string, unknown>): ConfigProblem[] {
+  return Object.entries({ onSuccess, onFailure }).flatMap(([key, text]) => {
+    const problem = typeof text === 'string' && text !== '' ? badFollower(text) : null;
+    return problem === null ? [] : [{ path: `/${key}`, problem }];
+  });
 }
 
 /** What no schema says: names of variables, and bytes that no program can be given. */

@@ -75,6 +75,18 @@ describe('validateConfig()', () => {
       tmpMb: 1,
       concurrency: 1000,
       minInstances: 0,
+      retries: {
+        attempts: 5,
+        backoff: 'fixed',
+        delayMs: 10,
+        maxDelayMs: 10,
+        jitter: 0,
+        on: ['function_timeout'],
+        maxAgeMs: 1000,
+      },
+      queue: { maxPending: 10, concurrency: 2, concurrencyPerKey: 1, rate: { count: 10, periodMs: 1000, burst: 2 } },
+      onSuccess: 'next-one',
+      onFailure: 'https://example.org/hook?a=1',
     };
     const config = validateConfig(value);
     expect(config).toEqual(value);
@@ -103,6 +115,22 @@ describe('validateConfig()', () => {
     [{ command: [] }, '/command: must be a list of 1 to 64 texts, like ["node", "server.js"], not an empty list.'],
     [{ command: ['a', 'b\0'] }, '/command/1: must not hold a NUL character.'],
     [{ command: 'node server.js' }, '/command: must be a list of 1 to 64 texts'],
+    [{ retries: 3 }, '/retries: must be an object with some of attempts, backoff, delayMs'],
+    [{ retries: { attempts: 0 } }, '/retries/attempts: must be a whole number from 1 to 100, not 0.'],
+    [{ retries: { attemps: 2 } }, '/retries/attemps: is not a known setting. Did you mean "attempts"?'],
+    [{ retries: { backoff: 'linear' } }, '/retries/backoff: must be one of "fixed", "exponential", not "linear".'],
+    [{ retries: { jitter: 0.5 } }, '/retries/jitter: must be a whole number from 0 to 100, not 0.5.'],
+    [{ retries: { on: 'function_timeout' } }, '/retries/on: must be a list of 0 to 32 texts, like ["function_timeout"'],
+    [{ retries: { on: ['timeout'] } }, '/retries/on/0: must be one of function_error, function_timeout'],
+    [{ queue: { rate: { count: 1, period: 5, periodMs: 5 } } }, '/queue/rate/period: is not a known setting.'],
+    [{ queue: { rate: { count: 1 } } }, '/queue/rate/periodMs: is needed.'],
+    [{ queue: { maxpending: 1 } }, '/queue/maxpending: is not a known setting. Did you mean "maxPending"?'],
+    [{ onSuccess: 'Next One' }, '/onSuccess: must be the name of a function, or a URL'],
+    [{ onSuccess: 'ftp://example.org/' }, '/onSuccess: must begin with http:// or https://.'],
+    [{ onFailure: 'https://user:pw@example.org/' }, '/onFailure: must not hold a name or a password.'],
+    [{ onFailure: 'http://169.254.169.254/latest' }, '/onFailure: must not lead to 169.254.169.254'],
+    [{ onFailure: 'http://[::ffff:127.0.0.1]:8080/' }, '/onFailure: must not lead to ::ffff:'],
+    [{ onFailure: 'http://0x7f.1/' }, '/onFailure: must not lead to 127.0.0.1'],
     [[], '/: must be an object {...}, not an empty list.'],
     ['x', '/: must be an object {...}, not "x".'],
     [JSON.parse('{"__proto__": 1}'), '/__proto__: is not a known setting.'],
@@ -153,6 +181,13 @@ describe('applyDefaults()', () => {
       concurrency: 1,
       minInstances: 0,
     });
+  });
+
+  test('keeps what was set for accepted invocations, and nothing that was not', () => {
+    const set = { retries: { attempts: 1 }, queue: { concurrency: 2 }, onFailure: 'notify' };
+    const config = applyDefaults(set, facts('index.mjs'));
+    expect(config).toMatchObject(set);
+    expect(config).not.toHaveProperty('onSuccess');
   });
 
   test('guesses python from main.py, and http from a command', () => {

@@ -1,8 +1,8 @@
 /** The small rules of the registry client: challenges, addresses, hosts, retries. */
 import { describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../../../services/core/images/registry/addresses.ts';
 import { parseChallenge } from '../../../services/core/images/registry/challenge.ts';
 import { createHosts } from '../../../services/core/images/registry/hosts.ts';
+import { isPublicAddress } from '../../../services/core/public-address.ts';
 
 describe('a challenge', () => {
   it('of Bearer gives realm and service, quoted or not, in any order', () => {
