@@ -31,6 +31,7 @@ import { connectRedis, type RedisConnection } from './core/store/connect.ts';
 import { startEmbeddedRedis } from './core/store/embedded-redis.ts';
 import { fitsSocketAddress } from './core/store/socket-path.ts';
 import { createTelemetry, type Telemetry } from './core/telemetry.ts';
+import { type OpenedDurableCalls, openDurableCalls } from './durable-calls.ts';
 import type { BaseProgress } from './worker/base-images/index.ts';
 import { openWorker, type Worker } from './worker/index.ts';
 
@@ -69,15 +70,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
     onProgress('Sandbox engine');
-    const telemetry = createTelemetry();
-    const functions = withRoutes(createFunctionStore(connection.redis));
-    const logs = createLogStore(connection.redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
-    const invocations = createInvocationStore(connection.redis, {
-      log,
-      onDrop: (count) => telemetry.lost('invocation_records', count),
-    });
-    // Flushed after the worker has closed: calls that it cuts leave records and lines too.
-    opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
+    const { telemetry, functions, logs, invocations } = openStores(connection, log, opened);
     const registry = openRegistryAccess(config, env);
     const worker = await openWorkerHere(config, { functions, logs, log, env, registry: registry.client }, opened);
     await worker.prepareBases(onBaseImage);
@@ -87,6 +80,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const { dispatcher, deployer, images, imageBuilds } = worker;
     const imageService = await openImageService(config, worker, functions, registry);
     const distribution = await openDistributionHere(worker, log, opened);
+    const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -98,6 +92,8 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       distribution,
       containers: worker.containers.containers,
       invocations,
+      durable: durable.calls,
+      again: durable.again,
       logs,
       telemetry,
       log,
@@ -108,12 +104,34 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const server = await startServer(app, config);
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
+    durable.consume();
     await worker.containers.resume();
     return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
     await close();
     throw explainStart(error);
   }
+}
+
+function openStores({ redis }: RedisConnection, log: Log, opened: (() => Promise<unknown>)[]) {
+  const telemetry = createTelemetry();
+  const logs = createLogStore(redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
+  const onDrop = (count: number) => telemetry.lost('invocation_records', count);
+  const invocations = createInvocationStore(redis, { log, onDrop });
+  // Flushed after the worker has closed: calls that it cuts leave records and lines too.
+  opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
+  return { telemetry, functions: withRoutes(createFunctionStore(redis)), logs, invocations };
+}
+
+async function openDurableHere(
+  config: Config,
+  { redis, worker, log }: { redis: RedisConnection['redis']; worker: Worker; log: Log },
+  opened: (() => Promise<unknown>)[],
+): Promise<OpenedDurableCalls> {
+  const { dispatcher, functions } = worker;
+  const durable = await openDurableCalls(config, { redis, dispatcher, functions, log });
+  opened.push(() => durable.close());
+  return durable;
 }
 
 function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config, env: NodeJS.ProcessEnv) {

@@ -5,6 +5,8 @@ import type { Distribution } from '../core/images/distribution/service.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import type { ImageService } from '../core/images/service.ts';
 import type { ImageStore } from '../core/images/types.ts';
+import type { Again } from '../core/invocations/durable/again.ts';
+import type { DurableCalls } from '../core/invocations/durable/types.ts';
 import type { LogStore } from '../core/invocations/logs.ts';
 import type { InvocationStore } from '../core/invocations/records.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
@@ -35,6 +37,10 @@ export interface ApiDeps {
   distribution: Distribution;
   containers: Containers;
   invocations: Pick<InvocationStore, 'record' | 'get' | 'list'>;
+  /** Invocations that are accepted first and run later. */
+  durable: DurableCalls;
+  /** What was accepted before, once more. */
+  again: Again;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
   telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;

@@ -107,6 +107,12 @@ export const SETTINGS = {
     'Sandboxes with a booted runtime that are at least kept ready per base image in use, for first calls; 0: none ever',
     integer('WAFER_BLANKS', 0, 1_000, 2),
   ),
+  asyncConcurrency: setting(
+    'WAFER_ASYNC_CONCURRENCY',
+    '16',
+    'Accepted calls (async, schedules, webhooks) that this worker runs at once; 0: it takes none',
+    integer('WAFER_ASYNC_CONCURRENCY', 0, 1_000, 16),
+  ),
   defaultRegistry: setting(
     'WAFER_DEFAULT_REGISTRY',
     '(none: references name theirs)',
@@ -142,6 +148,7 @@ export function dataPaths(dataDir: string) {
     work: join(dataDir, 'work'),
     volumes: join(dataDir, 'volumes'),
     containers: join(dataDir, 'containers'),
+    bodies: join(dataDir, 'bodies'),
     run: join(dataDir, 'run'),
     redis: join(dataDir, 'redis'),
     cache: join(dataDir, 'cache'),

@@ -107,6 +107,8 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     distribution: createNoRegistry(),
     containers: createNoContainers(),
     invocations: createInvocations(() => platform),
+    durable: createNoDurable(),
+    again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
     log: pino({ level: 'silent' }),
@@ -116,6 +118,25 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     ...extra,
   };
   return platform;
+}
+
+/** Accepts nothing; the tests of accepted calls run the real ones. */
+const notAccepted = async () => {
+  throw new WaferError('store_unavailable', 'Nothing is accepted in this test.');
+};
+function createNoDurable(): ApiDeps['durable'] {
+  const missing = async () => {
+    throw new WaferError('invocation_not_found', 'There is no such invocation.');
+  };
+  return {
+    accept: notAccepted,
+    acceptAll: notAccepted,
+    get: missing,
+    list: async () => ({ records: [], cursor: null }),
+    readBody: missing,
+    wait: missing,
+    cancel: missing,
+  };
 }
 
 /** Containers of a platform that has none; tests of their routes give their own, or run the real ones. */

@@ -1,6 +1,8 @@
 /** The event of an invoke call is checked here, so that a runtime only ever sees valid JSON. */
 import { isUtf8 } from 'node:buffer';
+import type { FastifyRequest } from 'fastify';
 import { coerceError, WaferError } from '../../core/errors.ts';
+import { isJsonType } from '../http/body.ts';
 
 /** @throws WaferError `invalid_json` */
 export function checkEvent(body: Buffer, maxDepth: number): void {
@@ -36,4 +38,15 @@ function isDeeperThan(body: Buffer, maxDepth: number): boolean {
     if (depth > maxDepth) return true;
   }
   return false;
+}
+
+/** Before the body is read. @throws WaferError `unsupported_media_type` */
+export function requireJson({ headers }: FastifyRequest): void {
+  const type = headers['content-type'];
+  const empty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+  if (type === undefined ? empty : isJsonType(type)) return;
+  const shown = type === undefined ? 'no content type' : `the content type ${JSON.stringify(type.slice(0, 100))}`;
+  throw new WaferError('unsupported_media_type', `An event is JSON, but the request has ${shown}.`, {
+    hint: 'Send Content-Type: application/json, or call /fn/<name>/ to hand over a whole HTTP request.',
+  });
 }

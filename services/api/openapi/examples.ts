@@ -25,13 +25,16 @@ export const VERSION = {
   addedBytes: 2_301,
 };
 
-export const RECORD = {
+export const INVOCATION = {
   id: 'inv_01kadr9x3q8m2n7t5v0w4y6z1b',
   functionName: 'hello',
   version: 3,
   trigger: 'invoke',
+  state: 'succeeded',
   startedAt: 1_763_000_200_000,
+  finishedAt: 1_763_000_200_002,
   durationMs: 2.41,
+  attempts: 1,
   outcome: { kind: 'ok' },
   receipt: {
     start: 'warm',

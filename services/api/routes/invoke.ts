@@ -1,21 +1,21 @@
 /** `POST /v1/functions/{name}/invoke`: an event in, the handler's value out. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Static } from 'typebox';
-import { WaferError } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { newInvocationId } from '../../core/ids.ts';
 import { sendAnswer } from '../calls/answer.ts';
-import { checkEvent } from '../calls/event.ts';
+import { checkEvent, requireJson } from '../calls/event.ts';
+import { invokeLater, refuseLaterOnly } from '../calls/invoke-later.ts';
 import { createNote } from '../calls/note.ts';
+import { readPrefer } from '../calls/prefer.ts';
+import { selectVersion } from '../calls/select-version.ts';
 import { startCall } from '../calls/start-call.ts';
 import type { ApiDeps } from '../deps.ts';
-import { isJsonType } from '../http/body.ts';
 import { callerOfCall } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
-import { CALL_ERRORS, COMMON, problems } from '../openapi/docs.ts';
+import { CALL_ERRORS, COMMON, json, problems, ref } from '../openapi/docs.ts';
+import { AcceptQuery } from '../schemas/async.ts';
 import { NameParams } from '../schemas/functions.ts';
-import { InvokeQuery } from '../schemas/invocations.ts';
 
 const callHeaders = {
   'x-wafer-invocation': { type: 'string', description: 'Id of the invocation' },
@@ -27,10 +27,12 @@ const schema = {
   tags: ['calls'],
   operationId: 'invoke',
   summary: 'Call a function with an event and get its value',
-  description: 'The body is JSON of any kind; an empty one is `null`. Bytes that a handler returns come as they are.',
+  description:
+    'The body is JSON of any kind; an empty one is `null`. Bytes that a handler returns come as they are. With `Prefer: respond-async` the call is accepted (202) and runs later; with `Prefer: wait=N` it is accepted, and answered as a call when it ends within N seconds.',
   params: NameParams,
-  querystring: InvokeQuery,
+  querystring: AcceptQuery,
   response: {
+    202: json('Accepted; with `Prefer`', ref('Accepted')),
     200: {
       description: "The handler's value",
       headers: callHeaders,
@@ -69,7 +71,11 @@ export async function invokeRoutes(app: App, deps: ApiDeps, limits: ApiLimits): 
   };
   app.post('/v1/functions/:name/invoke', options, async (request, reply) => {
     const acceptedAt = performance.now();
-    const version = await selectVersion(deps, request.params.name, request.query);
+    const version = await selectVersion(deps.functions, request.params.name, request.query);
+    const prefer = readPrefer(request.headers.prefer);
+    if (prefer.respondAsync || prefer.wait !== undefined)
+      return invokeLater(deps, limits, { request, reply, version, query: request.query, prefer });
+    refuseLaterOnly(request.query);
     return invoke(deps, limits, { request, reply, version, acceptedAt });
   });
 }
@@ -94,28 +100,4 @@ async function invoke(
   const call = await startCall(deps, start);
   const note = createNote(deps.logs, version, id, call.receipt.instanceId);
   return sendAnswer(call, { request, reply, invocationId: id, note, resultBytes: limits.resultBytes });
-}
-
-function requireJson({ headers }: FastifyRequest): void {
-  const type = headers['content-type'];
-  const empty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
-  if (type === undefined ? empty : isJsonType(type)) return;
-  const shown = type === undefined ? 'no content type' : `the content type ${JSON.stringify(type.slice(0, 100))}`;
-  throw new WaferError('unsupported_media_type', `An event is JSON, but the request has ${shown}.`, {
-    hint: 'Send Content-Type: application/json, or call /fn/<name>/ to hand over a whole HTTP request.',
-  });
-}
-
-function selectVersion(
-  { functions }: ApiDeps,
-  name: string,
-  { alias, version }: Static<typeof InvokeQuery>,
-): Promise<FunctionVersion> {
-  if (alias !== undefined && version !== undefined) {
-    throw new WaferError('invalid_request', 'Give query/alias or query/version, not both.', {
-      details: { path: 'query/version' },
-    });
-  }
-  if (version !== undefined) return functions.resolve(name, { version: Number(version) });
-  return functions.resolve(name, alias === undefined ? {} : { alias });
 }

@@ -1,5 +1,6 @@
 /** Schemas that are registered under their names; answers refer to them. */
 import type { TSchema } from 'typebox';
+import { Accepted, BatchAnswer, Purged, Redriven } from './async.ts';
 import { BuildEvent, FunctionConfig, FunctionRecord, FunctionVersion } from './functions.ts';
 import {
   BuiltImage,
@@ -11,7 +12,7 @@ import {
   StoreUsage,
   TransferEvent,
 } from './images.ts';
-import { InvocationRecord, LogLine, Outcome, Receipt } from './invocations.ts';
+import { Invocation, LogLine, Outcome, Receipt } from './invocations.ts';
 import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
@@ -21,7 +22,11 @@ export const COMPONENTS: Record<string, TSchema> = {
   FunctionRecord,
   Receipt,
   Outcome,
-  InvocationRecord,
+  Invocation,
+  Accepted,
+  BatchAnswer,
+  Redriven,
+  Purged,
   LogLine,
   BuildEvent,
   BuiltImage,

@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { ERRORS } from '../../core/errors.ts';
 import { NAME_PATTERN } from '../../core/functions/schema.ts';
+import { EVENTS, STATES, TRIGGERS } from '../../core/invocations/durable/types.ts';
 import { NO_BLANK, PHASES, START_CAUSES, START_KINDS } from '../../core/invocations/types.ts';
 import { flag, literals, strict, time, whole } from './shapes.ts';
 
@@ -9,19 +10,12 @@ export const InvocationParams = Type.Object({
   id: Type.String({ pattern: '^inv_[0-9a-z]{26}$', description: 'Id of the invocation' }),
 });
 
-export const InvokeQuery = Type.Object(
-  {
-    alias: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Alias to call; default `live`' })),
-    version: Type.Optional(whole(9, 'Version to call; not together with `alias`')),
-  },
-  strict,
-);
-
 const OUTCOMES = ['ok', ...Object.keys(ERRORS).slice(Object.keys(ERRORS).indexOf('function_error'))];
 
 export const InvocationsQuery = Type.Object(
   {
     function: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Only calls of this function' })),
+    state: Type.Optional(literals(STATES, { description: 'Only those in this state' })),
     outcome: Type.Optional(literals(OUTCOMES, { description: 'Only calls that ended so' })),
     limit: Type.Optional(whole(3, 'Records on a page: 1 to 999, default 50')),
     cursor: Type.Optional(Type.String({ maxLength: 512, description: '`cursor` of the page before' })),
@@ -72,16 +66,42 @@ export const Outcome = Type.Object({
   stack: Type.Optional(Type.String()),
 });
 
-export const InvocationRecord = Type.Object({
+const StoredBody = Type.Object({
+  contentType: Type.String(),
+  bytes: Type.Integer(),
+  digest: Type.String({ description: 'sha256, hex' }),
+});
+
+const TimelineEntry = Type.Object({
+  at: time('When'),
+  event: literals(EVENTS),
+  attempt: Type.Optional(Type.Integer()),
+  reason: Type.Optional(Type.String()),
+  next: Type.Optional(time('When it comes again')),
+});
+
+export const Invocation = Type.Object({
   id: Type.String(),
   functionName: Type.String(),
   version: Type.Integer(),
-  trigger: literals(['http', 'invoke']),
+  trigger: literals(['http', 'invoke', ...TRIGGERS]),
+  origin: Type.Optional(
+    Type.String({ description: 'The schedule, delivery of a webhook, or invocation that it came from' }),
+  ),
+  state: literals(STATES),
   startedAt: time('Time it was accepted'),
-  durationMs: Type.Number(),
-  outcome: Type.Unsafe({ $ref: 'Outcome#' }),
+  finishedAt: Type.Optional(time('Time it ended')),
+  durationMs: Type.Number({ description: 'From acceptance to the end, or until now' }),
+  attempts: Type.Integer(),
+  timeline: Type.Optional(Type.Array(TimelineEntry)),
+  outcome: Type.Unsafe({ anyOf: [{ $ref: 'Outcome#' }, { type: 'null' }] }),
   receipt: Type.Unsafe({ anyOf: [{ $ref: 'Receipt#' }, { type: 'null' }] }),
   bytesOut: Type.Integer(),
+  request: Type.Optional(StoredBody),
+  result: Type.Optional(StoredBody),
+  runAt: Type.Optional(time('Not before')),
+  concurrencyKey: Type.Optional(Type.String()),
+  callbackUrl: Type.Optional(Type.String()),
 });
 
 export const LogLine = Type.Object({

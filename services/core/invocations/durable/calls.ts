@@ -10,6 +10,7 @@ import { runScript } from '../../store/scripts/script.ts';
 import { invocationNotFound } from '../records.ts';
 import { type Bodies, digestOf } from './bodies.ts';
 import type { Endings } from './endings.ts';
+import { listDurable } from './list.ts';
 import { readHash } from './read.ts';
 import { toFields, toRecord } from './record.ts';
 import {
@@ -70,6 +71,7 @@ export function createDurableCalls(deps: CallsDeps): DurableCalls {
         requests.map((request) => accept(request).catch((error: unknown) => ({ kind: 'refused' as const, error }))),
       ),
     get,
+    list: (query) => listDurable(redis, deps.namespace, query),
     readBody: (record, part) => readPart(bodies, record, part),
     async wait(id, ms, signal) {
       const ended = endings.of(id, AbortSignal.any([signal, AbortSignal.timeout(ms)]));

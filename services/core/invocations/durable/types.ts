@@ -9,6 +9,7 @@
  */
 import type { Claim } from '../../queue/types.ts';
 import type { Failure, Outcome, Receipt } from '../types.ts';
+import type { DurableQuery } from './list.ts';
 
 export const TRIGGERS = ['async', 'batch', 'schedule', 'webhook', 'chain', 'replay'] as const;
 export type DurableTrigger = (typeof TRIGGERS)[number];
@@ -80,9 +81,11 @@ export interface CallLimits {
   pending: number;
 }
 
+export const EVENTS = ['accepted', 'waiting', 'attempt_failed', 'attempt_lost', ...STATES] as const;
+
 export interface TimelineEntry {
   at: number;
-  event: 'accepted' | 'queued' | 'running' | 'attempt_failed' | 'attempt_lost' | 'waiting' | DurableState;
+  event: (typeof EVENTS)[number];
   attempt?: number;
   /** Why, for a person. */
   reason?: string;
@@ -129,6 +132,8 @@ export interface DurableCalls {
   acceptAll(requests: readonly AcceptRequest[]): Promise<(Accepted | { kind: 'refused'; error: unknown })[]>;
   /** @throws WaferError `invocation_not_found` */
   get(id: string): Promise<DurableRecord>;
+  /** Newest first; null: the last page. @throws WaferError `store_unavailable` */
+  list(query: DurableQuery): Promise<{ records: DurableRecord[]; cursor: string | null }>;
   /** Of an invocation without a result: nothing. @throws WaferError `digest_mismatch` */
   readBody(record: DurableRecord, part: 'event' | 'result'): Promise<Buffer>;
   /** Resolves with the record when it has ended, or as it is when the time is over or `signal` aborts. */

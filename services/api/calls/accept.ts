@@ -1,0 +1,81 @@
+/** From a request to an accepted invocation, for every route that accepts. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { WaferError } from '../../core/errors.ts';
+import type { FunctionVersion } from '../../core/functions/types.ts';
+import { acceptOptions } from '../../core/invocations/durable/options.ts';
+import type { Accepted, AcceptRequest, DurableTrigger } from '../../core/invocations/durable/types.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { AcceptQuery } from '../schemas/async.ts';
+
+const MAX_DELAY_MS = 366 * 24 * 3_600_000;
+const MAX_KEY = 255;
+
+export interface AcceptInput {
+  version: FunctionVersion;
+  trigger: DurableTrigger;
+  body: Buffer;
+  query: AcceptQuery;
+  headers: FastifyRequest['headers'];
+}
+
+/** @throws WaferError `invalid_request` naming the parameter */
+export function toAcceptRequest({ version, trigger, body, query, headers }: AcceptInput): AcceptRequest {
+  const runAt = readRunAt(query);
+  const idempotencyKey = headerOf(headers, 'idempotency-key');
+  const callbackUrl = headerOf(headers, 'x-callback-url');
+  return {
+    functionName: version.functionName,
+    version: version.number,
+    trigger,
+    depth: 0,
+    body,
+    contentType: 'application/json',
+    ...acceptOptions(version),
+    ...(runAt !== undefined && { runAt }),
+    ...(query.priority !== undefined && { priority: Number(query.priority) }),
+    ...(query.key !== undefined && { concurrencyKey: query.key }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(callbackUrl !== undefined && { callbackUrl }),
+  };
+}
+
+/** 202 with where to look; the same for one that was accepted before. */
+export function sendAccepted(reply: FastifyReply, { kind, id }: Accepted): FastifyReply {
+  return reply
+    .code(202)
+    .headers({ location: `/v1/invocations/${id}`, 'x-wafer-invocation': id, 'x-call-id': id })
+    .send({ id, state: kind === 'repeated' ? 'repeated' : 'accepted', url: `/v1/invocations/${id}` });
+}
+
+export async function accept({ durable, telemetry }: ApiDeps, request: AcceptRequest): Promise<Accepted> {
+  try {
+    return await durable.accept(request);
+  } catch (error) {
+    if (error instanceof WaferError) telemetry.refused(error.code);
+    throw error;
+  }
+}
+
+function readRunAt({ delayMs, runAt }: AcceptQuery): number | undefined {
+  if (delayMs !== undefined && runAt !== undefined)
+    throw wrong('runAt', 'Give query/delayMs or query/runAt, not both.');
+  if (delayMs !== undefined) return Date.now() + Number(delayMs);
+  if (runAt === undefined) return undefined;
+  const at = /^\d+$/.test(runAt) ? Number(runAt) : Date.parse(runAt);
+  if (Number.isNaN(at)) throw wrong('runAt', 'query/runAt is not a time: epoch ms, or RFC 3339 with a time zone.');
+  if (at > Date.now() + MAX_DELAY_MS) throw wrong('runAt', 'query/runAt is more than a year away.');
+  return at;
+}
+
+function headerOf(headers: FastifyRequest['headers'], name: string): string | undefined {
+  const value = headers[name];
+  if (value === undefined) return undefined;
+  const text = Array.isArray(value) ? value.join(',') : value;
+  if (text.length > 0 && text.length <= (name === 'x-callback-url' ? 2048 : MAX_KEY)) return text;
+  throw new WaferError('invalid_request', `The header ${name} must have 1 to ${MAX_KEY} characters.`, {
+    details: { path: `header/${name}` },
+  });
+}
+
+const wrong = (name: string, message: string) =>
+  new WaferError('invalid_request', message, { details: { path: `query/${name}` } });
