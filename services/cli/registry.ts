@@ -120,6 +120,20 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/rm.ts'),
   },
   {
+    name: 'invocations',
+    group: 'Functions',
+    summary: 'What was called or accepted: list, timeline, cancel, replay',
+    synonyms: ['calls', 'runs', 'jobs', 'invocation', 'activations'],
+    load: () => import('./commands/invocations/index.ts'),
+  },
+  {
+    name: 'dlq',
+    group: 'Functions',
+    summary: 'Dead letters: what failed for good; redrive or purge',
+    synonyms: ['dead-letters', 'failed'],
+    load: () => import('./commands/dlq/index.ts'),
+  },
+  {
     name: 'schema',
     group: 'Functions',
     summary: 'Print the JSON schema of wafer.json',

@@ -6,6 +6,7 @@ import { command, jsonFlag } from '../command.ts';
 import { readEvent } from '../event-input.ts';
 import { formatBytes } from '../format.ts';
 import { showFailure } from '../function-failure.ts';
+import { invokeAsync } from '../invocations/invoke-async.ts';
 import { parseCount } from '../numbers.ts';
 import { type CallReceipt, readReceipt, showReceipt } from '../receipt.ts';
 import { readAll } from '../transport.ts';
@@ -52,6 +53,11 @@ export default command({
     alias: { type: 'string', description: 'Call the version of this alias (default live)' },
     version: { type: 'string', valueHint: 'NUMBER', description: 'Call this version' },
     include: { type: 'boolean', alias: 'i', description: 'Also show status, start kind and phases (on stderr)' },
+    async: { type: 'boolean', description: 'Only have it accepted: it runs later, also when this machine restarts' },
+    wait: { type: 'boolean', description: 'With --async: wait for its end, and print its result' },
+    delay: { type: 'string', valueHint: 'SPAN', description: 'With --async: not before 30s, 10m, 2h, 1d' },
+    'idempotency-key': { type: 'string', valueHint: 'KEY', description: 'With --async: accepted once for this key' },
+    callback: { type: 'string', valueHint: 'URL', description: 'With --async: told when it has ended' },
     output: { type: 'string', alias: 'o', valueHint: 'FILE', description: 'Write the result to a file' },
     ...jsonFlag,
   },
@@ -60,9 +66,21 @@ export default command({
     ['wafer invoke hello -d @event.json -i', 'from a file, with the receipt'],
     ['cat event.json | wafer invoke hello | jq', 'in a pipe'],
     ['wafer invoke thumbnail -o small.png', 'bytes into a file'],
+    ['wafer invoke report --async', 'prints the id; "wafer invocations get ID" tells how it goes'],
   ],
-  run: async ({ name, data, alias, version, include, output, json }, { ui, env, cwd }) => {
+  run: async ({ name, data, alias, version, include, output, json, ...later }, { ui, env, cwd }) => {
     const selector = { alias, version: version === undefined ? undefined : parseCount('--version', version) };
+    if (later.async) {
+      const shown = { output: output === undefined ? undefined : resolve(cwd, output), json: json === true };
+      const { wait, delay, callback } = later;
+      const key = later['idempotency-key'];
+      return invokeAsync(
+        name,
+        await readEvent(data, cwd, ui),
+        { ...selector, ...shown, wait, delay, callback, key },
+        { ui, env },
+      );
+    }
     const client = createClient(env);
     const event = await readEvent(data, cwd, ui);
     const reply = await client.invoke(name, event, selector);
