@@ -6,6 +6,7 @@
 import type { Readable } from 'node:stream';
 import type {
   CancelSignal,
+  CodeCacheUse,
   RuntimeCall,
   RuntimeCallHead,
   RuntimeConnection,
@@ -100,8 +101,8 @@ export class RuntimeInstance implements Instance {
     return this.#lastUsedAt;
   }
 
-  /** Waits for boot and loads the handler. Called once by `startInstance`. */
-  async load(program: ProgramPlan, mark: () => number): Promise<void> {
+  /** Waits for boot and loads the handler. Called once by `startInstance`. @returns what of it was compiled at build */
+  async load(program: ProgramPlan, mark: () => number): Promise<CodeCacheUse | undefined> {
     const booted = await this.#within(
       BOOT_MS,
       this.#runtime.ready.then(() => true),
@@ -136,6 +137,7 @@ export class RuntimeInstance implements Instance {
     if (this.#state !== 'starting') throw await this.#initFailure(); // it ended at once
     this.#isLoaded = true;
     this.#state = 'ready';
+    return result.codeCache;
   }
 
   /** Reserves room for one call; every `take` is followed by one `give`. */
