@@ -101,6 +101,11 @@ export class RuntimeInstance implements Instance {
     return this.#lastUsedAt;
   }
 
+  /** A fresh one is a blank away, but for a version with a root of its own. */
+  get isFollowed(): boolean {
+    return !this.#isReused() && this.version.base === '' && this.#life.endReason() === undefined;
+  }
+
   /** Waits for boot and loads the handler. Called once by `startInstance`. @returns what of it was compiled at build */
   async load(program: ProgramPlan, mark: () => number): Promise<CodeCacheUse | undefined> {
     const booted = await this.#within(
@@ -156,7 +161,8 @@ export class RuntimeInstance implements Instance {
       this.#life.lines.flush();
       this.#strays?.idle();
     }
-    if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#life.endReason() ?? 'retired');
+    if (this.#inFlight === 0 && (this.#state === 'draining' || !this.#isReused()))
+      void this.end(this.#life.endReason() ?? 'retired');
   }
 
   /** Before `give`, off the caller's way: the last call of a busy instance waits here for a look at what it left behind. */
@@ -219,6 +225,10 @@ export class RuntimeInstance implements Instance {
     this.#rest.stop();
     this.#strays?.stop();
     this.#runtime.destroy();
+  }
+
+  #isReused(): boolean {
+    return this.version.config.reuse !== false;
   }
 
   #onClose(reason: 'closed' | 'protocol_error', message: string): void {

@@ -228,6 +228,7 @@ const VERSION = {
     tmpMb: 64,
     concurrency: 1,
     minInstances: 0,
+    reuse: true,
   },
   codeBytes: 10,
   addedBytes: 20,

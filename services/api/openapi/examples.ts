@@ -10,6 +10,7 @@ export const CONFIG = {
   tmpMb: 64,
   concurrency: 1,
   minInstances: 0,
+  reuse: true,
 };
 
 export const FUNCTION = { name: 'hello', createdAt: 1_763_000_000_000, aliases: { live: 3 }, latest: 3 };

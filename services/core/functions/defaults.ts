@@ -41,13 +41,14 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
   };
 }
 
-export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName> {
+export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | 'reuse'> {
   return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
     tmpMb: limit(file, 'tmpMb'),
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
+    reuse: file.reuse ?? true,
   };
 }
 
@@ -97,7 +98,13 @@ function crossRules(file: ConfigFile, runtime: BuiltRuntime): ConfigProblem[] {
   }
   if (file.handler !== undefined && !isInside(file.handler))
     add('/handler', 'must not leave the folder of the function');
-  return problems;
+  return [...problems, ...reuseRules(file)];
+}
+
+/** An instance that ends with its call has no second one beside it. */
+export function reuseRules({ reuse, concurrency = 1 }: Pick<ConfigFile, 'reuse' | 'concurrency'>): ConfigProblem[] {
+  if (reuse !== false || concurrency === 1) return [];
+  return [{ path: '/concurrency', problem: 'must be 1 with "reuse": false: each call has an instance of its own' }];
 }
 
 const isInside = (handler: string) => !handler.startsWith('/') && !handler.split('/').includes('..');

@@ -49,6 +49,13 @@ export const ConfigFile = Type.Object(
     tmpMb: Type.Optional(Type.Integer({ minimum: 1, maximum: 8_192, default: 64 })),
     concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 1 })),
     minInstances: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, default: 0 })),
+    reuse: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          '`false`: no execution environment is used for a second call; each has an instance of its own, which ends with it (`concurrency` is 1)',
+      }),
+    ),
   },
   { additionalProperties: false, $id: 'wafer.json' },
 );
@@ -69,4 +76,6 @@ export interface FunctionConfig {
   tmpMb: number;
   concurrency: number;
   minInstances: number;
+  /** Whether an instance may serve more than one call. Versions from before there was this setting lack it: true. */
+  reuse: boolean;
 }

@@ -75,6 +75,7 @@ describe('validateConfig()', () => {
       tmpMb: 1,
       concurrency: 1000,
       minInstances: 0,
+      reuse: true,
     };
     const config = validateConfig(value);
     expect(config).toEqual(value);
@@ -152,7 +153,16 @@ describe('applyDefaults()', () => {
       tmpMb: 64,
       concurrency: 1,
       minInstances: 0,
+      reuse: true,
     });
+  });
+
+  test('lets a version opt out of reuse, which has no room for a second call in an instance', () => {
+    const files = facts('index.mjs');
+    expect(applyDefaults({ reuse: false, minInstances: 2 }, files)).toMatchObject({ reuse: false, concurrency: 1 });
+    const error = failureOf(() => applyDefaults({ reuse: false, concurrency: 2 }, files));
+    expect(error.code).toBe('invalid_config');
+    expect(error.message).toContain('/concurrency: must be 1 with "reuse": false');
   });
 
   test('guesses python from main.py, and http from a command', () => {
