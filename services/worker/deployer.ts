@@ -18,6 +18,7 @@ import { type Compiled, type CompileFacts, type CompileInputs, compile, compiled
 import { completeConfig, readConfigFile } from './builder/config.ts';
 import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder } from './builder/dependencies.ts';
 import type { ImageSource } from './builder/image-source.ts';
+import { choosePreload } from './builder/preload.ts';
 import { bundleTypescript, typescriptEntry } from './builder/typescript.ts';
 import { deployDockerfile, deployReference, type ImageDeploy } from './deploy-image.ts';
 import { CONTEXT_LIMITS, type ContextBuilds } from './image-builds.ts';
@@ -194,7 +195,8 @@ async function build(
     made.push(compiled.layer);
   }
   const addedBytes = made.reduce((sum, layer) => sum + layer.blob.size, 0);
-  return { layers, codeBytes: source.totalBytes, addedBytes, dependencyKey: dependencies?.key ?? null };
+  const preload = await choosePreload(config, source, compiled?.builtins ?? []);
+  return { layers, codeBytes: source.totalBytes, addedBytes, dependencyKey: dependencies?.key ?? null, preload };
 }
 
 async function compileIfWorth(

@@ -143,7 +143,10 @@ async function fileOf(bytes: Buffer, name: string): Promise<Buffer> {
 /** The code of every file with another hash of V8's flags in its head, and sums that fit. */
 function withOtherFlags(pack: Buffer): Buffer {
   const start = 12 + pack.readUInt32LE(8);
-  const index = JSON.parse(pack.toString('utf8', 12, start)) as Record<string, [number, number, number, number]>;
+  const index = JSON.parse(pack.toString('utf8', 12, start)) as Record<
+    string,
+    [number, number, number, number, number]
+  >;
   for (const entry of Object.values(index)) {
     const code = pack.subarray(start + entry[0], start + entry[0] + entry[1]);
     code.writeUInt32LE((code.readUInt32LE(12) ^ 1) >>> 0, 12);

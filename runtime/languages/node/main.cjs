@@ -85,7 +85,8 @@ process.on('unhandledRejection', (reason) => onUnhandled('Unhandled promise reje
 
 async function main() {
   // A sandbox that is made for a call has its INIT coming: it loads what it needs when it needs it.
-  if (process.env.WAFER_BLANK === '1') await require('./rehearsal.cjs').rehearse(channel, settle);
+  const { WAFER_BLANK: preload } = process.env;
+  if (preload !== undefined) await require('./rehearsal.cjs').rehearse(channel, settle, preload);
   channel.start({
     init: (settings) => (state === 'blank' ? onInit(settings) : channel.die('a second INIT')),
     call: (number, head) => (state === 'bound' ? calls.open(number, head) : channel.die('CALL before INIT_OK')),

@@ -3,8 +3,9 @@
  * loading runs is only known by running it.
  *
  *   "WAFERJS1", u32 length of the index, index (JSON), data
- *   index: path below the code path -> [offset in data, bytes, CRC-32 of the source, CRC-32 of the code]
+ *   index: path below the code path -> [offset in data, bytes, CRC-32 of the source, CRC-32 of the code, is ASCII (0, 1)]
  */
+import { isAscii } from 'node:buffer';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Module } from 'node:module';
 import { dirname, relative } from 'node:path';
@@ -22,7 +23,7 @@ export function writePack(graph, codePath, target) {
   for (const [path, source] of [...graph.scripts].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const code = compile(path, source.toString());
     if (code === null) continue;
-    index[relative(codePath, path)] = [offset, code.length, crc32(source), crc32(code)];
+    index[relative(codePath, path)] = [offset, code.length, crc32(source), crc32(code), isAscii(source) ? 1 : 0];
     parts.push(code);
     offset += code.length;
   }
