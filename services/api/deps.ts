@@ -34,7 +34,7 @@ export interface ApiDeps {
   /** What `/v2/` serves. */
   distribution: Distribution;
   containers: Containers;
-  invocations: Pick<InvocationStore, 'record' | 'get' | 'list'>;
+  invocations: Pick<InvocationStore, 'record' | 'get' | 'list' | 'starts'>;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
   telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;

@@ -318,6 +318,10 @@ function createInvocations(platform: () => FakePlatform): InvocationStore {
   return {
     record: (record) => void platform().records.push(record),
     flush: async () => {},
+    starts: async (name) =>
+      platform()
+        .records.filter(({ functionName, receipt }) => functionName === name && receipt?.start !== 'warm')
+        .reverse(),
     get: async (id) => {
       const found = platform().records.find((record) => record.id === id);
       if (found === undefined) throw new WaferError('invocation_not_found', `There is no invocation "${id}".`);

@@ -42,6 +42,57 @@ export const RECORD = {
   bytesOut: 27,
 };
 
+const times = (p50: number, p99 = p50) => ({ p50, p99 });
+
+export const EXPLANATION = {
+  functionName: 'hello',
+  version: 3,
+  runtime: 'node',
+  base: 'node24',
+  kinds: {
+    blank: {
+      calls: 4,
+      wall: times(3.1, 5.8),
+      phases: {
+        queue: times(0.3, 0.4),
+        sandbox: times(0),
+        attach: times(0.9, 1.6),
+        boot: times(0),
+        init: times(0.8, 1.9),
+        handler: times(1.1, 1.9),
+      },
+    },
+    warm: {
+      calls: 211,
+      wall: times(0.6, 2.2),
+      phases: {
+        queue: times(0.05, 0.1),
+        sandbox: times(0),
+        attach: times(0),
+        boot: times(0),
+        init: times(0),
+        handler: times(0.5, 2.1),
+      },
+    },
+  },
+  causes: { first: 1, idle: 3 },
+  noBlank: {},
+  facts: {
+    blank: 'fits',
+    blanksKept: 2,
+    memoryBudgetMb: 3900,
+    memoryUsedMb: 512,
+    layers: [{ createdBy: 'code', bytes: 2_301 }],
+  },
+  advice: [
+    {
+      code: 'idle',
+      seen: '3 starts because its last instance had ended after a while without calls.',
+      help: '"minInstances": 1 keeps an instance, for 256 MB of the memory budget. WAFER_IDLE_MS keeps those of all functions longer.',
+    },
+  ],
+};
+
 export const LINE = {
   time: 1_763_000_200_001,
   functionName: 'hello',

@@ -1,6 +1,5 @@
 /** `POST /v1/functions/{name}/invoke`: an event in, the handler's value out. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Static } from 'typebox';
 import { WaferError } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { newInvocationId } from '../../core/ids.ts';
@@ -16,6 +15,7 @@ import type { ApiLimits } from '../limits.ts';
 import { CALL_ERRORS, COMMON, problems } from '../openapi/docs.ts';
 import { NameParams } from '../schemas/functions.ts';
 import { InvokeQuery } from '../schemas/invocations.ts';
+import { selectVersion } from './select-version.ts';
 
 const callHeaders = {
   'x-wafer-invocation': { type: 'string', description: 'Id of the invocation' },
@@ -104,18 +104,4 @@ function requireJson({ headers }: FastifyRequest): void {
   throw new WaferError('unsupported_media_type', `An event is JSON, but the request has ${shown}.`, {
     hint: 'Send Content-Type: application/json, or call /fn/<name>/ to hand over a whole HTTP request.',
   });
-}
-
-function selectVersion(
-  { functions }: ApiDeps,
-  name: string,
-  { alias, version }: Static<typeof InvokeQuery>,
-): Promise<FunctionVersion> {
-  if (alias !== undefined && version !== undefined) {
-    throw new WaferError('invalid_request', 'Give query/alias or query/version, not both.', {
-      details: { path: 'query/version' },
-    });
-  }
-  if (version !== undefined) return functions.resolve(name, { version: Number(version) });
-  return functions.resolve(name, alias === undefined ? {} : { alias });
 }

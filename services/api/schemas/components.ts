@@ -11,7 +11,7 @@ import {
   StoreUsage,
   TransferEvent,
 } from './images.ts';
-import { InvocationRecord, LogLine, Outcome, Receipt } from './invocations.ts';
+import { Explanation, InvocationRecord, LogLine, Outcome, Receipt } from './invocations.ts';
 import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
@@ -23,6 +23,7 @@ export const COMPONENTS: Record<string, TSchema> = {
   Outcome,
   InvocationRecord,
   LogLine,
+  Explanation,
   BuildEvent,
   BuiltImage,
   ImageBuildEvent,

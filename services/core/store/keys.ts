@@ -24,6 +24,8 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     /** zset, all scores 0: invocation ids, which sort by time. */
     invocations: `${root}:invs`,
     invocationsOf: (name: string) => `${root}:invs:${name}`,
+    /** list of JSON of InvocationRecord, newest first: calls that waited for a start; expires. */
+    starts: (name: string) => `${root}:starts:${name}`,
     /** stream of log lines; expires. */
     logs: (name: string) => `${root}:logs:${name}`,
   };
