@@ -4,9 +4,12 @@ import type { Explanation } from '../../services/core/invocations/explain.ts';
 import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
 
 const CODE = `
-export async function handler(event) {
+export async function handler(event, context) {
   if (event?.exit) process.exit(1);
-  if (event?.hold) await new Promise((resolve) => setTimeout(resolve, event.hold));
+  if (event?.hold) await new Promise((resolve) => {
+    console.log('holds');
+    context.signal.addEventListener('abort', resolve);
+  });
   return process.pid;
 }`;
 
@@ -38,10 +41,26 @@ const untilIdle = (name: string) =>
     return instances.every(({ functionName, state }) => functionName !== name || state === 'idle');
   });
 
+/** A call comes while another has the first instance; then both are idle. */
+async function twoAtOnce(name: string): Promise<void> {
+  const leave = new AbortController();
+  const url = `/v1/functions/${name}/invoke`;
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"hold":true}' };
+  const held = wafer.fetch(url, { ...init, signal: leave.signal }).catch(() => {});
+  await until('the first call holds its instance', async () => {
+    const lines = await (await wafer.fetch(`/v1/functions/${name}/logs`)).text();
+    return lines.includes('holds');
+  });
+  expect((await wafer.invoke(name)).status).toBe(200);
+  leave.abort();
+  await held;
+  await untilIdle(name);
+}
+
 describe('explain', () => {
   it('tells first starts, busy instances, a lack of memory and failures apart, and names each', async () => {
-    await start({ WAFER_BLANKS: '0', WAFER_MEMORY_MB: '256' });
-    for (const name of ['one', 'two']) await deploy(name, { memoryMb: 128 });
+    await start({ WAFER_BLANKS: '0', WAFER_MEMORY_MB: '256', WAFER_KEEP_ALIVE: 'fixed', WAFER_IDLE_MS: '600000' });
+    for (const name of ['one', 'two']) await deploy(name, { memoryMb: 128, timeoutMs: 300_000 });
     await wafer.invoke('one');
     expect(await explain('one')).toMatchObject({
       kinds: { cold: { calls: 1 } },
@@ -56,13 +75,10 @@ describe('explain', () => {
       },
     });
     expect(await codes('one')).toContain('blanks_off');
-    // Both at once: the second finds the first one's instance busy.
-    await Promise.all([wafer.invoke('one', { hold: 3000 }), wafer.invoke('one', { hold: 3000 })]);
+    await twoAtOnce('one');
     expect(await explain('one')).toMatchObject({ causes: { first: 1, busy: 1 } });
-    // No room for another one: the other function's start ends one of the idle two, then the next ends the other.
-    await untilIdle('one');
-    await Promise.all([wafer.invoke('two', { hold: 3000 }), wafer.invoke('two', { hold: 3000 })]);
-    await untilIdle('two');
+    // No room for more: the starts of the other function end both.
+    await twoAtOnce('two');
     await wafer.invoke('one');
     expect(await explain('one')).toMatchObject({ causes: { first: 1, busy: 1, evicted: 1 } });
     expect((await wafer.invoke('one', { exit: true })).status).toBe(502);

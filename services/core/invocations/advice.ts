@@ -4,6 +4,7 @@ import type { Explanation, KindTimes } from './explain.ts';
 
 export const ADVICE_CODES = [
   'program_per_call',
+  'no_reuse',
   'own_root',
   'own_command',
   'other_base',
@@ -53,6 +54,18 @@ const programPerCall: Rule = ({ version: { config }, all }) =>
         seen: `The program of the image is started for each call: ${starts(all.calls)}, ${ms(all.wall.p50)} from request to answer (p50).`,
         help: 'Make it a server that listens on a port (EXPOSE in its Dockerfile, or "runtime": "http"): then one start serves many calls.',
       };
+
+const noReuse: Rule = ({ version: { config }, all }) =>
+  config.runtime === 'image' || config.reuse !== false || all.calls === 0
+    ? null
+    : {
+        code: 'no_reuse',
+        seen: `Each call has an instance of its own ("reuse": false): ${starts(all.calls)}, ${ms(all.wall.p50)} from request to answer (p50).`,
+        help: 'Where calls may share what others left in memory and /tmp, leave it out: then one instance serves many.',
+      };
+
+/** Its instances end with their calls, so that says nothing. */
+const endsWithCalls = ({ runtime, reuse }: FunctionVersion['config']) => runtime === 'image' || reuse === false;
 
 const ownRoot: Rule = ({ version: { config }, noBlank, facts, kinds: { cold } }) =>
   noBlank.own_root === undefined || facts.blank !== 'own_root' || cold === undefined
@@ -123,7 +136,7 @@ const slowInit: Rule = ({ version: { config }, facts, all }) => {
 
 const slowFirstHandler: Rule = ({ version: { config }, kinds: { warm }, all }) => {
   const { handler } = all.phases;
-  if (warm === undefined || config.runtime === 'image' || all.calls === 0) return null;
+  if (warm === undefined || endsWithCalls(config) || all.calls === 0) return null;
   const later = warm.phases.handler.p50;
   if (handler.p50 - later < SLOW_MS || handler.p50 < all.wall.p50 / 2 || handler.p50 < 2 * later) return null;
   return {
@@ -143,7 +156,7 @@ const evicted: Rule = ({ version: { config }, causes, facts }) =>
       };
 
 const busy: Rule = ({ version: { config }, causes }) =>
-  causes.busy === undefined || config.runtime === 'image'
+  causes.busy === undefined || endsWithCalls(config)
     ? null
     : {
         code: 'busy',
@@ -152,7 +165,7 @@ const busy: Rule = ({ version: { config }, causes }) =>
       };
 
 const idle: Rule = ({ version: { config }, causes }) =>
-  causes.idle === undefined || config.minInstances > 0 || config.runtime === 'image'
+  causes.idle === undefined || config.minInstances > 0 || endsWithCalls(config)
     ? null
     : {
         code: 'idle',
@@ -161,7 +174,7 @@ const idle: Rule = ({ version: { config }, causes }) =>
       };
 
 const ended: Rule = ({ version: { functionName, config }, causes }) =>
-  causes.ended === undefined || config.runtime === 'image'
+  causes.ended === undefined || endsWithCalls(config)
     ? null
     : {
         code: 'ended',
@@ -181,6 +194,7 @@ const waitsForRoom: Rule = ({ version: { config }, kinds: { warm }, facts }) => 
 
 const RULES: readonly Rule[] = [
   programPerCall,
+  noReuse,
   ownRoot,
   ownCommand,
   otherBase,

@@ -66,6 +66,12 @@ const CASES: Case[] = [
     says: ['1 start', 'EXPOSE'],
   },
   {
+    code: 'no_reuse',
+    version: version({ reuse: false }),
+    starts: [call({ start: 'blank', cause: 'ended', phases: { attach: 12 } }), call({ start: 'blank', cause: 'busy' })],
+    says: ['2 starts', '"reuse": false'],
+  },
+  {
     code: 'own_root',
     version: version({}, { base: '' }),
     starts: [call({ noBlank: 'own_root', phases: { sandbox: 5, boot: 35 } })],
