@@ -1,7 +1,7 @@
 /**
  * Compiles a version's code when it is built, into a layer of its own on top: V8's code for Node, byte code for Python.
  * None of the code is run. A version without this layer works as well, only its first calls take longer; so nothing that
- * goes wrong here fails a deploy. See infra/decisions/0008-code-is-compiled-at-build.md.
+ * goes wrong here fails a deploy. See infra/decisions/0009-code-is-compiled-at-build.md.
  */
 import { WaferError } from '../../core/errors.ts';
 import type { FunctionConfig } from '../../core/functions/schema.ts';

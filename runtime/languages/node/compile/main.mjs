@@ -1,6 +1,6 @@
 /**
  * Compiles a function without running any of it: `node FLAGS compile/main.mjs CODE_PATH HANDLER`, in a build sandbox
- * over the layers of a version, as the same program that will load it. See infra/decisions/0008.
+ * over the layers of a version, as the same program that will load it. See infra/decisions/0009.
  *
  *   graph.mjs       which files the handler leads to     pack.mjs    code of CommonJS, in one file of ours
  *   es-modules.mjs  code of ES modules, in Node's own cache
