@@ -158,15 +158,13 @@ function openPool(
 ): { pool: Pool<Instance>; blanks: Blanks; memoryBudgetMb: number } {
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
-  const bootsAtOnce = availableParallelism();
-  const boots = createBootQueue({ atOnce: bootsAtOnce });
+  const boots = createBootQueue({ atOnce: availableParallelism() });
   const blanks = createBlanks({
     host,
     images,
     getBase,
     perBase: config.blanks,
     queue: boots,
-    bootsAtOnce,
     freeMb,
     log,
   });
