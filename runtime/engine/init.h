@@ -48,8 +48,9 @@ struct child_plan {
 	struct limits *limits;
 	struct limits_group *group;
 	int landlock_abi;
-	bool single;
+	bool single, has_network;
 	int engine_pidfd, commands, control, logs, input;
+	int places; /* the engine's /w, as a detached tree */
 };
 
 /* The child after clone3; never returns. */

@@ -22,14 +22,6 @@ static bool probe(struct limits *limits)
 	return true;
 }
 
-static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
-{
-	(void)limits;
-	(void)group;
-	(void)spec;
-	return 0;
-}
-
 /* The memory watcher takes its limit from the group; processes hold theirs themselves. */
 static int change(struct limits *limits, struct limits_group *group, pid_t init,
                   const struct shares *shares)
@@ -97,20 +89,11 @@ static void watch(struct limits *limits, struct limits_group *group, pid_t init)
 		group->over = true;
 }
 
-static bool remove_group(struct limits *limits, struct limits_group *group)
-{
-	(void)limits;
-	(void)group;
-	return true;
-}
-
 const struct limits_mode limits_none = {
 	.name = "none",
 	.probe = probe,
-	.create = create,
 	.change = change,
 	.join = join,
 	.watch = watch,
 	.usage = usage,
-	.remove = remove_group,
 };
