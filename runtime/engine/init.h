@@ -68,7 +68,7 @@ struct streams {
 };
 _Noreturn void init_run(const struct init *init, struct streams streams, uint64_t since);
 
-/* exec.c: forks and executes; returns the pid after exec has succeeded, or -1. */
+/* exec.c: clones and executes; returns the pid after exec has succeeded, or -1. */
 struct start {
 	const struct program *program;
 	uint32_t number;

@@ -62,7 +62,9 @@ struct limits_mode {
 	int (*join)(struct limits_group *group);
 	/* Every tick, for a running sandbox: sets `over`. May be NULL. */
 	void (*watch)(struct limits *limits, struct limits_group *group, pid_t init);
-	void (*usage)(struct limits *limits, struct limits_group *group, pid_t init, struct usage *usage);
+	/* Of one whose processes have all ended only what stays: peak, CPU, out-of-memory kills. */
+	void (*usage)(struct limits *limits, struct limits_group *group, pid_t init, bool has_ended,
+	              struct usage *usage);
 	/* Begins to stop (or to continue) all of the group. NULL: pid 1 has to, by signals. */
 	enum freezing (*freeze)(struct limits *limits, struct limits_group *group, bool stop);
 	bool (*is_frozen)(struct limits *limits, struct limits_group *group);

@@ -64,10 +64,13 @@ static int64_t process_memory(int procfd, int pid)
 }
 
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
-                  struct usage *usage)
+                  bool has_ended, struct usage *usage)
 {
 	int64_t memory = 0, processes = 0;
 	struct pids pids = { 0 };
+	*usage = (struct usage){ -1, (int64_t)group->peak, -1, -1, -1, group->over };
+	if (has_ended)
+		return;
 	pids_collect(&pids, limits->procfd, init);
 	for (size_t i = 0; i < pids.count; i++) {
 		int64_t own = process_memory(limits->procfd, pids.list[i]);
@@ -84,7 +87,7 @@ static void usage(struct limits *limits, struct limits_group *group, pid_t init,
 static void watch(struct limits *limits, struct limits_group *group, pid_t init)
 {
 	struct usage now;
-	usage(limits, group, init, &now);
+	usage(limits, group, init, false, &now);
 	if (group->memory && (uint64_t)now.memory > group->memory)
 		group->over = true;
 }

@@ -153,19 +153,21 @@ static int join(struct limits_group *group)
 }
 
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
-                  struct usage *usage)
+                  bool has_ended, struct usage *usage)
 {
 	const int *roots = limits->roots;
 	int accounting = roots[CPUACCT] >= 0 ? roots[CPUACCT] : roots[CPU];
 	long long nanoseconds = limits_read(accounting, group->name, "cpuacct.usage");
 	(void)init;
-	usage->memory = limits_read(roots[MEMORY], group->name, "memory.usage_in_bytes");
 	usage->memory_peak = limits_read(roots[MEMORY], group->name, "memory.max_usage_in_bytes");
 	usage->cpu_us = nanoseconds < 0 ? -1 : nanoseconds / 1000;
-	usage->pids = limits_read(roots[PIDS], group->name, "pids.current");
-	usage->processes = limits_count_processes(roots[PIDS], group->name);
 	usage->oom_kills =
 		limits_read_keyed(roots[MEMORY], group->name, "memory.oom_control", "oom_kill");
+	if (has_ended)
+		return;
+	usage->memory = limits_read(roots[MEMORY], group->name, "memory.usage_in_bytes");
+	usage->pids = limits_read(roots[PIDS], group->name, "pids.current");
+	usage->processes = limits_count_processes(roots[PIDS], group->name);
 }
 
 static enum freezing freeze(struct limits *limits, struct limits_group *group, bool stop)

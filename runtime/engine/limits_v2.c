@@ -123,16 +123,18 @@ static int join(struct limits_group *group)
 }
 
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
-                  struct usage *usage)
+                  bool has_ended, struct usage *usage)
 {
 	int root = limits->roots[0];
 	(void)init;
-	usage->memory = limits_read(root, group->name, "memory.current");
 	usage->memory_peak = limits_read(root, group->name, "memory.peak"); /* since 5.19 */
 	usage->cpu_us = limits_read_keyed(root, group->name, "cpu.stat", "usage_usec");
+	usage->oom_kills = limits_read_keyed(root, group->name, "memory.events", "oom_kill");
+	if (has_ended)
+		return;
+	usage->memory = limits_read(root, group->name, "memory.current");
 	usage->pids = limits_read(root, group->name, "pids.current");
 	usage->processes = limits_count_processes(root, group->name);
-	usage->oom_kills = limits_read_keyed(root, group->name, "memory.events", "oom_kill");
 }
 
 static enum freezing freeze(struct limits *limits, struct limits_group *group, bool stop)

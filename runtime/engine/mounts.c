@@ -138,6 +138,20 @@ static int mount_root(const struct spec *spec)
 	return mount_overlay(spec, options);
 }
 
+/* Nothing when this kernel has no such file. */
+static int cover(int procfd, const char *name, const char *with, uint64_t attributes)
+{
+	cleanup_fd int point = open_inside(procfd, name, O_PATH, RESOLVE_NO_SYMLINKS);
+	if (point < 0)
+		return errno == ENOENT ? 0 : fault(STEP, "/proc/%s", name);
+	cleanup_fd int tree = detached_open(AT_FDCWD, with, attributes);
+	if (tree < 0)
+		return -1;
+	return move_mount(tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+	               ? fault(STEP, "cover /proc/%s", name)
+	               : 0;
+}
+
 /*
  * subset=pid would need no mask, but without /proc/stat and cpuinfo Node's
  * os.cpus() is empty and programs that divide by it break. Most of these files
@@ -152,12 +166,10 @@ static int mask_proc(int procfd)
 	if (bind_tree(procfd, "sys", procfd, "sys", MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(directories); i++)
-		if (!faccessat(procfd, directories[i], F_OK, 0) &&
-		    bind_tree(AT_FDCWD, PLACE_EMPTY, procfd, directories[i], MOUNT_ATTR_RDONLY))
+		if (cover(procfd, directories[i], PLACE_EMPTY, MOUNT_ATTR_RDONLY))
 			return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
-		if (!faccessat(procfd, files[i], F_OK, 0) &&
-		    bind_tree(AT_FDCWD, PLACE_DEVICES "/null", procfd, files[i], 0))
+		if (cover(procfd, files[i], PLACE_DEVICES "/null", 0))
 			return -1;
 	return 0;
 }

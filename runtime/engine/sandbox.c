@@ -108,11 +108,8 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	close_fd(&sandbox->tmp_point);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
 	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
-	if (engine->limits.mode->watch)
-		sandbox->last.memory_peak = (int64_t)sandbox->group.peak;
-	else
-		engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid,
-		                           &sandbox->last);
+	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, true,
+	                           &sandbox->last);
 	if (sandbox->relayed)
 		relay_forget(engine->relay, sandbox->id);
 	limits_leave(&engine->limits, &sandbox->group);

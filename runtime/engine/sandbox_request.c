@@ -54,7 +54,8 @@ void sandbox_stats(struct engine *engine, const struct message *message)
 	struct sandbox *sandbox = sandbox_find_running(engine, message);
 	if (!sandbox)
 		return;
-	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, &usage);
+	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, false,
+	                           &usage);
 	const struct {
 		const char *key;
 		int64_t value;
