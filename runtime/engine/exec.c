@@ -20,6 +20,7 @@
 #define STEP "exec"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CONTROL_FD 3
+#define STACK_SIZE (64 << 10)
 
 static int set_descriptors(const struct start *start)
 {
@@ -175,10 +176,12 @@ static int program_child(void *argument)
  */
 pid_t program_start(const struct init *init, const struct start *start)
 {
-	static char stack[1 << 16] __attribute__((aligned(16)));
 	struct launch launch = { init, start, false };
-	pid_t pid = clone(program_child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
-	                  &launch);
+	cleanup_free char *stack = malloc(STACK_SIZE);
+	if (!stack)
+		return fault(STEP, "stack");
+	pid_t pid =
+		clone(program_child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, &launch);
 	if (pid < 0)
 		return fault(STEP, "clone");
 	if (!launch.failed)
