@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,13 +31,30 @@ static int wait_for_go(const struct child_plan *plan)
 	return 0;
 }
 
+/*
+ * The descriptors are still the engine's own, not copies: only the lowest of them are copied,
+ * however many sandboxes there are (park_fd). Until then nothing may be opened or closed here.
+ */
 static int keep_only_own_descriptors(const struct child_plan *plan)
 {
-	int keep[5 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
-		                             plan->logs, plan->input };
-	memcpy(keep + 5, plan->group->tasks, sizeof(plan->group->tasks));
-	close_all_but(keep, 5 + V1_CONTROLLERS);
+	int keep[6 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
+		                             plan->logs, plan->input, plan->places };
+	int last = 2;
+	memcpy(keep + 6, plan->group->tasks, sizeof(plan->group->tasks));
+	for (size_t i = 0; i < ARRAY_LENGTH(keep); i++)
+		last = keep[i] > last ? keep[i] : last;
+	if (close_range((unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE))
+		return fault("descriptors", "a table of its own");
+	close_all_but(keep, ARRAY_LENGTH(keep));
 	return 0;
+}
+
+/* While they are the caller's to take, and before anything needs /proc. */
+static int take_places(const struct child_plan *plan)
+{
+	if (sandbox_take_places(plan->places))
+		return -1;
+	return close(plan->places) ? fault("descriptors", "close") : 0;
 }
 
 static int join_limits(const struct child_plan *plan)
@@ -72,7 +90,7 @@ static int set_up_network(const struct child_plan *plan)
 {
 	struct net_sockets sockets = { { -1, -1 }, { -1, -1 } };
 	struct report message = { .type = REPORT_NET };
-	if (net_loopback_up())
+	if (!plan->has_network && net_loopback_up())
 		return -1;
 	if (!plan->spec->egress)
 		return 0;
@@ -83,13 +101,6 @@ static int set_up_network(const struct child_plan *plan)
 	for (int i = 0; i < 4; i++)
 		close_fd(&all[i]);
 	return bad;
-}
-
-/* After the mounts: a detached mount counts as a namespace. Before the pivot: needs the host's /proc. */
-static int forbid_namespaces(const struct child_plan *plan)
-{
-	(void)plan;
-	return rlimits_forbid_namespaces();
 }
 
 static int set_hostname(const struct child_plan *plan)
@@ -103,10 +114,10 @@ static int build_root(const struct child_plan *plan)
 	return sandbox_mounts(plan->spec, plan->commands);
 }
 
-static int pivot(const struct child_plan *plan)
+static int enter_root(const struct child_plan *plan)
 {
 	(void)plan;
-	return sandbox_pivot();
+	return sandbox_enter_root();
 }
 
 static bool is_empty(const char *path)
@@ -181,9 +192,9 @@ static int confine(const struct child_plan *plan)
 }
 
 static int (*const steps[])(const struct child_plan *) = {
-	keep_only_own_descriptors, wait_for_go,  join_limits, offer_to_oom_killer, become_root_inside,
-	set_up_network,            set_hostname, build_root,  forbid_namespaces,   pivot,
-	hand_over_namespaces,      tie_to_engine, confine,
+	keep_only_own_descriptors, wait_for_go,    join_limits,  take_places, offer_to_oom_killer,
+	become_root_inside,        set_up_network, set_hostname, build_root,  enter_root,
+	hand_over_namespaces,      tie_to_engine,  confine,
 };
 
 _Noreturn void sandbox_child(struct child_plan *plan)

@@ -26,8 +26,8 @@ int filters_load(const struct seccomp_filters *filters);
 int landlock_abi(void);
 int landlock_confine(int abi, const struct spec *spec);
 
-/* rlimits.c: needs /proc of the host (before the root changes) for user limits. */
-int rlimits_forbid_namespaces(void);
+/* rlimits.c: `user` is /proc/sys/user of the sandbox's own /proc. */
+int rlimits_forbid_namespaces(int user);
 int rlimits_confine(const struct spec *spec);
 
 /* net.c */

@@ -24,11 +24,20 @@ struct source {
 #define owner_of(source, type, member)                                                          \
 	((type *)(void *)((char *)(source)-offsetof(type, member)))
 
+/* Net namespaces that wait for a function (net_stock.c). */
+#define NET_STOCK 8
+struct net_stock {
+	struct source source, process; /* the helper's words and its end; -1: there is none */
+	int own, fds[NET_STOCK];
+	unsigned ready, asked;
+};
+
 struct engine {
 	int epoll, control, layers, work, volumes, procfd, self_pidfd, relay;
 	int host_layers, host_work; /* the same directories, of the host's one mount; for adopt */
-	int mounts;                  /* the engine's own mount namespace */
+	int mounts, bare;            /* mount namespaces: the engine's own, and the one to clone from */
 	struct source control_source, relay_source;
+	struct net_stock net;
 	pid_t relay_pid;
 	uint32_t control_events;
 	struct buffer in, out;
@@ -38,7 +47,8 @@ struct engine {
 	struct seccomp_filters filters;
 	int landlock_abi;
 	bool time_namespace;
-	struct sandbox *sandboxes;
+	struct sandbox *sandboxes, *ticking, *watched; /* all; some of them; whose memory is looked at next */
+	struct sandbox *buckets[1024];                 /* by id */
 	struct job *jobs;
 	unsigned sandbox_count, job_count;
 	uint64_t temporary; /* number of the next temporary name */
@@ -54,6 +64,22 @@ void loop_flush(struct engine *engine);
 int connect_stream(const struct engine *engine, const char *token);
 void reply_ok(struct engine *engine, uint32_t id);
 void reply_fault(struct engine *engine, uint32_t id, const char *code);
+
+/* bare.c: the namespace, or -1 and a fault. */
+int bare_open(const struct engine *engine);
+/* After a setns into other mounts. Ends the engine, and all that lives in it, when it can not. */
+void mounts_return(struct engine *engine);
+
+/* net_stock.c */
+int net_stock_start(struct engine *engine);
+/* How many are missing; whether the helper has to hear of it; one piece of that. */
+unsigned net_stock_to_do(const struct engine *engine);
+bool net_stock_has_work(const struct engine *engine);
+void net_stock_work(struct engine *engine);
+/* Into one of its namespaces, which nobody else gets; false when there is none. */
+bool net_stock_enter(struct engine *engine);
+/* Back. Ends the engine, and all that lives in it, when it can not. */
+void net_stock_return(struct engine *engine);
 
 /* sandbox.c */
 void sandbox_create(struct engine *engine, struct message *message);

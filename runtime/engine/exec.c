@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,26 +20,23 @@
 #define STEP "exec"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CONTROL_FD 3
+#define STACK_SIZE (64 << 10)
 
-static int set_descriptors(const struct start *start, int *report)
+static int set_descriptors(const struct start *start)
 {
-	int keep[2];
+	int keep[1] = { CONTROL_FD };
 	/* Out of the way of 0-3 first. */
-	int moved = fcntl(*report, F_DUPFD_CLOEXEC, 16);
 	int out = fcntl(start->out, F_DUPFD_CLOEXEC, 16);
 	int err = fcntl(start->err, F_DUPFD_CLOEXEC, 16);
 	int control = start->control < 0 ? -1 : fcntl(start->control, F_DUPFD_CLOEXEC, 16);
 	int in = start->in < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC)
 	                       : fcntl(start->in, F_DUPFD_CLOEXEC, 16);
-	if (moved < 0 || out < 0 || err < 0 || in < 0 || (start->control >= 0 && control < 0))
+	if (out < 0 || err < 0 || in < 0 || (start->control >= 0 && control < 0))
 		return fault(STEP, "descriptors");
-	*report = moved;
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
 	    (control >= 0 && dup2(control, CONTROL_FD) < 0))
 		return fault(STEP, "descriptors");
-	keep[0] = moved;
-	keep[1] = control >= 0 ? CONTROL_FD : moved;
-	close_all_but(keep, 2);
+	close_all_but(keep, control >= 0 ? 1 : 0);
 	return 0;
 }
 
@@ -132,7 +130,7 @@ static int explain(const char *name)
 	return fault(STEP, "%s", name);
 }
 
-static int run(const struct init *init, const struct start *start, int *report)
+static int run(const struct init *init, const struct start *start)
 {
 	const struct program *program = start->program;
 	char *const *argv = (char *const *)(uintptr_t)program->argv;
@@ -140,7 +138,7 @@ static int run(const struct init *init, const struct start *start, int *report)
 	sigset_t none;
 	if (setsid() < 0)
 		return fault(STEP, "setsid");
-	if (take_terminal(init, start) || set_descriptors(start, report) ||
+	if (take_terminal(init, start) || set_descriptors(start) ||
 	    rlimits_confine(init->spec) || become_user(init, &program->user) ||
 	    enter_directory(program->cwd))
 		return -1;
@@ -153,39 +151,41 @@ static int run(const struct init *init, const struct start *start, int *report)
 	return explain(argv[0]);
 }
 
-static _Noreturn void program_child(const struct init *init, const struct start *start, int report)
+/* What init and the program's process have in common until exec. */
+struct launch {
+	const struct init *init;
+	const struct start *start;
+	volatile bool failed; /* `last_fault` says why */
+};
+
+static int program_child(void *argument)
 {
-	struct report starting = { .type = REPORT_STARTING, .number = start->number };
-	if (start->number)
-		send_with_fds(init->commands, &starting, sizeof(starting), NULL, 0);
-	run(init, start, &report);
-	write_whole(report, &last_fault, sizeof(last_fault));
+	struct launch *launch = argument;
+	struct report starting = { .type = REPORT_STARTING, .number = launch->start->number };
+	if (launch->start->number)
+		send_with_fds(launch->init->commands, &starting, sizeof(starting), NULL, 0);
+	run(launch->init, launch->start);
+	launch->failed = true;
 	_exit(127);
 }
 
+/*
+ * As vfork does it: until exec the child runs in init's memory, and init stands still. There is
+ * nothing to copy, and nothing to tell. Neither can be looked into from inside meanwhile: this
+ * memory is not dumpable, whatever the uid.
+ */
 pid_t program_start(const struct init *init, const struct start *start)
 {
-	int report[2];
-	ssize_t got;
-	if (pipe2(report, O_CLOEXEC))
-		return fault(STEP, "pipe");
-	pid_t pid = fork();
-	if (pid == 0)
-		program_child(init, start, report[1]);
-	close(report[1]);
+	struct launch launch = { init, start, false };
+	cleanup_free char *stack = malloc(STACK_SIZE);
+	if (!stack)
+		return fault(STEP, "stack");
+	pid_t pid =
+		clone(program_child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, &launch);
 	if (pid < 0)
-		fault(STEP, "fork");
-	struct fault told;
-	/* The pipe is close-on-exec: its end without a word means the program runs. */
-	do
-		got = pid < 0 ? -1 : read(report[0], &told, sizeof(told));
-	while (got < 0 && errno == EINTR);
-	close(report[0]);
-	if (got == 0)
+		return fault(STEP, "clone");
+	if (!launch.failed)
 		return pid;
-	if (got == (ssize_t)sizeof(told))
-		last_fault = told;
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
+	waitpid(pid, NULL, 0);
 	return -1;
 }

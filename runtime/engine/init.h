@@ -48,8 +48,9 @@ struct child_plan {
 	struct limits *limits;
 	struct limits_group *group;
 	int landlock_abi;
-	bool single;
+	bool single, has_network;
 	int engine_pidfd, commands, control, logs, input;
+	int places; /* the engine's /w, as a detached tree */
 };
 
 /* The child after clone3; never returns. */
@@ -67,7 +68,7 @@ struct streams {
 };
 _Noreturn void init_run(const struct init *init, struct streams streams, uint64_t since);
 
-/* exec.c: forks and executes; returns the pid after exec has succeeded, or -1. */
+/* exec.c: clones and executes; returns the pid after exec has succeeded, or -1. */
 struct start {
 	const struct program *program;
 	uint32_t number;

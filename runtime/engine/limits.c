@@ -44,16 +44,33 @@ int limits_probe(struct limits *limits, const char *wanted)
 	return refuse(STEP, "--limits %s does not work here: %s", wanted, tried);
 }
 
-int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+int limits_make(struct limits *limits, struct limits_group *group)
 {
-	*group = (struct limits_group){ .memory = spec->memory, .directory = -1, .oom_event = -1 };
+	*group = (struct limits_group){ .directory = -1, .oom_event = -1 };
 	for (int i = 0; i < V1_CONTROLLERS; i++)
 		group->tasks[i] = -1;
-	snprintf(group->name, sizeof(group->name), "sandbox-%d-%s", limits->engine, spec->id);
-	if (!limits->mode->create(limits, group, spec))
+	snprintf(group->name, sizeof(group->name), "sandbox-%d-%u", limits->engine,
+	         limits->serial++);
+	if (!limits->mode->make || !limits->mode->make(limits, group))
 		return 0;
 	struct fault kept = last_fault;
-	limits_remove(limits, group);
+	limits_leave(limits, group);
+	last_fault = kept;
+	return -1;
+}
+
+int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+{
+	const struct shares shares = { spec->memory, spec->pids, spec->cpu };
+	if (!limits_take(limits, group) && limits_make(limits, group))
+		return -1;
+	/* Without groups there is nobody yet who could be limited. */
+	if (!group->made || !limits->mode->change(limits, group, 0, &shares)) {
+		group->memory = spec->memory;
+		return 0;
+	}
+	struct fault kept = last_fault;
+	limits_leave(limits, group);
 	last_fault = kept;
 	return -1;
 }
@@ -75,14 +92,13 @@ void limits_close_handles(struct limits_group *group)
 		close_fd(&group->tasks[i]);
 }
 
-bool limits_remove(struct limits *limits, struct limits_group *group)
+void limits_leave(struct limits *limits, struct limits_group *group)
 {
 	limits_close_handles(group);
 	close_fd(&group->oom_event);
-	if (group->made && !limits->mode->remove(limits, group))
-		return false;
+	if (group->made)
+		limits_give(limits, group->name);
 	group->made = false;
-	return true;
 }
 
 int limits_write(int directory, const char *group, const char *file, bool optional,

@@ -10,7 +10,9 @@
 #include "util.h"
 
 #define V1_CONTROLLERS 5
-#define GROUP_NAME_LENGTH 160
+#define GROUP_NAME_LENGTH 48
+#define LIMITS_STOCK 8    /* groups that are ready for a sandbox */
+#define LIMITS_LEAVING 64 /* of ended sandboxes that may wait to be removed */
 
 struct usage {
 	/* -1: not known. pids counts threads too where cgroups count, processes does not, nor zombies. */
@@ -38,6 +40,11 @@ struct limits {
 	int procfd;
 	pid_t engine;
 	char detail[768];
+	unsigned serial;                          /* of the next group's name */
+	struct limits_group stock[LIMITS_STOCK];  /* made, never used */
+	char leaving[LIMITS_LEAVING][GROUP_NAME_LENGTH]; /* used, to be removed */
+	unsigned stocked, leaving_count;
+	bool is_busy, make_failed; /* one of those was not empty yet; none could be made: not before the next tick */
 };
 
 enum freezing { FREEZE_BY_SIGNALS, FREEZE_BEGUN, FREEZE_FAILED };
@@ -46,20 +53,23 @@ struct limits_mode {
 	const char *name;
 	/* Finds out whether the mode works here; fills detail either way. */
 	bool (*probe)(struct limits *limits);
-	int (*create)(struct limits *limits, struct limits_group *group, const struct spec *spec);
-	/* Other limits for a live sandbox; 0: as they were. */
+	/* A group without limits, and the handles by which a child joins it. NULL: there are no groups. */
+	int (*make)(struct limits *limits, struct limits_group *group);
+	/* Limits of a new group, or others for a live sandbox; 0: as they were. */
 	int (*change)(struct limits *limits, struct limits_group *group, pid_t init,
 	              const struct shares *shares);
 	/* Called in the child before anything else; v2 has nothing to do. */
 	int (*join)(struct limits_group *group);
 	/* Every tick, for a running sandbox: sets `over`. May be NULL. */
 	void (*watch)(struct limits *limits, struct limits_group *group, pid_t init);
-	void (*usage)(struct limits *limits, struct limits_group *group, pid_t init, struct usage *usage);
+	/* Of one whose processes have all ended only what stays: peak, CPU, out-of-memory kills. */
+	void (*usage)(struct limits *limits, struct limits_group *group, pid_t init, bool has_ended,
+	              struct usage *usage);
 	/* Begins to stop (or to continue) all of the group. NULL: pid 1 has to, by signals. */
 	enum freezing (*freeze)(struct limits *limits, struct limits_group *group, bool stop);
 	bool (*is_frozen)(struct limits *limits, struct limits_group *group);
 	/* False: processes are still leaving, try again. */
-	bool (*remove)(struct limits *limits, struct limits_group *group);
+	bool (*remove)(struct limits *limits, const char *name);
 };
 
 extern const struct limits_mode limits_v2, limits_v1, limits_none;
@@ -71,7 +81,24 @@ int limits_change(struct limits *limits, struct limits_group *group, pid_t init,
                   const struct shares *shares);
 /* After the child has its own copies. */
 void limits_close_handles(struct limits_group *group);
-bool limits_remove(struct limits *limits, struct limits_group *group);
+/* Its sandbox has ended; the group is removed behind that. */
+void limits_leave(struct limits *limits, struct limits_group *group);
+
+/* limits_stock.c: what is made ahead of its use and removed behind it, one piece at a time. */
+bool limits_take(struct limits *limits, struct limits_group *group);
+void limits_give(struct limits *limits, const char *name);
+bool limits_has_work(const struct limits *limits);
+/* Pieces of work until nothing is left to do. */
+unsigned limits_to_do(const struct limits *limits);
+void limits_work(struct limits *limits);
+void limits_tick(struct limits *limits);
+bool limits_wants_ticks(const struct limits *limits);
+/* The engine ends: what no sandbox has goes. */
+void limits_end(struct limits *limits);
+/* Open for groups of the stock. */
+int limits_stock_fds(const struct limits *limits);
+/* A new group, without limits. */
+int limits_make(struct limits *limits, struct limits_group *group);
 /* Shared by both cgroup modes: a write whose file may be missing on this kernel. */
 int limits_write(int directory, const char *group, const char *file, bool optional,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));

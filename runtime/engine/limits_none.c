@@ -22,14 +22,6 @@ static bool probe(struct limits *limits)
 	return true;
 }
 
-static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
-{
-	(void)limits;
-	(void)group;
-	(void)spec;
-	return 0;
-}
-
 /* The memory watcher takes its limit from the group; processes hold theirs themselves. */
 static int change(struct limits *limits, struct limits_group *group, pid_t init,
                   const struct shares *shares)
@@ -72,10 +64,13 @@ static int64_t process_memory(int procfd, int pid)
 }
 
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
-                  struct usage *usage)
+                  bool has_ended, struct usage *usage)
 {
 	int64_t memory = 0, processes = 0;
 	struct pids pids = { 0 };
+	*usage = (struct usage){ -1, (int64_t)group->peak, -1, -1, -1, group->over };
+	if (has_ended)
+		return;
 	pids_collect(&pids, limits->procfd, init);
 	for (size_t i = 0; i < pids.count; i++) {
 		int64_t own = process_memory(limits->procfd, pids.list[i]);
@@ -92,25 +87,16 @@ static void usage(struct limits *limits, struct limits_group *group, pid_t init,
 static void watch(struct limits *limits, struct limits_group *group, pid_t init)
 {
 	struct usage now;
-	usage(limits, group, init, &now);
+	usage(limits, group, init, false, &now);
 	if (group->memory && (uint64_t)now.memory > group->memory)
 		group->over = true;
-}
-
-static bool remove_group(struct limits *limits, struct limits_group *group)
-{
-	(void)limits;
-	(void)group;
-	return true;
 }
 
 const struct limits_mode limits_none = {
 	.name = "none",
 	.probe = probe,
-	.create = create,
 	.change = change,
 	.join = join,
 	.watch = watch,
 	.usage = usage,
-	.remove = remove_group,
 };

@@ -79,6 +79,7 @@ static int watch_oom(struct limits *limits, struct limits_group *group)
 	group->oom_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (control < 0 || group->oom_event < 0)
 		return fault(STEP, "memory.oom_control");
+	park_fd(&group->oom_event);
 	return limits_write(limits->roots[MEMORY], group->name, "cgroup.event_control", false,
 	                    "%d %d", group->oom_event, control);
 }
@@ -125,7 +126,7 @@ static int change(struct limits *limits, struct limits_group *group, pid_t init,
 	return set_others(limits, group, shares->pids, shares->cpu);
 }
 
-static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+static int make(struct limits *limits, struct limits_group *group)
 {
 	char path[GROUP_NAME_LENGTH + 32];
 	group->made = true;
@@ -133,16 +134,13 @@ static int create(struct limits *limits, struct limits_group *group, const struc
 		if (limits->roots[i] < 0)
 			continue;
 		if (mkdirat(limits->roots[i], group->name, 0755))
-			return fault(STEP, "%s cgroup of %s", controllers[i], spec->id);
+			return fault(STEP, "%s cgroup", controllers[i]);
 		snprintf(path, sizeof(path), "%s/tasks", group->name);
 		group->tasks[i] = openat(limits->roots[i], path, O_WRONLY | O_CLOEXEC);
 		if (group->tasks[i] < 0)
-			return fault(STEP, "%s cgroup of %s", controllers[i], spec->id);
+			return fault(STEP, "%s cgroup", controllers[i]);
 	}
-	if (spec->memory && (set_memory(limits, group, spec->memory, false) ||
-	                     watch_oom(limits, group)))
-		return -1;
-	return set_others(limits, group, spec->pids, spec->cpu);
+	return 0;
 }
 
 static int join(struct limits_group *group)
@@ -155,19 +153,21 @@ static int join(struct limits_group *group)
 }
 
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
-                  struct usage *usage)
+                  bool has_ended, struct usage *usage)
 {
 	const int *roots = limits->roots;
 	int accounting = roots[CPUACCT] >= 0 ? roots[CPUACCT] : roots[CPU];
 	long long nanoseconds = limits_read(accounting, group->name, "cpuacct.usage");
 	(void)init;
-	usage->memory = limits_read(roots[MEMORY], group->name, "memory.usage_in_bytes");
 	usage->memory_peak = limits_read(roots[MEMORY], group->name, "memory.max_usage_in_bytes");
 	usage->cpu_us = nanoseconds < 0 ? -1 : nanoseconds / 1000;
-	usage->pids = limits_read(roots[PIDS], group->name, "pids.current");
-	usage->processes = limits_count_processes(roots[PIDS], group->name);
 	usage->oom_kills =
 		limits_read_keyed(roots[MEMORY], group->name, "memory.oom_control", "oom_kill");
+	if (has_ended)
+		return;
+	usage->memory = limits_read(roots[MEMORY], group->name, "memory.usage_in_bytes");
+	usage->pids = limits_read(roots[PIDS], group->name, "pids.current");
+	usage->processes = limits_count_processes(roots[PIDS], group->name);
 }
 
 static enum freezing freeze(struct limits *limits, struct limits_group *group, bool stop)
@@ -188,11 +188,11 @@ static bool is_frozen(struct limits *limits, struct limits_group *group)
 	       !strncmp(text, "FROZEN", 6);
 }
 
-static bool remove_group(struct limits *limits, struct limits_group *group)
+static bool remove_group(struct limits *limits, const char *name)
 {
 	bool done = true;
 	for (int i = 0; i < V1_CONTROLLERS; i++)
-		if (limits->roots[i] >= 0 && unlinkat(limits->roots[i], group->name, AT_REMOVEDIR) &&
+		if (limits->roots[i] >= 0 && unlinkat(limits->roots[i], name, AT_REMOVEDIR) &&
 		    errno == EBUSY)
 			done = false;
 	return done;
@@ -201,7 +201,7 @@ static bool remove_group(struct limits *limits, struct limits_group *group)
 const struct limits_mode limits_v1 = {
 	.name = "v1",
 	.probe = probe,
-	.create = create,
+	.make = make,
 	.change = change,
 	.join = join,
 	.usage = usage,

@@ -104,18 +104,16 @@ static int change(struct limits *limits, struct limits_group *group, pid_t init,
 	return 0;
 }
 
-static int create(struct limits *limits, struct limits_group *group, const struct spec *spec)
+static int make(struct limits *limits, struct limits_group *group)
 {
 	int root = limits->roots[0];
 	if (mkdirat(root, group->name, 0755))
-		return fault(STEP, "cgroup of %s", spec->id);
+		return fault(STEP, "cgroup");
 	group->made = true;
-	const struct shares shares = { spec->memory, spec->pids, spec->cpu };
-	if (limits_write(root, group->name, "memory.oom.group", false, "1") ||
-	    change(limits, group, 0, &shares))
+	if (limits_write(root, group->name, "memory.oom.group", false, "1"))
 		return -1;
 	group->directory = openat(root, group->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return group->directory < 0 ? fault(STEP, "cgroup of %s", spec->id) : 0;
+	return group->directory < 0 ? fault(STEP, "cgroup") : 0;
 }
 
 static int join(struct limits_group *group)
@@ -125,16 +123,18 @@ static int join(struct limits_group *group)
 }
 
 static void usage(struct limits *limits, struct limits_group *group, pid_t init,
-                  struct usage *usage)
+                  bool has_ended, struct usage *usage)
 {
 	int root = limits->roots[0];
 	(void)init;
-	usage->memory = limits_read(root, group->name, "memory.current");
 	usage->memory_peak = limits_read(root, group->name, "memory.peak"); /* since 5.19 */
 	usage->cpu_us = limits_read_keyed(root, group->name, "cpu.stat", "usage_usec");
+	usage->oom_kills = limits_read_keyed(root, group->name, "memory.events", "oom_kill");
+	if (has_ended)
+		return;
+	usage->memory = limits_read(root, group->name, "memory.current");
 	usage->pids = limits_read(root, group->name, "pids.current");
 	usage->processes = limits_count_processes(root, group->name);
-	usage->oom_kills = limits_read_keyed(root, group->name, "memory.events", "oom_kill");
 }
 
 static enum freezing freeze(struct limits *limits, struct limits_group *group, bool stop)
@@ -149,15 +149,15 @@ static bool is_frozen(struct limits *limits, struct limits_group *group)
 	return limits_read_keyed(limits->roots[0], group->name, "cgroup.events", "frozen") == 1;
 }
 
-static bool remove_group(struct limits *limits, struct limits_group *group)
+static bool remove_group(struct limits *limits, const char *name)
 {
-	return !unlinkat(limits->roots[0], group->name, AT_REMOVEDIR) || errno != EBUSY;
+	return !unlinkat(limits->roots[0], name, AT_REMOVEDIR) || errno != EBUSY;
 }
 
 const struct limits_mode limits_v2 = {
 	.name = "v2",
 	.probe = probe,
-	.create = create,
+	.make = make,
 	.change = change,
 	.join = join,
 	.usage = usage,

@@ -31,6 +31,7 @@ void loop_unwatch(struct engine *engine, struct source *source)
 static _Noreturn void leave(struct engine *engine, int status)
 {
 	sandboxes_let_die(engine);
+	limits_end(&engine->limits);
 	exit(status);
 }
 
@@ -123,7 +124,8 @@ static void dispatch(struct engine *engine, struct message *message)
 
 static void control_ready(struct engine *engine, struct source *source)
 {
-	char data[65536];
+	/* Not on the stack: all of its pages there would be touched, and copied after each clone. */
+	static char data[65536];
 	struct message message;
 	int taken;
 	ssize_t got = recv(source->fd, data, sizeof(data), MSG_DONTWAIT);
@@ -142,6 +144,19 @@ static void control_ready(struct engine *engine, struct source *source)
 	}
 }
 
+static bool has_background(const struct engine *engine)
+{
+	return net_stock_has_work(engine) || limits_has_work(&engine->limits);
+}
+
+static void do_background(struct engine *engine)
+{
+	if (net_stock_has_work(engine))
+		net_stock_work(engine);
+	else
+		limits_work(&engine->limits);
+}
+
 _Noreturn void loop_run(struct engine *engine)
 {
 	engine->control_source = (struct source){ engine->control, control_ready };
@@ -153,15 +168,23 @@ _Noreturn void loop_run(struct engine *engine)
 	for (uint64_t ticked = 0;;) {
 		struct epoll_event event;
 		loop_flush(engine);
+		/* What is made ahead, or tidied up behind, never comes before what somebody waits for. */
+		bool has_work = has_background(engine);
+		bool wants_ticks = sandbox_wants_ticks(engine) || limits_wants_ticks(&engine->limits);
 		/* One at a time: handling one may free the source of another. */
 		int count = epoll_wait(engine->epoll, &event, 1,
-		                       sandbox_wants_ticks(engine) ? TICK_MS : -1);
+		                       has_work      ? 0
+		                       : wants_ticks ? TICK_MS
+		                                     : -1);
 		if (count > 0) {
 			struct source *source = event.data.ptr;
 			source->ready(engine, source);
+		} else if (has_work) {
+			do_background(engine);
 		}
 		if (now_us() - ticked >= TICK_MS * 1000) {
 			sandbox_tick(engine);
+			limits_tick(&engine->limits);
 			ticked = now_us();
 		}
 	}

@@ -21,6 +21,7 @@
 #include <linux/magic.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "util.h"
 
 #define STEP "mounts"
@@ -137,6 +138,20 @@ static int mount_root(const struct spec *spec)
 	return mount_overlay(spec, options);
 }
 
+/* Nothing when this kernel has no such file. */
+static int cover(int procfd, const char *name, const char *with, uint64_t attributes)
+{
+	cleanup_fd int point = open_inside(procfd, name, O_PATH, RESOLVE_NO_SYMLINKS);
+	if (point < 0)
+		return errno == ENOENT ? 0 : fault(STEP, "/proc/%s", name);
+	cleanup_fd int tree = detached_open(AT_FDCWD, with, attributes);
+	if (tree < 0)
+		return -1;
+	return move_mount(tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+	               ? fault(STEP, "cover /proc/%s", name)
+	               : 0;
+}
+
 /*
  * subset=pid would need no mask, but without /proc/stat and cpuinfo Node's
  * os.cpus() is empty and programs that divide by it break. Most of these files
@@ -151,17 +166,16 @@ static int mask_proc(int procfd)
 	if (bind_tree(procfd, "sys", procfd, "sys", MOUNT_ATTR_RDONLY | SAFE_ATTRIBUTES))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(directories); i++)
-		if (!faccessat(procfd, directories[i], F_OK, 0) &&
-		    bind_tree(AT_FDCWD, PLACE_EMPTY, procfd, directories[i], MOUNT_ATTR_RDONLY))
+		if (cover(procfd, directories[i], PLACE_EMPTY, MOUNT_ATTR_RDONLY))
 			return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
-		if (!faccessat(procfd, files[i], F_OK, 0) &&
-		    bind_tree(AT_FDCWD, PLACE_DEVICES "/null", procfd, files[i], 0))
+		if (cover(procfd, files[i], PLACE_DEVICES "/null", 0))
 			return -1;
 	return 0;
 }
 
-static int mount_proc(int rootfd)
+/* `user` becomes the directory of the user namespace's limits as it was before it got read-only. */
+static int mount_proc(int rootfd, int *user)
 {
 	struct statfs status;
 	if (mount_new(rootfd, "proc", "proc", SAFE | MS_NOEXEC, "hidepid=2"))
@@ -171,7 +185,8 @@ static int mount_proc(int rootfd)
 		return fault(STEP, "/proc");
 	if (status.f_type != PROC_SUPER_MAGIC)
 		return refuse(STEP, "/proc is not a proc file system");
-	return mask_proc(fd);
+	*user = openat(fd, "sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *user < 0 ? fault(STEP, "/proc/sys/user") : mask_proc(fd);
 }
 
 static int mount_tmp(const struct spec *spec, int rootfd)
@@ -271,14 +286,23 @@ static int mount_file(const struct spec *spec, size_t index, int rootfd)
 	return 0;
 }
 
-int sandbox_pivot(void)
+int sandbox_take_places(int tree)
 {
-	/* The old root ends up under the new one, and is taken away from there. */
-	if (syscall(SYS_pivot_root, ".", "."))
-		return fault("pivot", "pivot_root");
-	if (umount2(".", MNT_DETACH))
-		return fault("pivot", "detach the engine's root");
-	return chdir("/") ? fault("pivot", "chdir /") : 0;
+	/* Until then there is nothing but an empty root (bare.c). */
+	return move_mount(tree, "", AT_FDCWD, "/w", MOVE_MOUNT_F_EMPTY_PATH)
+	               ? fault(STEP, "the engine's places")
+	               : 0;
+}
+
+int sandbox_enter_root(void)
+{
+	cleanup_fd int root = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* Out of the scratch directory, over the empty root. Look-ups still begin at that. */
+	if (root < 0 || move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH))
+		return fault("root", "cover the empty root");
+	if (umount2("/w", MNT_DETACH))
+		return fault("root", "detach the engine's places");
+	return chroot(".") || chdir("/") ? fault("root", "chroot") : 0;
 }
 
 int sandbox_mounts(const struct spec *spec, int commands)
@@ -290,19 +314,22 @@ int sandbox_mounts(const struct spec *spec, int commands)
 		return fault(STEP, "scratch");
 	if (mount_root(spec))
 		return -1;
-	cleanup_fd int rootfd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int rootfd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC), user = -1;
 	if (rootfd < 0)
 		return fault(STEP, "root");
 	const char *hosts = spec->hosts || !spec->upper ? spec->hosts : DEFAULT_HOSTS;
 	const char *resolv = spec->resolv || !spec->upper ? spec->resolv : "";
 	if (mount_text(rootfd, "hosts", "etc/hosts", hosts) ||
 	    mount_text(rootfd, "resolv", "etc/resolv.conf", resolv) || devices_mount(rootfd) ||
-	    mount_proc(rootfd) || mount_tmp(spec, rootfd) ||
+	    mount_proc(rootfd, &user) || mount_tmp(spec, rootfd) ||
 	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || (!is_disk(spec) && code_mount(spec, rootfd)) ||
 	    volumes_mount(spec, rootfd, commands))
 		return -1;
 	for (size_t i = 0; i < spec->mount_count; i++)
 		if (mount_file(spec, i, rootfd))
 			return -1;
+	/* Last: a detached mount counts as a namespace. */
+	if (rlimits_forbid_namespaces(user))
+		return -1;
 	return fchdir(rootfd) ? fault(STEP, "root") : 0;
 }

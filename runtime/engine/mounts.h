@@ -43,9 +43,13 @@ int root_enter(const struct places *places, const struct ids *ids);
 /* Before that: a directory as the host has it. It stays open only in the engine itself. */
 int root_open_host(const char *path);
 
-/* mounts.c: builds the sandbox's root and makes it the working directory; then makes that `/`. */
+/*
+ * mounts.c: takes the engine's /w, builds the sandbox's root and makes it the working
+ * directory; then makes that `/`, and nothing else is left.
+ */
+int sandbox_take_places(int tree);
 int sandbox_mounts(const struct spec *spec, int commands);
-int sandbox_pivot(void);
+int sandbox_enter_root(void);
 
 /* A look-up by openat2; `resolve` are RESOLVE_* flags, and magic links are never followed. */
 int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve);

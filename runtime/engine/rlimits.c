@@ -9,19 +9,20 @@
 
 #define STEP "limits"
 
-int rlimits_forbid_namespaces(void)
+/*
+ * Through the sandbox's own /proc: in any other each of these files is looked up among those of
+ * all user namespaces, which all have one name there.
+ */
+int rlimits_forbid_namespaces(int user)
 {
 	static const char *const files[] = {
 		"max_user_namespaces", "max_mnt_namespaces", "max_pid_namespaces",
 		"max_net_namespaces",  "max_ipc_namespaces", "max_uts_namespaces",
 		"max_cgroup_namespaces", "max_time_namespaces",
 	};
-	cleanup_fd int directory = open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		return fault(STEP, "/proc/sys/user");
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
 		/* A kernel without time namespaces has no such file. */
-		if (write_at(directory, files[i], "0") && errno != ENOENT)
+		if (write_at(user, files[i], "0") && errno != ENOENT)
 			return fault(STEP, "/proc/sys/user/%s", files[i]);
 	return 0;
 }

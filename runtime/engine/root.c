@@ -101,9 +101,9 @@ static int fill(const struct trees *trees, const struct ids *ids)
 {
 	/* Relative while the host is still `/`. */
 	if (mkdir("w", 0755) || chmod("w", 0755) || mkdir("w/scratch", 0755) ||
-	    mkdir("w/dev", 0755) || chmod("w/dev", 0755))
+	    mkdir("w/dev", 0755) || chmod("w/dev", 0755) || symlink("w/proc", "proc"))
 		return fault(STEP, "/w");
-	if (attach(trees->proc, "proc") || attach(trees->layers, "w/layers") ||
+	if (attach(trees->proc, "w/proc") || attach(trees->layers, "w/layers") ||
 	    attach(trees->work, "w/work") || attach(trees->volumes, "w/volumes") || attach(trees->run, "w/run") ||
 	    attach(trees->languages, "w/host-languages"))
 		return -1;

@@ -16,14 +16,6 @@
 
 #include "jobs.h"
 
-struct sandbox *sandbox_find(const struct engine *engine, const char *id)
-{
-	struct sandbox *sandbox = id ? engine->sandboxes : NULL;
-	while (sandbox && strcmp(sandbox->id, id))
-		sandbox = sandbox->next;
-	return sandbox;
-}
-
 static bool sandbox_oom(struct sandbox *sandbox)
 {
 	return sandbox->oom_seen || sandbox->group.over || sandbox->last.oom_kills > 0;
@@ -72,11 +64,7 @@ static void answer_failed_start(struct engine *engine, struct sandbox *sandbox)
 
 static void free_sandbox(struct engine *engine, struct sandbox *sandbox)
 {
-	struct sandbox **link = &engine->sandboxes;
-	while (*link != sandbox)
-		link = &(*link)->next;
-	*link = sandbox->next;
-	engine->sandbox_count--;
+	table_remove(engine, sandbox);
 	if (!engine->ids.single)
 		ids_release(&engine->ids, sandbox->private_id);
 	if (sandbox->state == STARTING)
@@ -112,6 +100,7 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	loop_unwatch(engine, &sandbox->process);
 	loop_unwatch(engine, &sandbox->commands);
 	loop_unwatch(engine, &sandbox->oom);
+	held_release(sandbox);
 	close_fd(&sandbox->mounts);
 	close_fd(&sandbox->users);
 	close_fd(&sandbox->code_mounts);
@@ -119,17 +108,12 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	close_fd(&sandbox->tmp_point);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
 	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
-	if (engine->limits.mode->watch)
-		sandbox->last.memory_peak = (int64_t)sandbox->group.peak;
-	else
-		engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid,
-		                           &sandbox->last);
+	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, true,
+	                           &sandbox->last);
 	if (sandbox->relayed)
 		relay_forget(engine->relay, sandbox->id);
-	if (limits_remove(&engine->limits, &sandbox->group))
-		free_sandbox(engine, sandbox);
-	else if (sandbox->state != STARTING)
-		sandbox->state = LEAVING; /* sandbox_tick tries again */
+	limits_leave(&engine->limits, &sandbox->group);
+	free_sandbox(engine, sandbox);
 }
 
 /* The kernel met the memory limit (cgroup v1): one process may be dead, the rest must go too. */
@@ -244,6 +228,9 @@ static bool read_report(struct engine *engine, struct sandbox *sandbox)
 		return false;
 	}
 	pid_t sender = sender_of(&message, fds);
+	held_release(sandbox);
+	for (int i = 0; i < 4; i++)
+		park_fd(&fds[i]);
 	if (got == (ssize_t)sizeof(report)) {
 		report.fault.step[sizeof(report.fault.step) - 1] = '\0';
 		report.fault.message[sizeof(report.fault.message) - 1] = '\0';
@@ -266,34 +253,4 @@ static void read_reports(struct engine *engine, struct sandbox *sandbox)
 void sandbox_commands_ready(struct engine *engine, struct source *source)
 {
 	read_reports(engine, owner_of(source, struct sandbox, commands));
-}
-
-bool sandbox_wants_ticks(const struct engine *engine)
-{
-	if (engine->limits.mode->watch && engine->sandboxes)
-		return true;
-	for (const struct sandbox *sandbox = engine->sandboxes; sandbox; sandbox = sandbox->next)
-		if (sandbox->process.fd < 0 || sandbox->freeze_request || sandbox->dialing)
-			return true;
-	return false;
-}
-
-void sandbox_tick(struct engine *engine)
-{
-	struct sandbox *next;
-	for (struct sandbox *sandbox = engine->sandboxes; sandbox; sandbox = next) {
-		next = sandbox->next;
-		if (sandbox->process.fd < 0) {
-			if (limits_remove(&engine->limits, &sandbox->group))
-				free_sandbox(engine, sandbox);
-			continue;
-		}
-		freeze_tick(engine, sandbox);
-		connect_tick(engine, sandbox);
-		if (engine->limits.mode->watch) {
-			engine->limits.mode->watch(&engine->limits, &sandbox->group, sandbox->pid);
-			if (sandbox->group.over)
-				sandbox_kill(engine, sandbox);
-		}
-	}
 }

@@ -27,10 +27,11 @@ struct waiter {
 	uint32_t request;
 };
 
-enum state { STARTING, RUNNING, LEAVING };
+enum state { STARTING, RUNNING };
 
 struct sandbox {
-	struct sandbox *next;
+	struct sandbox *next, *previous, *same_bucket, *next_ticking;
+	bool ticks;
 	char id[NAME_LENGTH + 1];
 	enum state state;
 	uint32_t create_request;
@@ -39,6 +40,7 @@ struct sandbox {
 	enum profile profile;
 	struct limits_group group;
 	struct source process, commands, oom; /* fd -1: none */
+	int held[5 + V1_CONTROLLERS]; /* what the child inherits, until it has it */
 	int mounts, users; /* namespaces, for jobs; -1: of a function */
 	/* For attach (sandbox_attach.c); -1: not of this one, or used. */
 	int code_mounts, code_point, tmp_point;
@@ -60,7 +62,13 @@ struct sandbox {
 	struct fresh *fresh; /* volumes that are being made (sandbox_volumes.c) */
 };
 
-struct sandbox *sandbox_find(const struct engine *engine, const char *id);
+/* sandbox_table.c */
+struct sandbox *sandbox_find(struct engine *engine, const char *id);
+void table_add(struct engine *engine, struct sandbox *sandbox);
+void table_remove(struct engine *engine, struct sandbox *sandbox);
+/* Until a freeze or a connection that is under way has ended. */
+void sandbox_needs_ticks(struct engine *engine, struct sandbox *sandbox);
+
 void sandbox_kill(struct engine *engine, struct sandbox *sandbox);
 
 /* Answers with `not_found` and gives NULL when none of that id runs. */
@@ -71,6 +79,9 @@ struct sandbox *sandbox_find_awake(struct engine *engine, const struct message *
 
 /* sandbox_start.c: they are there, and directories. */
 int check_layers(const struct engine *engine, const char *const *names, size_t count);
+
+/* sandbox_start.c: the child has its own descriptors by now, or is gone. */
+void held_release(struct sandbox *sandbox);
 
 /* sandbox_pending.c */
 struct pending *pending_add(struct sandbox *sandbox, enum asked what, uint32_t request,

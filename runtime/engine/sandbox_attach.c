@@ -73,12 +73,7 @@ static int move_into(struct engine *engine, const struct sandbox *sandbox, int t
 	                     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 	                  ? fault(STEP, "/function of sandbox %s", sandbox->id)
 	                  : 0;
-	/* Out there is nothing that the engine could go on with. */
-	if (setns(engine->mounts, CLONE_NEWNS)) {
-		perror("wafer-engine: back to the own mounts");
-		sandboxes_let_die(engine);
-		exit(1);
-	}
+	mounts_return(engine);
 	return bad;
 }
 

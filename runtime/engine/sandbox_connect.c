@@ -104,6 +104,7 @@ void connect_wait(struct engine *engine, struct sandbox *sandbox, const struct p
 	snprintf(dialing->token, sizeof(dialing->token), "%s", pending->name);
 	dialing->next = sandbox->dialing;
 	sandbox->dialing = dialing;
+	sandbox_needs_ticks(engine, sandbox);
 	if (dialing->source.fd < 0 ||
 	    epoll_ctl(engine->epoll, EPOLL_CTL_ADD, dialing->source.fd, &event)) {
 		fault("connect", "sandbox %s", sandbox->id);

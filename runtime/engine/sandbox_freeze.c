@@ -71,6 +71,7 @@ static void begin(struct engine *engine, struct sandbox *sandbox, uint32_t reque
 		}
 		sandbox->freeze_request = request;
 		sandbox->freeze_began = now_us();
+		sandbox_needs_ticks(engine, sandbox);
 		freeze_tick(engine, sandbox);
 	}
 }

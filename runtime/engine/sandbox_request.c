@@ -31,9 +31,15 @@ static void engine_stats(struct engine *engine, const struct message *message)
 	size_t begin = frame_begin(&engine->out, message->id);
 	frame_field(&engine->out, "ok", "1");
 	frame_field(&engine->out, "sandboxes", "%u", engine->sandbox_count);
-	frame_field(&engine->out, "fds", "%d", count_fds(engine->procfd));
+	/* Without those of what is made ahead: how much of it there is depends on the moment. */
+	frame_field(&engine->out, "fds", "%d",
+	            count_fds(engine->procfd) - limits_stock_fds(&engine->limits) -
+	                    (int)engine->net.ready);
+	frame_field(&engine->out, "background", "%u",
+	            limits_to_do(&engine->limits) + net_stock_to_do(engine));
 	frame_field(&engine->out, "children", "%u",
-	            engine->sandbox_count + engine->job_count + (engine->relay_pid > 0));
+	            engine->sandbox_count + engine->job_count + (engine->relay_pid > 0) +
+	                    (engine->net.process.fd >= 0));
 	frame_field(&engine->out, "ids", "%u", engine->ids.taken);
 	frame_end(&engine->out, begin);
 }
@@ -48,7 +54,8 @@ void sandbox_stats(struct engine *engine, const struct message *message)
 	struct sandbox *sandbox = sandbox_find_running(engine, message);
 	if (!sandbox)
 		return;
-	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, &usage);
+	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, false,
+	                           &usage);
 	const struct {
 		const char *key;
 		int64_t value;
@@ -84,7 +91,6 @@ void sandbox_destroy(struct engine *engine, const struct message *message)
 	waiter->next = sandbox->waiters;
 	sandbox->waiters = waiter;
 	/* A program that had ended already was not killed. */
-	if (sandbox->state != LEAVING)
-		sandbox->killed |= !sandbox->has_status;
+	sandbox->killed |= !sandbox->has_status;
 	sandbox_kill(engine, sandbox);
 }

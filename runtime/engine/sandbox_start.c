@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #include "sandbox.h"
 
 #define NAMESPACES                                                                             \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /* <name>/{upper,work}, owned by the sandbox's root. */
 static int prepare_upper(struct engine *engine, const char *name)
@@ -64,10 +65,49 @@ static int connect_streams(struct engine *engine, const struct spec *spec,
 	return 0;
 }
 
-static pid_t clone_sandbox(struct engine *engine, struct sandbox *sandbox)
+void held_release(struct sandbox *sandbox)
 {
-	uint64_t flags = NAMESPACES | (engine->time_namespace ? CLONE_NEWTIME : 0);
-	return spawn(flags, &sandbox->process.fd, sandbox->group.directory);
+	for (size_t i = 0; i < ARRAY_LENGTH(sandbox->held); i++)
+		close_fd(&sandbox->held[i]);
+}
+
+/*
+ * The child shares the engine's descriptors until it has taken its own of them (child.c):
+ * these stay open until it reports.
+ */
+static void hold(struct sandbox *sandbox, const struct child_plan *plan)
+{
+	const int fds[] = { plan->commands, plan->control, plan->logs, plan->input, plan->places };
+	memcpy(sandbox->held, fds, sizeof(fds));
+	memcpy(sandbox->held + ARRAY_LENGTH(fds), sandbox->group.tasks,
+	       sizeof(sandbox->group.tasks));
+	for (int i = 0; i < V1_CONTROLLERS; i++)
+		sandbox->group.tasks[i] = -1;
+}
+
+/*
+ * Into an empty mount namespace, and a net namespace that was made ahead or is made now; the
+ * engine itself is back in its own when this returns.
+ */
+static pid_t clone_sandbox(struct engine *engine, struct sandbox *sandbox,
+                           struct child_plan *plan)
+{
+	uint64_t flags = CLONE_FILES | NAMESPACES | (engine->time_namespace ? CLONE_NEWTIME : 0);
+	if (setns(engine->bare, CLONE_NEWNS))
+		return fault("clone", "setns");
+	plan->has_network = plan->spec->profile == PROFILE_FUNCTION && !plan->spec->egress &&
+	                    net_stock_enter(engine);
+	if (!plan->has_network)
+		flags |= CLONE_NEWNET;
+	pid_t pid = spawn(flags, &sandbox->process.fd, sandbox->group.directory);
+	if (pid == 0)
+		sandbox_child(plan);
+	if (pid < 0)
+		fault("clone", "clone3 of all namespaces");
+	if (plan->has_network)
+		net_stock_return(engine);
+	mounts_return(engine);
+	return pid;
 }
 
 /* Clones, maps, and lets go. On failure nothing is left but the sandbox's own memory and group. */
@@ -77,24 +117,26 @@ static int start_child(struct engine *engine, struct sandbox *sandbox, struct ch
 	const struct command go = { .type = COMMAND_GO };
 	int pair[2];
 	uint64_t began = now_us();
+	plan->places = open_tree(AT_FDCWD, "/w", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (plan->places < 0)
+		return fault("clone", "open_tree");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return fault("clone", "socketpair");
 	plan->commands = pair[1];
-	sandbox->pid = clone_sandbox(engine, sandbox);
-	if (sandbox->pid == 0)
-		sandbox_child(plan);
-	close(pair[1]);
 	sandbox->commands.fd = pair[0];
+	park_fd(&sandbox->commands.fd);
 	/* An init that does not keep up must not hold up the loop. */
-	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	fcntl(sandbox->commands.fd, F_SETFL, O_NONBLOCK);
+	sandbox->pid = clone_sandbox(engine, sandbox, plan);
 	if (sandbox->pid < 0)
-		return fault("clone", "clone3 of all namespaces");
+		return -1;
+	park_fd(&sandbox->process.fd);
 	/* From here on the child's end is seen through its pidfd, whatever happens. */
 	loop_watch(engine, &sandbox->process);
 	if (ids_map_sandbox(&engine->ids, engine->procfd, sandbox->pid, plan->spec->profile,
 	                    sandbox->private_id) ||
-	    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
-	    send_with_fds(pair[0], &go, sizeof(go), NULL, 0)) {
+	    setsockopt(sandbox->commands.fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
+	    send_with_fds(sandbox->commands.fd, &go, sizeof(go), NULL, 0)) {
 		sandbox->fault = last_fault;
 		sandbox_kill(engine, sandbox);
 	}
@@ -116,9 +158,11 @@ static int start(struct engine *engine, struct sandbox *sandbox, struct spec *sp
 		                       .landlock_abi = engine->landlock_abi,
 		                       .single = engine->ids.single,
 		                       .engine_pidfd = engine->self_pidfd,
+		                       .commands = -1,
 		                       .control = -1,
 		                       .logs = -1,
-		                       .input = -1 };
+		                       .input = -1,
+		                       .places = -1 };
 	if (check_layers(engine, spec->layers, spec->layer_count) ||
 	    check_layers(engine, spec->code_layers, spec->code_count) ||
 	    (spec->upper && prepare_upper(engine, spec->upper)))
@@ -127,13 +171,12 @@ static int start(struct engine *engine, struct sandbox *sandbox, struct spec *sp
 	    limits_create(&engine->limits, &sandbox->group, spec))
 		return -1;
 	int bad = connect_streams(engine, spec, &plan) || start_child(engine, sandbox, &plan);
-	close_fd(&plan.control);
-	close_fd(&plan.logs);
-	close_fd(&plan.input);
-	limits_close_handles(&sandbox->group);
+	hold(sandbox, &plan);
+	close_fd(&sandbox->group.directory);
 	if (bad) {
+		held_release(sandbox);
 		close_fd(&sandbox->commands.fd);
-		limits_remove(&engine->limits, &sandbox->group);
+		limits_leave(&engine->limits, &sandbox->group);
 	}
 	return bad ? -1 : 0;
 }
@@ -147,6 +190,8 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
 	sandbox->mounts = sandbox->users = -1;
 	sandbox->code_mounts = sandbox->code_point = sandbox->tmp_point = -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(sandbox->held); i++)
+		sandbox->held[i] = -1;
 	sandbox->pids = spec->pids;
 	sandbox->last.oom_kills = -1;
 	sandbox->profile = spec->profile;
@@ -189,9 +234,7 @@ void sandbox_create(struct engine *engine, struct message *message)
 		code = !strcmp(last_fault.step, "layer") ? "layer_missing" : code;
 		goto failed;
 	}
-	sandbox->next = engine->sandboxes;
-	engine->sandboxes = sandbox;
-	engine->sandbox_count++;
+	table_add(engine, sandbox);
 	spec_free(&spec);
 	return;
 failed:

@@ -204,6 +204,15 @@ pid_t spawn(uint64_t flags, int *pidfd, int cgroup_fd)
 	return pid;
 }
 
+void park_fd(int *fd)
+{
+	int high = *fd < 0 ? -1 : fcntl(*fd, F_DUPFD_CLOEXEC, PARKED_FIRST);
+	if (high < 0)
+		return;
+	close(*fd);
+	*fd = high;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;

@@ -53,6 +53,12 @@ int count_fds(int procfd);
 pid_t spawn(uint64_t flags, int *pidfd, int cgroup_fd);
 /* Closes every descriptor but 0-2 and those given (order changes; -1 allowed). */
 void close_all_but(int *keep, size_t count);
+/*
+ * Moves one that stays open for long out of the way of those that children inherit: what a
+ * clone has to copy must not grow with the number of sandboxes.
+ */
+#define PARKED_FIRST 1024
+void park_fd(int *fd);
 int send_with_fds(int sock, const void *data, size_t length, const int *fds, size_t count);
 /* Returns the length, 0 at end, -1; unused places of `fds` become -1. */
 ssize_t receive_with_fds(int sock, void *data, size_t size, int *fds, size_t count, int flags);

@@ -7,7 +7,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import { HostCall } from './call.ts';
 import { encodeFrame, encodeJson, FrameDecoder, LIMITS, RULES_TO_HOST, TO_HOST, TO_RUNTIME } from './frames.ts';
-import { parseInitError, parseObject, parseReady } from './payloads.ts';
+import { parseCodeCache, parseInitError, parseObject, parseReady } from './payloads.ts';
 import {
   type CancelSignal,
   type InitResult,
@@ -160,7 +160,8 @@ class Connection implements RuntimeConnection {
     const fields = parseObject('INIT_OK', payload);
     if (typeof fields === 'string') return fields;
     this.#phase = 'bound';
-    this.#init.resolve({ kind: 'ok' });
+    const codeCache = parseCodeCache(fields);
+    this.#init.resolve(codeCache === undefined ? { kind: 'ok' } : { kind: 'ok', codeCache });
     return null;
   }
 

@@ -4,6 +4,7 @@ export { takeWhole } from './result-body.ts';
 export {
   type CallErrorCode,
   type CancelSignal,
+  type CodeCacheUse,
   type InitErrorCode,
   type InitResult,
   type InitSettings,

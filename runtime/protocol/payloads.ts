@@ -3,7 +3,7 @@
  * returns the checked value, copied field by field, or a sentence that says what is wrong.
  */
 import { LIMITS, PROTOCOL_VERSION } from './frames.ts';
-import type { InitErrorCode, ReadyInfo, RuntimeFailure, RuntimeResultHead } from './types.ts';
+import type { CodeCacheUse, InitErrorCode, ReadyInfo, RuntimeFailure, RuntimeResultHead } from './types.ts';
 
 type Fields = Record<string, unknown>;
 type RuntimeErrorCode = Exclude<RuntimeFailure['code'], 'connection_closed'>;
@@ -82,6 +82,15 @@ function parseFailure<Code extends string>(
 }
 
 export const parseCallError = (payload: Buffer) => parseFailure('ERROR', CALL_ERRORS, payload);
+/** Of INIT_OK. It is only shown; anything odd is as if it were not there. */
+export function parseCodeCache(fields: Fields): CodeCacheUse | undefined {
+  const value = own(fields, 'codeCache');
+  if (typeof value !== 'object' || value === null) return undefined;
+  const [used, refused] = [own(value as Fields, 'used'), own(value as Fields, 'refused')];
+  const isCount = (count: unknown): count is number => Number.isSafeInteger(count) && Number(count) >= 0;
+  return isCount(used) && isCount(refused) ? { used, refused } : undefined;
+}
+
 export const parseInitError = (payload: Buffer) => parseFailure('INIT_ERROR', INIT_ERRORS, payload);
 
 export function parseResult(payload: Buffer): RuntimeResultHead | string {

@@ -51,7 +51,13 @@ export interface RuntimeFailure<Code extends string = CallErrorCode> {
   stack?: string;
 }
 
-export type InitResult = { kind: 'ok' } | RuntimeFailure<InitErrorCode>;
+export type InitResult = { kind: 'ok'; codeCache?: CodeCacheUse } | RuntimeFailure<InitErrorCode>;
+
+/** Files whose code, compiled at build, was there while the handler was loaded. Refused ones were compiled again. */
+export interface CodeCacheUse {
+  used: number;
+  refused: number;
+}
 
 export type RuntimeCallHead = { invocationId: string; deadlineMs: number; attempt: number } & (
   | { kind: 'event' }

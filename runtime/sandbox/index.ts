@@ -1,6 +1,7 @@
 /** The host side of sandboxes and of the runtimes in them; the only part of `runtime` that services import. */
 export {
   type CancelSignal,
+  type CodeCacheUse,
   openRuntime,
   type RuntimeCall,
   type RuntimeCallHead,

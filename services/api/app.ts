@@ -20,6 +20,7 @@ import { containerViewRoutes } from './routes/container-views.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { deployRoutes } from './routes/deploy.ts';
 import { distributionRoutes } from './routes/distribution.ts';
+import { explainRoutes } from './routes/explain.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
 import { httpFunctionRoutes } from './routes/http-function.ts';
@@ -42,6 +43,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
   const routes = async (scope: App) => {
     homeRoutes(scope, deps.version);
     functionRoutes(scope, deps);
+    explainRoutes(scope, deps);
     scope.register((inner) => deployRoutes(inner, deps, limits));
     scope.register((inner) => imageBuildRoutes(inner, deps, limits));
     scope.register((inner) => invokeRoutes(inner, deps, limits));

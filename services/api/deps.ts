@@ -36,7 +36,7 @@ export interface ApiDeps {
   /** What `/v2/` serves. */
   distribution: Distribution;
   containers: Containers;
-  invocations: Pick<InvocationStore, 'record' | 'get' | 'list'>;
+  invocations: Pick<InvocationStore, 'record' | 'get' | 'list' | 'starts'>;
   /** Invocations that are accepted first and run later. */
   durable: DurableCalls;
   /** What was accepted before, once more. */

@@ -7,6 +7,7 @@ import { readClientConfig } from '../core/config.ts';
 import { ERRORS, type ErrorCode, type Problem, WaferError } from '../core/errors.ts';
 import type { BuildEvent, FunctionRecord } from '../core/functions/types.ts';
 import type { BuiltImage, ImageBuildEvent, ImageBuildOptions } from '../core/images/dockerfile/builder-types.ts';
+import type { Explanation } from '../core/invocations/explain.ts';
 import type { BlankInfo, InstanceInfo, LogLine } from '../core/invocations/types.ts';
 import { findApiKey, keyFiles } from './api-key.ts';
 import type { FunctionDetail, FunctionVersions, ImageSummary, Readiness } from './client-types.ts';
@@ -45,6 +46,7 @@ export interface Client {
   functions(): Promise<FunctionRecord[]>;
   describe(name: string): Promise<FunctionDetail>;
   versions(name: string): Promise<FunctionVersions>;
+  explain(name: string, selector: Selector): Promise<Explanation>;
   setAlias(name: string, alias: string, version: number): Promise<FunctionRecord>;
   remove(name: string): Promise<void>;
   /** Owns `archive` (tar.gz). Events as they happen; the last one is `deployed` or `failed`. */
@@ -202,6 +204,7 @@ export function createClient(env: Env): Client {
     functions: async () => (await json<{ functions: FunctionRecord[] }>('GET', '/v1/functions')).functions,
     describe: (name) => json('GET', at(name)),
     versions: (name) => json('GET', `${at(name)}/versions`),
+    explain: (name, { alias, version }) => json('GET', `${at(name)}/explain${query({ alias, version })}`),
     setAlias: (name, alias, version) => json('PUT', `${at(name)}/aliases/${encodeURIComponent(alias)}`, { version }),
     remove: async (name) => void (await json('DELETE', at(name))),
     deploy: (name, archive, config) => upload<DeployEvent>(connection, 'PUT', at(name), config, archive),

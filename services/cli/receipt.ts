@@ -1,6 +1,7 @@
 /** What a call cost, as the API's headers say it. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { PHASES, type Phase, START_KINDS, type StartKind } from '../core/invocations/types.ts';
+import { bar } from './bar.ts';
 import { formatMs } from './format.ts';
 import type { Ui } from './ui.ts';
 
@@ -27,15 +28,6 @@ export function readReceipt(headers: IncomingHttpHeaders): CallReceipt {
     invocation: first(headers['x-wafer-invocation']) || null,
     phases,
   };
-}
-
-const BAR_WIDTH = 40;
-const STEPS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-
-/** A bar of `share` (0 to 1) of the width, to an eighth of a character. */
-function bar(share: number): string {
-  const eighths = Math.round(Math.min(1, share) * BAR_WIDTH * 8);
-  return '█'.repeat(Math.floor(eighths / 8)) + (STEPS[eighths % 8] ?? '');
 }
 
 /** Status, start kind and one bar a phase, on stderr. */

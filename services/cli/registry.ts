@@ -92,6 +92,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/describe.ts'),
   },
   {
+    name: 'explain',
+    group: 'Functions',
+    summary: 'Show where the time of its first calls goes, and what would help',
+    synonyms: ['why', 'profile', 'cold', 'latency'],
+    load: () => import('./commands/explain.ts'),
+  },
+  {
     name: 'versions',
     group: 'Functions',
     summary: 'List the versions of a function',

@@ -14,9 +14,11 @@ import type { Log } from '../core/log.ts';
 import type { BaseImage, BaseImages } from './base-images/index.ts';
 import { type BuildLeases, openBuildLeases } from './builder/build-leases.ts';
 import type { BuildOutput, BuildSandboxes } from './builder/build-sandbox.ts';
+import { type Compiled, type CompileFacts, type CompileInputs, compile, compiledRuntime } from './builder/compile.ts';
 import { completeConfig, readConfigFile } from './builder/config.ts';
 import { DEPENDENCY_TAG_PREFIX, type DependencyBuilder } from './builder/dependencies.ts';
 import type { ImageSource } from './builder/image-source.ts';
+import { choosePreload } from './builder/preload.ts';
 import { bundleTypescript, typescriptEntry } from './builder/typescript.ts';
 import { deployDockerfile, deployReference, type ImageDeploy } from './deploy-image.ts';
 import { CONTEXT_LIMITS, type ContextBuilds } from './image-builds.ts';
@@ -173,8 +175,10 @@ async function build(
     ? await inStep('dependencies', onEvent, (output) => deps.dependencies.layer(source, config, base, output, signal))
     : null;
   if (dependencies !== null) leases.made(dependencies.layer);
+  let bundledBytes = 0;
   const code = await inStep('code', onEvent, async (output) => {
     const bundle = await bundleIfTypescript(source, config, base, dependencies?.layer ?? null, deps, output, signal);
+    bundledBytes = bundle?.content.length ?? 0;
     const keep = (path: string) =>
       dependencies === null || !(path === 'node_modules' || path.startsWith('node_modules/'));
     return deps.images.addLayer(source.toTar('function/', { keep, add: bundle === null ? [] : [bundle] }), {
@@ -183,9 +187,27 @@ async function build(
   });
   leases.made(code);
   const layers = dependencies === null ? [code] : [dependencies.layer, code];
-  const made = dependencies === null || dependencies.cached ? [code] : layers;
+  const made = dependencies === null || dependencies.cached ? [code] : [...layers];
+  const compiled = await compileIfWorth({ source, config, base, layers, bundledBytes }, deps, onEvent, signal);
+  if (compiled !== null) {
+    leases.made(compiled.layer);
+    layers.push(compiled.layer);
+    made.push(compiled.layer);
+  }
   const addedBytes = made.reduce((sum, layer) => sum + layer.blob.size, 0);
-  return { layers, codeBytes: source.totalBytes, addedBytes, dependencyKey: dependencies?.key ?? null };
+  const preload = await choosePreload(config, source, compiled?.builtins ?? []);
+  return { layers, codeBytes: source.totalBytes, addedBytes, dependencyKey: dependencies?.key ?? null, preload };
+}
+
+async function compileIfWorth(
+  inputs: CompileInputs & CompileFacts,
+  deps: DeployerDeps,
+  onEvent: (event: BuildEvent) => void,
+  signal: AbortSignal,
+): Promise<Compiled | null> {
+  const runtime = compiledRuntime(inputs);
+  if (runtime === null) return null;
+  return inStep('compile', onEvent, (output) => compile(runtime, inputs, deps, output, signal));
 }
 
 function bundleIfTypescript(

@@ -158,15 +158,13 @@ function openPool(
 ): { pool: Pool<Instance>; blanks: Blanks; memoryBudgetMb: number } {
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
-  const bootsAtOnce = availableParallelism();
-  const boots = createBootQueue({ atOnce: bootsAtOnce });
+  const boots = createBootQueue({ atOnce: availableParallelism() });
   const blanks = createBlanks({
     host,
     images,
     getBase,
     perBase: config.blanks,
     queue: boots,
-    bootsAtOnce,
     freeMb,
     log,
   });
@@ -240,15 +238,7 @@ async function removeLeftOvers(
 function afterPublish(version: FunctionVersion, pool: Pool<Instance>, blanks: Blanks): void {
   blanks.use(version);
   // Older versions serve their calls in flight to the end, then make room.
-  for (const instance of pool.instances()) {
-    if (
-      instance.version.functionName === version.functionName &&
-      instance.version.number !== version.number &&
-      instance.state === 'idle'
-    )
-      void instance.retire();
-  }
-  pool.keepWarm(version);
+  void pool.replace(version);
 }
 
 /** What is kept warm follows `live`. */
@@ -261,7 +251,7 @@ async function moveAlias(
   const [name, alias, version] = move;
   if (alias === LIVE_ALIAS) {
     const live = await functions.resolve(name, { version });
-    pool.keepWarm(live);
+    void pool.keepWarm(live);
     blanks.use(live);
   }
   return record;
@@ -270,7 +260,7 @@ async function moveAlias(
 async function keepWarm(functions: FunctionStore, pool: Pool<Instance>, blanks: Blanks): Promise<void> {
   for (const { name } of await functions.list()) {
     const version = await functions.resolve(name);
-    pool.keepWarm(version);
+    void pool.keepWarm(version);
     blanks.use(version);
   }
 }

@@ -1,4 +1,5 @@
 /** The instances and waiting calls of one version. */
+import type { CallerSignal } from '../core/invocations/light-signal.ts';
 import { countLive, type Occupied } from './memory-budget.ts';
 import type { Grant, Pooled } from './pool-types.ts';
 
@@ -11,6 +12,8 @@ export interface Lane<T extends Pooled> extends Occupied<T> {
   waiting: Waiter<T>[];
   /** Of those that start: the ones that will not be given up any more. */
   bound: number;
+  /** Retired: what is on its way and was not started for a call ends when it arrives. */
+  isRetired?: boolean;
   /** Of an instance that was started ahead of a call. */
   keepMs?: number;
 }
@@ -23,6 +26,34 @@ export const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
   }
   return newest;
 };
+
+/** A call waits until it is granted an instance, fails, or its caller leaves. `onLeave` is told first, whatever happens. */
+export function joinLane<T extends Pooled>(
+  lane: Lane<T>,
+  signal: CallerSignal,
+  onLeave: () => void,
+): Promise<Grant<T>> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      lane.waiting = lane.waiting.filter((one) => one !== waiter);
+      signal.removeEventListener('abort', onAbort);
+      onLeave();
+    };
+    const waiter: Waiter<T> = {
+      settle: (grant) => {
+        leave();
+        resolve(grant);
+      },
+      fail: (error) => {
+        leave();
+        reject(error);
+      },
+    };
+    const onAbort = () => waiter.fail(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    lane.waiting.push(waiter);
+  });
+}
 
 /**
  * Whether one more that starts for calls is still to be made: each binds it at most once, when it is

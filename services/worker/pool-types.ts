@@ -11,6 +11,8 @@ export interface Pooled {
   /** Calls that may still be given to it. */
   readonly free: number;
   readonly lastUsedAt: number;
+  /** It ends with its call, and for the next one another is to be made ahead, as long as an idle one would be kept. */
+  readonly isFollowed: boolean;
   readonly ended: Promise<unknown>;
   take(): void;
   give(): void;
@@ -52,9 +54,13 @@ export interface Pool<T extends Pooled> {
   acquire(version: FunctionVersion, signal: CallerSignal): Promise<Grant<T>>;
   /**
    * Starts instances up to the version's `minInstances`, and keeps them: one that ends with or after a call is
-   * followed by another. Those of the function's other versions end when idle.
+   * followed by another. Those of the function's other versions end when idle. Resolves when they are there, or none
+   * of them is on its way any more; until then those of the version that was kept before stay. False when another
+   * version was kept meanwhile. Never rejects.
    */
-  keepWarm(version: FunctionVersion): void;
+  keepWarm(version: FunctionVersion): Promise<boolean>;
+  /** The same; then the idle instances of the function's other versions end. */
+  replace(version: FunctionVersion): Promise<void>;
   instances(): T[];
   waiting(): number;
   /** Of the budget, for all instances that live or start. */

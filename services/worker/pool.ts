@@ -12,9 +12,10 @@ import type { CallerSignal } from '../core/invocations/light-signal.ts';
 import type { StartCause } from '../core/invocations/types.ts';
 import { createFixedPolicy, type KeepAlivePolicy } from './keep-alive/policy.ts';
 import { createPrewarms, type Prewarms } from './keep-alive/prewarms.ts';
+import { createKeptVersions } from './kept-versions.ts';
 import { createLastEnds } from './last-ends.ts';
 import { countLive, findRoom, sumMb } from './memory-budget.ts';
-import { bindingOf, findReady, isStarved, type Lane, type Waiter } from './pool-lane.ts';
+import { bindingOf, findReady, isStarved, joinLane, type Lane } from './pool-lane.ts';
 import type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
 
 export type { Grant, Pool, Pooled, PoolOptions } from './pool-types.ts';
@@ -37,8 +38,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   readonly #prewarms: Prewarms;
   /** In the order in which they were served: the first has waited longest. */
   readonly #lanes = new Map<string, Lane<T>>();
-  /** Function -> number of the version whose `minInstances` count. */
-  readonly #kept = new Map<string, number>();
+  readonly #kept = createKeptVersions();
   /** Had a call. */
   readonly #served = new WeakSet<T>();
   readonly #lastEnds = createLastEnds<T>(KNOWN_ENDS);
@@ -55,6 +55,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     if (this.#closing) throw new WaferError('shutting_down', 'The worker is shutting down; try again in a moment.');
     signal.throwIfAborted();
     const lane = this.#lane(version);
+    lane.isRetired = false;
     const ready = findReady(lane);
     this.#prewarms.cancel(version);
     // One that shares a busy instance says nothing about idle times.
@@ -70,12 +71,21 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     return this.#wait(lane, signal);
   }
 
-  keepWarm(version: FunctionVersion): void {
-    const { functionName, number, config } = version;
+  async keepWarm(version: FunctionVersion): Promise<boolean> {
     this.#prewarms.cancelOthers(version);
-    if (config.minInstances === 0) return void this.#kept.delete(functionName);
-    this.#kept.set(functionName, number);
-    this.#startMissing(version);
+    this.#kept.keep(version);
+    this.#lane(version).isRetired = false;
+    await this.#startMissing(version);
+    return this.#kept.settle(version);
+  }
+
+  async replace(version: FunctionVersion): Promise<void> {
+    const { functionName, number } = version;
+    if (!(await this.keepWarm(version))) return;
+    const others = this.#retireLanes((one) => one.functionName === functionName && one.number !== number);
+    await Promise.all(others.filter(({ state }) => state === 'idle').map((one) => one.retire()));
+    // There was no room for all beside those.
+    await this.#startMissing(version);
   }
 
   instances(): T[] {
@@ -91,9 +101,9 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   }
 
   async retire(functionName: string): Promise<void> {
-    this.#kept.delete(functionName);
+    this.#kept.forget(functionName);
     this.#prewarms.cancelAll(functionName);
-    const mine = this.instances().filter((one) => one.version.functionName === functionName);
+    const mine = this.#retireLanes((one) => one.functionName === functionName);
     await Promise.all(mine.map((one) => one.retire()));
   }
 
@@ -112,6 +122,13 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     signal.removeEventListener('abort', cut);
   }
 
+  /** The instances that there are. */
+  #retireLanes(matches: (version: FunctionVersion) => boolean): T[] {
+    const lanes = [...this.#lanes.values()].filter(({ version }) => matches(version));
+    for (const lane of lanes) lane.isRetired = true;
+    return lanes.flatMap(({ instances }) => [...instances]);
+  }
+
   #lane(version: FunctionVersion): Lane<T> {
     const key = keyOf(version);
     const known = this.#lanes.get(key);
@@ -122,29 +139,13 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   }
 
   #wait(lane: Lane<T>, signal: CallerSignal): Promise<Grant<T>> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        lane.waiting = lane.waiting.filter((one) => one !== waiter);
-        this.#waitingCalls--;
-        signal.removeEventListener('abort', onAbort);
-        this.#forgetIfEmpty(lane);
-      };
-      const waiter: Waiter<T> = {
-        settle: (grant) => {
-          leave();
-          resolve(grant);
-        },
-        fail: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      const onAbort = () => waiter.fail(signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
-      lane.waiting.push(waiter);
-      this.#waitingCalls++;
-      this.#pump();
+    const granted = joinLane(lane, signal, () => {
+      this.#waitingCalls--;
+      this.#forgetIfEmpty(lane);
     });
+    this.#waitingCalls++;
+    this.#pump();
+    return granted;
   }
 
   /** Gives free room to waiting calls and starts what is missing. */
@@ -160,7 +161,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       lane.waiting[0].settle(this.#grant(lane, ready, null));
     }
     if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, 'call')) {
-      this.#start(lane, { forCall: true });
+      void this.#start(lane, { forCall: true });
     }
   }
 
@@ -186,20 +187,23 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       release: () => {
         if (!held) return;
         held = false;
+        const { isFollowed } = instance;
         instance.give();
         this.#pump();
         if (instance.state === 'idle') this.#rest(lane, instance);
+        else if (isFollowed) this.#follow(lane.version);
       },
     };
   }
 
-  #start(lane: Lane<T>, { forCall }: { forCall: boolean }): void {
+  /** Resolves when it is there, or will not be. */
+  #start(lane: Lane<T>, { forCall }: { forCall: boolean }): Promise<void> {
     lane.starting++;
     this.#wasServed(lane);
     const startedAt = performance.now();
     const cause = countLive(lane) > 0 ? 'busy' : this.#lastEnds.of(keyOf(lane.version));
     const binding = bindingOf(lane, forCall);
-    this.#options.start(lane.version, binding.isWanted).then(
+    return this.#options.start(lane.version, binding.isWanted).then(
       (instance) => {
         lane.starting--;
         binding.settle();
@@ -233,11 +237,12 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       this.#forgetIfEmpty(lane);
       this.#pump();
       // Not one that ended without a call: what can not live would be started for ever.
-      if (this.#served.delete(instance) && !this.#closing) this.#startMissing(lane.version);
+      if (this.#served.delete(instance) && !this.#closing) void this.#startMissing(lane.version);
     });
     if (this.#closing) return void instance.end('killed');
     const first = lane.waiting[0];
-    if (first === undefined) this.#endAfter(lane, instance, lane.keepMs ?? this.#options.idleMs);
+    if (first === undefined && lane.isRetired) void instance.retire();
+    else if (first === undefined) this.#endAfter(lane, instance, lane.keepMs ?? this.#options.idleMs);
     else first.settle(this.#grant(lane, instance, cause));
     this.#pump();
   }
@@ -250,9 +255,21 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     if (prewarmAfterMs !== null) this.#prewarms.plan(lane.version, now, { prewarmAfterMs, keepMs });
   }
 
+  /** Its call ended with it: another is kept as long as it would have been. */
+  #follow(version: FunctionVersion): void {
+    const now = Date.now();
+    const { keepMs, prewarmAfterMs } = this.#policy.onIdle(version, now);
+    if (prewarmAfterMs !== null) return void this.#prewarms.plan(version, now, { prewarmAfterMs, keepMs });
+    const lane = this.#lane(version);
+    lane.keepMs = keepMs;
+    if (!this.#closing && this.#makeRoom(lane, this.#policy.value(version, now, now)))
+      void this.#start(lane, { forCall: false });
+    this.#forgetIfEmpty(lane);
+  }
+
   #endAfter(lane: Lane<T>, instance: T, ms: number): void {
     instance.whenIdleFor(ms, () => {
-      if (countLive(lane) <= this.#minimum(lane.version)) this.#endAfter(lane, instance, Math.max(ms, LINGER_MS));
+      if (countLive(lane) <= this.#kept.minimum(lane.version)) this.#endAfter(lane, instance, Math.max(ms, LINGER_MS));
       else this.#endFor('idle', instance);
     });
   }
@@ -262,20 +279,20 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const lane = this.#lane(version);
     lane.keepMs = keepMs;
     const worth = this.#policy.value(version, idleSince, Date.now());
-    if (countLive(lane) + lane.starting === 0 && this.#makeRoom(lane, worth)) this.#start(lane, { forCall: false });
+    if (countLive(lane) + lane.starting === 0 && this.#makeRoom(lane, worth))
+      void this.#start(lane, { forCall: false });
     this.#forgetIfEmpty(lane);
   }
 
-  #startMissing(version: FunctionVersion): void {
+  /** Resolves when those that were started are there. */
+  async #startMissing(version: FunctionVersion): Promise<void> {
     const lane = this.#lane(version);
-    const missing = this.#minimum(version) - countLive(lane) - lane.starting;
-    for (let count = 0; count < missing && this.#makeRoom(lane, Number.POSITIVE_INFINITY); count++)
-      this.#start(lane, { forCall: false });
+    const missing = this.#kept.minimum(version) - countLive(lane) - lane.starting;
+    const starts: Promise<void>[] = [];
+    while (starts.length < missing && this.#makeRoom(lane, Number.POSITIVE_INFINITY))
+      starts.push(this.#start(lane, { forCall: false }));
     this.#forgetIfEmpty(lane);
-  }
-
-  #minimum({ functionName, number, config }: FunctionVersion): number {
-    return this.#kept.get(functionName) === number ? config.minInstances : 0;
+    await Promise.all(starts);
   }
 
   /** True when one more instance of the lane fits the budget; idle ones of other versions of less worth are ended for it. */
@@ -283,7 +300,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const now = Date.now();
     const victims = findRoom(lane, [...this.#lanes.values()], {
       budgetMb: this.#options.memoryBudgetMb,
-      minimum: (version) => this.#minimum(version),
+      minimum: (version) => this.#kept.minimum(version),
       value: ({ version, lastUsedAt }) => this.#policy.value(version, lastUsedAt, now),
       worth,
     });

@@ -53,6 +53,7 @@ export class ProgramInstance implements Instance {
   #tail: Buffer = Buffer.alloc(0);
   #end: ProgramEnd | undefined;
   #lastUsedAt = Date.now();
+  #isRetired = false;
   #idleTimer: NodeJS.Timeout | undefined;
 
   constructor({ version, sandbox, logs, lease, timings, program }: ProgramInstanceOptions) {
@@ -90,6 +91,10 @@ export class ProgramInstance implements Instance {
     return this.#lastUsedAt;
   }
 
+  get isFollowed(): boolean {
+    return !this.#isRetired && this.#life.endReason() === undefined;
+  }
+
   take(): void {
     clearTimeout(this.#idleTimer);
     this.#state = 'busy';
@@ -119,6 +124,7 @@ export class ProgramInstance implements Instance {
 
   /** One that has its call ends by itself after it. */
   async retire(reason: EndReason = 'retired'): Promise<void> {
+    this.#isRetired = true;
     if (this.#state !== 'busy') await this.end(reason);
     await this.ended;
   }

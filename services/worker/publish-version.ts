@@ -8,7 +8,7 @@ import {
   LABEL_RUNTIME,
 } from '../core/functions/image-config.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
-import type { FunctionStore, FunctionVersion } from '../core/functions/types.ts';
+import type { FunctionStore, FunctionVersion, Preload } from '../core/functions/types.ts';
 import { OWN_PREFIX } from '../core/images/reserved.ts';
 import type { Image, ImageStore, LayerInfo } from '../core/images/types.ts';
 import type { BaseImage } from './base-images/index.ts';
@@ -24,6 +24,7 @@ export interface Built {
   codeBytes: number;
   addedBytes: number;
   dependencyKey: string | null;
+  preload: Preload | undefined;
 }
 
 interface Stores {
@@ -40,8 +41,16 @@ export async function publishVersion(
   stores: Stores,
 ): Promise<FunctionVersion> {
   const image = await putVersionImage(name, config, base, built, stores.images);
-  const { dependencyKey, codeBytes, addedBytes } = built;
-  const version = { functionName: name, image: image.digest, base: base.name, config, codeBytes, addedBytes };
+  const { dependencyKey, codeBytes, addedBytes, preload } = built;
+  const version = {
+    functionName: name,
+    image: image.digest,
+    base: base.name,
+    config,
+    codeBytes,
+    addedBytes,
+    ...(preload === undefined ? {} : { preload }),
+  };
   return publishImage(version, stores, async (added) => {
     if (dependencyKey !== null) await tagDependencies(dependencyKey, base, built, stores.images, added);
   });

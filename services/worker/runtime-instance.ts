@@ -6,6 +6,7 @@
 import type { Readable } from 'node:stream';
 import type {
   CancelSignal,
+  CodeCacheUse,
   RuntimeCall,
   RuntimeCallHead,
   RuntimeConnection,
@@ -100,8 +101,13 @@ export class RuntimeInstance implements Instance {
     return this.#lastUsedAt;
   }
 
-  /** Waits for boot and loads the handler. Called once by `startInstance`. */
-  async load(program: ProgramPlan, mark: () => number): Promise<void> {
+  /** A fresh one is a blank away, but for a version with a root of its own. */
+  get isFollowed(): boolean {
+    return !this.#isReused() && this.version.base === '' && this.#life.endReason() === undefined;
+  }
+
+  /** Waits for boot and loads the handler. Called once by `startInstance`. @returns what of it was compiled at build */
+  async load(program: ProgramPlan, mark: () => number): Promise<CodeCacheUse | undefined> {
     const booted = await this.#within(
       BOOT_MS,
       this.#runtime.ready.then(() => true),
@@ -136,6 +142,7 @@ export class RuntimeInstance implements Instance {
     if (this.#state !== 'starting') throw await this.#initFailure(); // it ended at once
     this.#isLoaded = true;
     this.#state = 'ready';
+    return result.codeCache;
   }
 
   /** Reserves room for one call; every `take` is followed by one `give`. */
@@ -154,7 +161,8 @@ export class RuntimeInstance implements Instance {
       this.#life.lines.flush();
       this.#strays?.idle();
     }
-    if (this.#inFlight === 0 && this.#state === 'draining') void this.end(this.#life.endReason() ?? 'retired');
+    if (this.#inFlight === 0 && (this.#state === 'draining' || !this.#isReused()))
+      void this.end(this.#life.endReason() ?? 'retired');
   }
 
   /** Before `give`, off the caller's way: the last call of a busy instance waits here for a look at what it left behind. */
@@ -217,6 +225,10 @@ export class RuntimeInstance implements Instance {
     this.#rest.stop();
     this.#strays?.stop();
     this.#runtime.destroy();
+  }
+
+  #isReused(): boolean {
+    return this.version.config.reuse !== false;
   }
 
   #onClose(reason: 'closed' | 'protocol_error', message: string): void {

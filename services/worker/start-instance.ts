@@ -37,9 +37,9 @@ export async function startInstance(
   const plan = await deps.plan(version);
   const timings: StartTimings = { kind: 'cold', sandbox: 0, attach: 0, boot: 0, init: 0 };
   const mark = stopwatch();
-  const { host, logs, boots } = deps;
+  const { host, logs, log, boots } = deps;
   const bound = await bindBlank(version, plan, { ...deps, timings, mark, isWanted });
-  if (bound !== undefined) return load(version, bound, plan, { timings, mark, logs });
+  if (bound !== undefined) return load(version, bound, plan, { timings, mark, logs, log });
   if (version.config.runtime === 'image') {
     mark();
     const sandbox = await createSandbox(version, plan, { timings, mark, host });
@@ -48,7 +48,7 @@ export async function startInstance(
   }
   const boot = async () => (isWanted() ? bootOwn(version, plan, { timings, mark, host }) : null);
   const held = await boots.run(boot, { urgent: true });
-  if (held !== null) return load(version, held, plan, { timings, mark, logs });
+  if (held !== null) return load(version, held, plan, { timings, mark, logs, log });
   plan.lease.release();
   return null;
 }
@@ -121,11 +121,16 @@ async function load(
   version: FunctionVersion,
   held: HeldRuntime,
   plan: InstancePlan,
-  { timings, mark, logs }: StartParts & Pick<InstanceDeps, 'logs'>,
+  { timings, mark, logs, log }: StartParts & Pick<InstanceDeps, 'logs' | 'log'>,
 ): Promise<Instance> {
   const instance = new RuntimeInstance(version, held, logs, plan.lease, timings);
   try {
-    await instance.load(plan.program, mark);
+    const codeCache = await instance.load(plan.program, mark);
+    if (codeCache !== undefined)
+      log.debug(
+        { function: version.functionName, instance: instance.id, codeCache },
+        'code that was compiled at build',
+      );
   } catch (error) {
     timings.init += mark(); // finding out why, and cleaning up
     throw error;

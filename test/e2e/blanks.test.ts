@@ -31,7 +31,8 @@ beforeAll(async () => {
   wafer = await startTestPlatform({ WAFER_BLANKS: '2' });
 });
 afterAll(async () => {
-  for (const name of ['blank-a', 'blank-b', 'blank-py', 'blank-tmp', 'blank-bad']) await wafer?.remove(name);
+  for (const name of ['blank-a', 'blank-b', 'blank-py', 'blank-tmp', 'blank-bad', 'blank-fetch', 'blank-plain'])
+    await wafer?.remove(name);
   await wafer?.stop();
 });
 
@@ -79,6 +80,27 @@ describe('the first call of a version', () => {
     expect((other.body as { env: object }).env).toMatchObject({
       WAFER_FUNCTION: 'blank-b',
       WAFER_VERSION: String(number),
+    });
+  });
+
+  it('takes one that has loaded what the code asks for, and is told nothing of it', async () => {
+    const loaded = 'const loaded = process.moduleLoadList.length;';
+    const plain = { 'index.mjs': `${loaded}\nexport const handler = () => loaded;` };
+    const fetching = {
+      'index.mjs': `${loaded}\nexport const handler = async (request) => Response.json({ loaded, ...(await request.json()), env: process.env });`,
+    };
+    const { preload } = (await wafer.deploy('blank-fetch', fetching)) as { preload?: string };
+    expect(preload).toBe('fetch');
+    await wafer.deploy('blank-plain', plain);
+    const few = Number((await wafer.invoke('blank-plain')).body);
+    await until('one that has loaded fetch serves', async () => {
+      await whenReady('node');
+      await wafer.deploy('blank-fetch', fetching);
+      const reply = await wafer.fetch('/fn/blank-fetch/', { method: 'POST', body: '{"n":1}' });
+      const body = (await reply.json()) as { loaded: number; n: number; env: object };
+      expect(body.n).toBe(1);
+      expect(body.env).not.toHaveProperty('WAFER_BLANK');
+      return body.loaded > few + 50;
     });
   });
 

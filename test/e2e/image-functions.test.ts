@@ -121,6 +121,23 @@ describe('a folder with a Dockerfile', () => {
     for (let call = 0; call < 3; call++) await until('a sandbox is ready', warm);
   });
 
+  it('has a sandbox parked after a call, for the next one', async () => {
+    await deploy('if-parked', await folders.make(script('cat')));
+    const starts: (string | null)[] = [];
+    await until('a call found one', async () => {
+      starts.push((await wafer.invoke('if-parked', 1)).headers.get('x-wafer-start'));
+      return starts.at(-1) === 'warm';
+    });
+    expect(starts[0]).toBe('cold');
+    await wafer.remove('if-parked');
+    await until('none is left', async () => {
+      const { instances } = (await (await wafer.fetch('/v1/instances')).json()) as {
+        instances: { functionName: string }[];
+      };
+      return !instances.some(({ functionName }) => functionName === 'if-parked');
+    });
+  });
+
   it('is a server when its image EXPOSEs a port: it gets that port, calls keep the process', async () => {
     const folder = await folders.make({
       'server.mjs': SERVER,

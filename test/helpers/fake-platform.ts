@@ -249,6 +249,7 @@ const VERSION = {
     tmpMb: 64,
     concurrency: 1,
     minInstances: 0,
+    reuse: true,
   },
   codeBytes: 10,
   addedBytes: 20,
@@ -338,6 +339,10 @@ function createInvocations(platform: () => FakePlatform): InvocationStore {
   return {
     record: (record) => void platform().records.push(record),
     flush: async () => {},
+    starts: async (name) =>
+      platform()
+        .records.filter(({ functionName, receipt }) => functionName === name && receipt?.start !== 'warm')
+        .reverse(),
     get: async (id) => {
       const found = platform().records.find((record) => record.id === id);
       if (found === undefined) throw new WaferError('invocation_not_found', `There is no invocation "${id}".`);

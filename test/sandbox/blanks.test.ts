@@ -56,7 +56,6 @@ function open(perBase: number): void {
     getBase: (name) => test.base(name),
     perBase,
     queue: createBootQueue({ atOnce: 2 }),
-    bootsAtOnce: 2,
     freeMb: () => freeMb,
     log: createLog({ level: 'silent' }),
   });

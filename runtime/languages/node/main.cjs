@@ -6,10 +6,11 @@
  *   channel.cjs  fd 3: frames in and out       loader.cjs  finds and imports the handler
  *   logs.cjs     stdout/stderr as LOG frames   calls.cjs   one call: bodies, windows, cancel
  *   event.cjs, http.cjs  the two kinds of call results.cjs, serialise.cjs  values to bytes
- *   rehearsal.cjs  what a blank does before READY
+ *   rehearsal.cjs  what a blank does before READY code-cache.cjs  code that was compiled at build
  */
 const { openCalls } = require('./calls.cjs');
 const { openChannel, TO_HOST } = require('./channel.cjs');
+const { useCodeCache } = require('./code-cache.cjs');
 const { describe } = require('./errors.cjs');
 const { loadHandler } = require('./loader.cjs');
 const { installLogs } = require('./logs.cjs');
@@ -33,17 +34,19 @@ function replaceEnv(settings) {
   Object.assign(process.env, Object.fromEntries(kept), settings.env, own);
 }
 
-/** Whose code comes, and where it is. */
+/** Whose code comes, and where it is. @returns counts of what of it was compiled at build, or null */
 function settle(settings) {
   logs.setLineLimit(settings.maxLogLineBytes);
   replaceEnv(settings);
   process.chdir(settings.codePath);
+  return useCodeCache(settings.codePath);
 }
 
 async function onInit(settings) {
   state = 'binding';
+  let codeCache;
   try {
-    settle(settings);
+    codeCache = settle(settings);
     const loaded = loadHandler(settings.codePath, settings.handler);
     calls.bind(settings, loaded instanceof Promise ? await loaded : loaded);
   } catch (error) {
@@ -52,7 +55,7 @@ async function onInit(settings) {
   }
   if (state !== 'binding') return;
   state = 'bound';
-  channel.sendJson(TO_HOST.initOk, 0, {});
+  channel.sendJson(TO_HOST.initOk, 0, codeCache === null ? {} : { codeCache });
 }
 
 function failInit(error) {
@@ -82,7 +85,8 @@ process.on('unhandledRejection', (reason) => onUnhandled('Unhandled promise reje
 
 async function main() {
   // A sandbox that is made for a call has its INIT coming: it loads what it needs when it needs it.
-  if (process.env.WAFER_BLANK === '1') await require('./rehearsal.cjs').rehearse(channel, settle);
+  const { WAFER_BLANK: preload } = process.env;
+  if (preload !== undefined) await require('./rehearsal.cjs').rehearse(channel, settle, preload);
   channel.start({
     init: (settings) => (state === 'blank' ? onInit(settings) : channel.die('a second INIT')),
     call: (number, head) => (state === 'bound' ? calls.open(number, head) : channel.die('CALL before INIT_OK')),

@@ -10,6 +10,7 @@ export const CONFIG = {
   tmpMb: 64,
   concurrency: 1,
   minInstances: 0,
+  reuse: true,
 };
 
 export const FUNCTION = { name: 'hello', createdAt: 1_763_000_000_000, aliases: { live: 3 }, latest: 3 };
@@ -42,6 +43,57 @@ export const INVOCATION = {
     instanceId: 'i-4k2m9x7q1p0z',
   },
   bytesOut: 27,
+};
+
+const times = (p50: number, p99 = p50) => ({ p50, p99 });
+
+export const EXPLANATION = {
+  functionName: 'hello',
+  version: 3,
+  runtime: 'node',
+  base: 'node24',
+  kinds: {
+    blank: {
+      calls: 4,
+      wall: times(3.1, 5.8),
+      phases: {
+        queue: times(0.3, 0.4),
+        sandbox: times(0),
+        attach: times(0.9, 1.6),
+        boot: times(0),
+        init: times(0.8, 1.9),
+        handler: times(1.1, 1.9),
+      },
+    },
+    warm: {
+      calls: 211,
+      wall: times(0.6, 2.2),
+      phases: {
+        queue: times(0.05, 0.1),
+        sandbox: times(0),
+        attach: times(0),
+        boot: times(0),
+        init: times(0),
+        handler: times(0.5, 2.1),
+      },
+    },
+  },
+  causes: { first: 1, idle: 3 },
+  noBlank: {},
+  facts: {
+    blank: 'fits',
+    blanksKept: 2,
+    memoryBudgetMb: 3900,
+    memoryUsedMb: 512,
+    layers: [{ createdBy: 'code', bytes: 2_301 }],
+  },
+  advice: [
+    {
+      code: 'idle',
+      seen: '3 starts because its last instance had ended after a while without calls.',
+      help: '"minInstances": 1 keeps an instance, for 256 MB of the memory budget. WAFER_IDLE_MS keeps those of all functions longer.',
+    },
+  ],
 };
 
 export const LINE = {

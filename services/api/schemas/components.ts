@@ -12,7 +12,7 @@ import {
   StoreUsage,
   TransferEvent,
 } from './images.ts';
-import { Invocation, LogLine, Outcome, Receipt } from './invocations.ts';
+import { Explanation, Invocation, LogLine, Outcome, Receipt } from './invocations.ts';
 import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
@@ -28,6 +28,7 @@ export const COMPONENTS: Record<string, TSchema> = {
   Redriven,
   Purged,
   LogLine,
+  Explanation,
   BuildEvent,
   BuiltImage,
   ImageBuildEvent,

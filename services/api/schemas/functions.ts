@@ -67,6 +67,11 @@ export const FunctionVersion = Type.Object({
   createdAt: time('Time of the deploy'),
   codeBytes: Type.Integer({ description: "Bytes of the folder's files, or of the image's" }),
   addedBytes: Type.Integer({ description: 'Bytes this version added to the store' }),
+  preload: Type.Optional(
+    literals(['web', 'fetch'], {
+      description: 'What of Node is loaded before its first call comes, as far as the build saw',
+    }),
+  ),
   from: Type.Optional(
     Type.Object(
       {

@@ -1,7 +1,8 @@
 /** What goes in and out of calls, their records and their logs. Shapes of answers are those of core. */
 import { Type } from 'typebox';
 import { ERRORS } from '../../core/errors.ts';
-import { NAME_PATTERN } from '../../core/functions/schema.ts';
+import { NAME_PATTERN, RUNTIMES } from '../../core/functions/schema.ts';
+import { ADVICE_CODES } from '../../core/invocations/advice.ts';
 import { EVENTS, STATES, TRIGGERS } from '../../core/invocations/durable/types.ts';
 import { NO_BLANK, PHASES, START_CAUSES, START_KINDS } from '../../core/invocations/types.ts';
 import { flag, literals, strict, time, whole } from './shapes.ts';
@@ -9,6 +10,15 @@ import { flag, literals, strict, time, whole } from './shapes.ts';
 export const InvocationParams = Type.Object({
   id: Type.String({ pattern: '^inv_[0-9a-z]{26}$', description: 'Id of the invocation' }),
 });
+
+/** Which version: that of an alias, or of a number. */
+export const InvokeQuery = Type.Object(
+  {
+    alias: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Alias to call; default `live`' })),
+    version: Type.Optional(whole(9, 'Version to call; not together with `alias`')),
+  },
+  strict,
+);
 
 const OUTCOMES = ['ok', ...Object.keys(ERRORS).slice(Object.keys(ERRORS).indexOf('function_error'))];
 
@@ -102,6 +112,48 @@ export const Invocation = Type.Object({
   runAt: Type.Optional(time('Not before')),
   concurrencyKey: Type.Optional(Type.String()),
   callbackUrl: Type.Optional(Type.String()),
+});
+
+const Times = Type.Object({ p50: Type.Number(), p99: Type.Number() }, { description: 'Milliseconds' });
+
+const KindTimes = Type.Object({
+  calls: Type.Integer(),
+  wall: Times,
+  phases: Type.Object(Object.fromEntries(PHASES.map((phase) => [phase, Times]))),
+});
+
+const counts = (keys: readonly string[], description: string) =>
+  Type.Object(Object.fromEntries(keys.map((key) => [key, Type.Optional(Type.Integer())])), { description });
+
+export const Explanation = Type.Object({
+  functionName: Type.String(),
+  version: Type.Integer(),
+  runtime: literals(RUNTIMES),
+  base: Type.String({ description: 'Base image; empty when its image is its whole root' }),
+  kinds: Type.Object(Object.fromEntries(START_KINDS.map((kind) => [kind, Type.Optional(KindTimes)])), {
+    description: 'Calls by kind of start; kinds without one are left out',
+  }),
+  causes: counts(START_CAUSES, 'Starts by what they were due to'),
+  noBlank: counts(NO_BLANK, 'Cold starts by why no blank was there'),
+  facts: Type.Object(
+    {
+      blank: literals(['fits', ...NO_BLANK.filter((reason) => reason !== 'none_ready')]),
+      blanksKept: Type.Integer({ description: 'Blanks that are at least kept ready (WAFER_BLANKS)' }),
+      memoryBudgetMb: Type.Integer(),
+      memoryUsedMb: Type.Integer({ description: 'Of the budget, by all instances' }),
+      layers: Type.Array(Type.Object({ createdBy: Type.String(), bytes: Type.Integer() }), {
+        description: 'Above the base image, compressed',
+      }),
+    },
+    { description: 'What is true now of its next start' },
+  ),
+  advice: Type.Array(
+    Type.Object({
+      code: literals(ADVICE_CODES),
+      seen: Type.String({ description: 'What was seen' }),
+      help: Type.String({ description: 'What to do about it' }),
+    }),
+  ),
 });
 
 export const LogLine = Type.Object({

@@ -1,4 +1,4 @@
-import type { RuntimeName } from '../../core/functions/schema.ts';
+import type { FunctionConfig, RuntimeName } from '../../core/functions/schema.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { createClient } from '../client.ts';
 import { command, jsonFlag, nameArgument } from '../command.ts';
@@ -17,7 +17,7 @@ function settings({ config, image, base, from, codeBytes, addedBytes }: Function
     ['Size', `${formatBytes(codeBytes)} of files, ${formatBytes(addedBytes)} added to the store`],
     ['Time limit', formatMs(config.timeoutMs)],
     ['Memory', `${config.memoryMb} MiB, /tmp ${config.tmpMb} MiB`],
-    ['Concurrency', `${config.concurrency} per instance, at least ${config.minInstances} kept`],
+    ['Concurrency', describeConcurrency(config)],
     ...durable(config),
     ['Environment', Object.keys(config.env).sort().join(', ') || '(none)'],
   ];
@@ -36,6 +36,11 @@ function durable({ retries, queue, onSuccess, onFailure }: FunctionVersion['conf
     ['On failure', onFailure],
   ];
   return rows.flatMap(([label, text]): [string, string][] => (text ? [[label, text]] : []));
+}
+
+function describeConcurrency({ concurrency, minInstances, reuse }: FunctionConfig): string {
+  const each = reuse === false ? 'an instance for each call' : `${concurrency} per instance`;
+  return `${each}, at least ${minInstances} kept`;
 }
 
 function describeRuntime(runtime: RuntimeName, base: string): string {

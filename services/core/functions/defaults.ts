@@ -41,7 +41,7 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
   };
 }
 
-export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | DurableName> {
+export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | DurableName | 'reuse'> {
   return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
@@ -49,6 +49,7 @@ export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName |
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
     ...durableSettings(file),
+    reuse: file.reuse ?? true,
   };
 }
 
@@ -108,7 +109,13 @@ function crossRules(file: ConfigFile, runtime: BuiltRuntime): ConfigProblem[] {
   }
   if (file.handler !== undefined && !isInside(file.handler))
     add('/handler', 'must not leave the folder of the function');
-  return problems;
+  return [...problems, ...reuseRules(file)];
+}
+
+/** An instance that ends with its call has no second one beside it. */
+export function reuseRules({ reuse, concurrency = 1 }: Pick<ConfigFile, 'reuse' | 'concurrency'>): ConfigProblem[] {
+  if (reuse !== false || concurrency === 1) return [];
+  return [{ path: '/concurrency', problem: 'must be 1 with "reuse": false: each call has an instance of its own' }];
 }
 
 const isInside = (handler: string) => !handler.startsWith('/') && !handler.split('/').includes('..');

@@ -4,7 +4,7 @@
  */
 import { WaferError } from '../errors.ts';
 import type { ImageConfig } from '../images/types.ts';
-import { configLimits } from './defaults.ts';
+import { configLimits, reuseRules } from './defaults.ts';
 import { type ConfigFile, type FunctionConfig, RUNTIMES, type RuntimeName } from './schema.ts';
 import { type ConfigProblem, refuse, validateConfig } from './validate.ts';
 
@@ -39,7 +39,7 @@ export function configOfImage(file: ConfigFile, image: ImageFacts): FunctionConf
   // What the image says of another runtime does not count for this one.
   const own = labelled.runtime === runtime ? labelled : withoutEntry(labelled);
   const merged: ConfigFile = { ...own, ...file };
-  refuseMisfits(file, runtime);
+  refuseMisfits(file, merged, runtime);
   assertEnvironment(merged, image);
   if (image.config.WorkingDir?.includes('\0')) throw refuseImage(image.name, 'its WORKDIR holds a NUL character');
   const isBuiltOver = baseLayersOf(image) > 0;
@@ -50,7 +50,7 @@ export function configOfImage(file: ConfigFile, image: ImageFacts): FunctionConf
     command: runtime === 'http' || runtime === 'image' ? commandOf(merged, image) : [],
     env: merged.env ?? {},
     ...configLimits(merged),
-    ...(runtime === 'image' ? { concurrency: 1 } : {}),
+    ...(runtime === 'image' ? { concurrency: 1, reuse: false } : {}),
   };
 }
 
@@ -96,8 +96,9 @@ const shown = (text: string) => JSON.stringify(text.slice(0, 120));
 const isRuntime = (text: string): text is RuntimeName => RUNTIMES.some((known) => known === text);
 
 function withoutEntry(labelled: ConfigFile): ConfigFile {
-  const { handler: _handler, command: _command, runtime: _runtime, ...rest } = labelled;
-  return rest;
+  const { handler: _handler, command: _command, runtime, reuse, ...rest } = labelled;
+  // A program for each call never reuses; that says nothing about what runs instead.
+  return runtime === 'image' || reuse === undefined ? rest : { ...rest, reuse };
 }
 
 /** Settings as another Wafer, or a `LABEL`, wrote them. */
@@ -140,6 +141,7 @@ const FROM_LABEL = [
   'minInstances',
   'retries',
   'queue',
+  'reuse',
 ];
 const isSet = (key: string, setting: unknown) =>
   FROM_LABEL.includes(key) && setting !== '' && !(Array.isArray(setting) && setting.length === 0);
@@ -158,8 +160,8 @@ function commandOf(merged: ConfigFile, { name, config }: ImageFacts): string[] {
   );
 }
 
-function refuseMisfits(file: ConfigFile, runtime: RuntimeName): void {
-  const problems: ConfigProblem[] = [];
+function refuseMisfits(file: ConfigFile, merged: ConfigFile, runtime: RuntimeName): void {
+  const problems: ConfigProblem[] = runtime === 'image' ? [] : reuseRules(merged);
   const add = (path: string, problem: string) => problems.push({ path, problem });
   const hasHandler = runtime === 'node' || runtime === 'python';
   if (file.base !== undefined)
@@ -170,6 +172,8 @@ function refuseMisfits(file: ConfigFile, runtime: RuntimeName): void {
     add('/handler', `is for node and python; runtime "${runtime}" has "command", or the ENTRYPOINT of its image`);
   if (runtime === 'image' && (file.concurrency ?? 1) !== 1)
     add('/concurrency', 'must be 1 for runtime "image": each call has a sandbox of its own');
+  if (runtime === 'image' && file.reuse === true)
+    add('/reuse', 'can not be true for runtime "image": each call has a sandbox of its own, which ends with it');
   if (problems.length > 0) throw refuse(problems);
 }
 

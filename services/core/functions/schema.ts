@@ -151,6 +151,13 @@ export const ConfigFile = Type.Object(
     queue: Type.Optional(QueueSettings),
     onSuccess: follower('succeeded'),
     onFailure: follower('failed for good, or expired'),
+    reuse: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          '`false`: no execution environment is used for a second call; each has an instance of its own, which ends with it (`concurrency` is 1)',
+      }),
+    ),
   },
   { additionalProperties: false, $id: 'wafer.json' },
 );
@@ -176,4 +183,6 @@ export interface FunctionConfig {
   queue?: Static<typeof QueueSettings>;
   onSuccess?: string;
   onFailure?: string;
+  /** Whether an instance may serve more than one call. Versions from before there was this setting lack it: true. */
+  reuse: boolean;
 }

@@ -16,9 +16,14 @@ export interface FunctionVersion {
   /** Bytes of the archive's files; bytes this version added to the store. */
   codeBytes: number;
   addedBytes: number;
+  /** What its blanks should have loaded of Node, as far as the build saw; absent for next to nothing. */
+  preload?: Preload;
   /** Where the image came from when it was not built from the folder's code over a base image. */
   from?: VersionSource;
 }
+
+/** `web`: HTTP, TLS, cryptography; `fetch`: these, and `fetch` with its classes. */
+export type Preload = 'web' | 'fetch';
 
 /** A reference as it was given, or the path of a Dockerfile in the folder. */
 export type VersionSource = { kind: 'image'; reference: string } | { kind: 'dockerfile'; path: string };

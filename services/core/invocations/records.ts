@@ -5,7 +5,7 @@ import { invocationIdPrefix, isInvocationId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { withStore } from '../store/errors.ts';
 import { DEFAULT_NAMESPACE, type Keys, keysOf } from '../store/keys.ts';
-import { recordScript } from '../store/scripts/invocations.ts';
+import { recordScript, startsScript } from '../store/scripts/invocations.ts';
 import { runScript } from '../store/scripts/script.ts';
 import { createBatcher } from './batcher.ts';
 import { cutText } from './cut-text.ts';
@@ -21,6 +21,9 @@ const LIMITS = {
   messageBytes: 4096,
   stackBytes: 16_384,
 };
+
+const STARTS_KEPT = 100;
+const STARTS_SECONDS = 7 * 86_400;
 
 const PAGE_MAX = 1000;
 /** Records looked at for one page; a rare outcome gives short pages with a cursor instead of a long wait. */
@@ -50,6 +53,8 @@ export interface InvocationStore {
   get(id: string): Promise<InvocationRecord>;
   /** @throws WaferError `invalid_request | store_unavailable` */
   list(query: InvocationQuery): Promise<InvocationPage>;
+  /** The function's newest calls that waited for a start, newest first; at most 100, of the last week. @throws WaferError `store_unavailable` */
+  starts(functionName: string): Promise<InvocationRecord[]>;
   /** For shutdown: resolves when all that was recorded is written or could not be. */
   flush(): Promise<void>;
 }
@@ -84,6 +89,10 @@ export function createInvocationStore(redis: Redis, options: InvocationStoreOpti
       if (json === null) throw invocationNotFound(id);
       return parseRecord(json);
     },
+    starts: async (functionName) => {
+      await batcher.flush();
+      return await withStore(`read the starts of ${functionName}`, () => readStarts(redis, keys, functionName));
+    },
     list: async (query) => {
       const checked = checkQuery(query);
       await batcher.flush();
@@ -96,11 +105,13 @@ interface StoredRecord {
   id: string;
   functionName: string;
   json: string;
+  waitedForStart: boolean;
 }
 
 function toStored(record: InvocationRecord): StoredRecord {
-  const { id, functionName, outcome } = record;
-  return { id, functionName, json: JSON.stringify({ ...record, outcome: shorten(outcome) }) };
+  const { id, functionName, outcome, receipt } = record;
+  const json = JSON.stringify({ ...record, outcome: shorten(outcome) });
+  return { id, functionName, json, waitedForStart: receipt !== null && receipt.start !== 'warm' };
 }
 
 function shorten(outcome: Outcome): Outcome {
@@ -121,6 +132,20 @@ async function writeBatch(redis: Redis, keys: Keys, batch: StoredRecord[], optio
   const lines = batch.flatMap(({ id, functionName, json }) => [id, positions.get(functionName) ?? 0, json]);
   const settings = [keys.invocationPrefix, Math.ceil(keepMs / 1000), keepPerFunction, cut];
   await runScript(redis, recordScript, [keys.invocations, ...names.map(keys.invocationsOf)], [...settings, ...lines]);
+  const starts = batch.filter(({ waitedForStart }) => waitedForStart);
+  if (starts.length > 0) await writeStarts(redis, keys, starts);
+}
+
+/** Behind the records: a batch that is sent again may be twice in the list, and is read once. */
+async function writeStarts(redis: Redis, keys: Keys, starts: StoredRecord[]): Promise<void> {
+  const names = [...new Set(starts.map(({ functionName }) => functionName))];
+  const lines = starts.flatMap(({ functionName, json }) => [names.indexOf(functionName) + 1, json]);
+  await runScript(redis, startsScript, names.map(keys.starts), [STARTS_KEPT, STARTS_SECONDS, ...lines]);
+}
+
+async function readStarts(redis: Redis, keys: Keys, functionName: string): Promise<InvocationRecord[]> {
+  const found = (await redis.lrange(keys.starts(functionName), 0, -1)).map(parseRecord);
+  return [...new Map(found.map((record) => [record.id, record])).values()];
 }
 
 function checkQuery(query: InvocationQuery): InvocationQuery {

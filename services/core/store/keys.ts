@@ -28,6 +28,8 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     invocationsOf: (name: string) => `${root}:invs:${name}`,
     /** What BullMQ's keys start with. */
     queuePrefix: `${root}:q`,
+    /** list of JSON of InvocationRecord, newest first: calls that waited for a start; expires. */
+    starts: (name: string) => `${root}:starts:${name}`,
     /** stream of log lines; expires. */
     logs: (name: string) => `${root}:logs:${name}`,
   };

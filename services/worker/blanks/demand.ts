@@ -1,6 +1,6 @@
 /**
  * How many blanks are to be ready: by Little's law as many as are taken while one boots, and
- * on top what the largest burst of late took faster than boots can follow. Pure; times are
+ * on top the most of late that were taken and not made again yet. Pure; times are
  * milliseconds of one clock.
  */
 
@@ -10,7 +10,7 @@ export interface Demand {
   at: number;
   /** Takes per millisecond of late. */
   rate: number;
-  /** Blanks that a shelf would lack now that had been full and was refilled as fast as boots go. */
+  /** Taken, and not made again since. */
   lack: number;
   /** The largest lack; forgotten slowly. */
   peak: number;
@@ -29,37 +29,40 @@ const BOOT_WEIGHT = 1 / 8;
 
 export const noDemand = (now: number): Demand => ({ at: now, rate: 0, lack: 0, peak: 0, bootMs: FIRST_BOOT_MS });
 
-/** A blank was wanted, whether there was one or not. `atOnce`: boots that go on beside one another. */
-export function sawTake(demand: Demand, now: number, atOnce: number): Demand {
-  const { rate, lack, peak, ...rest } = later(demand, now, atOnce);
+/** A blank was wanted, whether there was one or not. */
+export function sawTake(demand: Demand, now: number): Demand {
+  const { rate, lack, peak, ...rest } = later(demand, now);
   return { ...rest, rate: rate + 1 / RATE_MS, lack: lack + 1, peak: Math.max(peak, lack + 1) };
 }
 
+/** One was made, for a call or ahead. */
 export const sawBoot = (demand: Demand, tookMs: number): Demand => ({
   ...demand,
+  lack: Math.max(0, demand.lack - 1),
   bootMs: demand.bootMs + (tookMs - demand.bootMs) * BOOT_WEIGHT,
 });
+
+/** All are there that are wanted now: what was taken and not made again is not missed. */
+export const sawFull = (demand: Demand): Demand => ({ ...demand, lack: 0 });
 
 /** Between `floor` and `ceiling`; the floor wins. */
 export function wantedBlanks(
   demand: Demand,
   now: number,
-  { floor, ceiling, atOnce }: { floor: number; ceiling: number; atOnce: number },
+  { floor, ceiling }: { floor: number; ceiling: number },
 ): number {
-  const { rate, peak, bootMs } = later(demand, now, atOnce);
-  // A whole one for each part, but not for the remains of a burst long ago.
+  const { rate, peak, bootMs } = later(demand, now);
   const wanted = Math.round(rate * bootMs + peak);
   return Math.max(floor, Math.min(wanted, ceiling));
 }
 
 /** What is left of it when nothing has been taken since. */
-function later(demand: Demand, now: number, atOnce: number): Demand {
+function later(demand: Demand, now: number): Demand {
   const ms = Math.max(0, now - demand.at);
   return {
+    ...demand,
     at: now,
     rate: demand.rate * Math.exp(-ms / RATE_MS),
-    lack: Math.max(0, demand.lack - (ms * atOnce) / demand.bootMs),
     peak: demand.peak * 2 ** (-ms / PEAK_HALF_LIFE_MS),
-    bootMs: demand.bootMs,
   };
 }

@@ -8,7 +8,7 @@ import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { BlankInfo, NoBlank } from '../../core/invocations/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
 import type { InstancePlan } from '../instance-plan.ts';
-import { fits, keyOf, kindOf, whyNoKind } from './kind.ts';
+import { type BlankKind, fits, keyOf, kindOf, whyNoKind } from './kind.ts';
 import type { Blank } from './shelf.ts';
 import { BLANK_MB, openStock, type Stock, type StockDeps } from './stock.ts';
 
@@ -69,6 +69,13 @@ export function createBlanks(deps: BlanksDeps): Blanks {
   const makeWay = () => {
     for (const { shelf } of stocks.values()) while (countAll() * BLANK_MB > deps.freeMb() && shelf.drop());
   };
+  const takeSimilar = ({ runtime, base }: BlankKind) => {
+    for (const { kind, shelf } of stocks.values()) {
+      const found = kind.runtime === runtime && kind.base === base ? shelf.take() : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
   return {
     use,
     forget: (functionName) => leave(functionName),
@@ -77,7 +84,8 @@ export function createBlanks(deps: BlanksDeps): Blanks {
       const stock = kind && stocks.get(keyOf(kind));
       if (stock === undefined || !fits(stock.kind, plan)) return void makeWay();
       stock.onTake();
-      const ready = stock.shelf.take();
+      // One of another preload is better than none: what it lacks is loaded by the call, what it has too much is memory.
+      const ready = stock.shelf.take() ?? takeSimilar(stock.kind);
       makeWay();
       if (ready !== undefined) return { ...ready, waited: false };
       const next = await stock.shelf.next(isWanted);
@@ -90,12 +98,7 @@ export function createBlanks(deps: BlanksDeps): Blanks {
       if (deps.perBase === 0) return 'off';
       return stocks.has(keyOf(kind)) ? 'none_ready' : 'unused';
     },
-    list: () =>
-      [...stocks.values()].map(({ kind, shelf }) => ({
-        base: kind.base.name,
-        runtime: kind.runtime,
-        ...shelf.counts(),
-      })),
+    list: () => addUp([...stocks.values()]),
     async close() {
       isClosed = true;
       for (const { users } of stocks.values()) users.clear();
@@ -103,4 +106,16 @@ export function createBlanks(deps: BlanksDeps): Blanks {
       await Promise.all(closing);
     },
   };
+}
+
+/** What was loaded into them makes no difference to who looks at them. */
+function addUp(stocks: Stock[]): BlankInfo[] {
+  const sums = new Map<string, BlankInfo>();
+  for (const { kind, shelf } of stocks) {
+    const { ready, booting } = shelf.counts();
+    const key = keyOf({ ...kind, preload: undefined });
+    const sum = sums.get(key) ?? { base: kind.base.name, runtime: kind.runtime, ready: 0, booting: 0 };
+    sums.set(key, { ...sum, ready: sum.ready + ready, booting: sum.booting + booting });
+  }
+  return [...sums.values()];
 }

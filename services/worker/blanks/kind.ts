@@ -1,6 +1,6 @@
 /** Which versions a blank fits, and what it is made of. */
 import { MAX_ATTACHED_LAYERS, type SandboxSpec } from '../../../runtime/sandbox/index.ts';
-import type { FunctionVersion } from '../../core/functions/types.ts';
+import type { FunctionVersion, Preload } from '../../core/functions/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
 import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS } from '../instance-plan.ts';
 
@@ -10,6 +10,7 @@ export type BlankRuntime = 'node' | 'python';
 export interface BlankKind {
   runtime: BlankRuntime;
   base: BaseImage;
+  preload: Preload | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -17,17 +18,18 @@ const MIB = 1024 * 1024;
 const MEMORY_MB = 256;
 const TMP_MB = 64;
 
-export const keyOf = ({ runtime, base }: BlankKind): string => `${runtime} ${base.image.digest}`;
+export const keyOf = ({ runtime, base, preload }: BlankKind): string =>
+  `${runtime} ${base.image.digest} ${preload ?? ''}`;
 
 /** Undefined for a version with a root or a program of its own. */
 export function kindOf(
-  { base: name, config }: FunctionVersion,
+  { base: name, config, preload }: FunctionVersion,
   getBase: (name: string) => BaseImage | undefined,
 ): BlankKind | undefined {
   const { runtime } = config;
   if (runtime !== 'node' && runtime !== 'python') return undefined;
   const base = name === '' ? undefined : getBase(name);
-  return base === undefined ? undefined : { runtime, base };
+  return base === undefined ? undefined : { runtime, base, preload };
 }
 
 /** Of a version that `kindOf` knows no kind of. */
@@ -48,12 +50,12 @@ export function fits({ base }: BlankKind, { spec }: Pick<InstancePlan, 'spec'>):
 }
 
 /** As a version's own, but for the code. Its working directory is there before the code is. */
-export const blankSpec = ({ runtime, base }: BlankKind): Omit<SandboxSpec, 'id'> => ({
+export const blankSpec = ({ runtime, base, preload }: BlankKind): Omit<SandboxSpec, 'id'> => ({
   profile: 'function',
   layers: base.layers,
   argv: PROGRAMS[runtime],
   // The runtime goes through a first call of its own before it is ready; its environment is the version's from INIT on.
-  env: { ...BASE_ENV, WAFER_BLANK: '1' },
+  env: { ...BASE_ENV, WAFER_BLANK: preload ?? '1' },
   cwd: '/',
   control: true,
   memoryBytes: MEMORY_MB * MIB,

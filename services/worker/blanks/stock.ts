@@ -5,7 +5,7 @@ import type { ImageStore } from '../../core/images/types.ts';
 import type { Log } from '../../core/log.ts';
 import type { BootQueue } from '../boot-queue.ts';
 import { holdRuntime } from '../held-runtime.ts';
-import { noDemand, sawBoot, sawTake, wantedBlanks } from './demand.ts';
+import { noDemand, sawBoot, sawFull, sawTake, wantedBlanks } from './demand.ts';
 import { type BlankKind, blankSpec } from './kind.ts';
 import { type Blank, createShelf, type Shelf } from './shelf.ts';
 
@@ -15,8 +15,6 @@ export interface StockDeps {
   /** How many are at least kept ready for each base image and runtime that a function uses; 0: none ever. */
   perBase: number;
   queue: BootQueue;
-  /** How many boots the queue lets go on beside one another. */
-  bootsAtOnce: number;
   /** Memory that no instance has. */
   freeMb: () => number;
   log: Log;
@@ -39,14 +37,15 @@ const DEMAND_PART = 0.5;
 
 /** `countAll`: the spare blanks of every kind. */
 export function openStock(kind: BlankKind, deps: StockDeps, countAll: () => number): Stock {
-  const { bootsAtOnce: atOnce, perBase: floor, queue, log } = deps;
+  const { perBase: floor, queue, log } = deps;
   let demand = noDemand(performance.now());
-  const shelf = createShelf({
-    size() {
-      const others = countAll() - shelf.spare();
-      const ceiling = Math.floor((deps.freeMb() * DEMAND_PART) / BLANK_MB) - others;
-      return wantedBlanks(demand, performance.now(), { floor, ceiling, atOnce });
-    },
+  const size = () => {
+    const others = countAll() - shelf.spare();
+    const ceiling = Math.floor((deps.freeMb() * DEMAND_PART) / BLANK_MB) - others;
+    return wantedBlanks(demand, performance.now(), { floor, ceiling });
+  };
+  const shelf: Shelf = createShelf({
+    size,
     async boot() {
       const blank = await bootBlank(kind, deps);
       demand = sawBoot(demand, blank.took.sandbox + blank.took.boot);
@@ -62,7 +61,8 @@ export function openStock(kind: BlankKind, deps: StockDeps, countAll: () => numb
     shelf,
     users: new Set(),
     onTake() {
-      demand = sawTake(demand, performance.now(), atOnce);
+      if (shelf.counts().ready >= size()) demand = sawFull(demand);
+      demand = sawTake(demand, performance.now());
     },
   };
 }

@@ -82,7 +82,7 @@ const pythonPlan = (registries: Registries): Plan => ({
   step: 'pip install',
   command:
     // Byte code by hash: a layer's times are clamped. What does not compile (templates) stays source.
-    'mkdir -p /function/.deps && cd /function && python3 -m pip install --no-warn-script-location --target /function/.deps -r requirements.txt && (python3 -m compileall -q -f --invalidation-mode unchecked-hash /function/.deps || true)',
+    'mkdir -p /function/.deps && cd /function && python3 -m pip install --no-warn-script-location --target /function/.deps -r requirements.txt && (PYTHONHASHSEED=0 python3 -m compileall -q -f --invalidation-mode unchecked-hash /function/.deps || true)',
   only: ['function/.deps'],
   access: registries.pip,
 });

@@ -42,6 +42,7 @@ export const version = (number: number): FunctionVersion => ({
     tmpMb: 64,
     concurrency: 1,
     minInstances: 0,
+    reuse: true,
   },
   createdAt: 1_700_000_000_000,
   codeBytes: 2048,

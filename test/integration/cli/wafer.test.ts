@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXPLANATION } from '../../../services/api/openapi/examples.ts';
 import { type CliOptions, runCli, startCli } from '../../helpers/run-cli.ts';
 import { aContainer } from '../../unit/cli/containers.ts';
 import { type ApiServer, json, KEY, ndjson, problem, record, startApiServer, version } from './api-server.ts';
@@ -187,6 +188,41 @@ describe('reading', () => {
     expect(stdout).not.toContain('hunter2');
     expect(stdout).not.toContain(KEY);
     expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ env: 'WAFER_PORT', value: 8080, isSet: true }));
+  });
+});
+
+describe('explain', () => {
+  const path = 'GET /v1/functions/hello/explain';
+
+  test('draws the phases of each kind of start on one scale, without those that never were, and says what would help', async () => {
+    api.on(path, json(EXPLANATION));
+    const { code, stdout } = await wafer(['explain', 'hello']);
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toBe('hello  v3 · node on node24');
+    expect(stdout).toMatch(/blank +p50 +p99 +4 calls[\s\S]*warm +p50 +p99 +211 calls/);
+    expect(lines.filter((line) => /^ {2}(sandbox|boot)/.test(line))).toEqual([]);
+    const bars = lines.filter((line) => line.startsWith('  handler')).map((line) => line.replace(/[^█]/g, '').length);
+    expect(bars).toEqual([14, 6]);
+    expect(stdout).toMatch(/Starts +1 first call of the version, 3 ended without calls for a while/);
+    expect(stdout).toMatch(/What would help\n• 3 starts because[^•]*\n {2}"minInstances": 1 keeps/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+
+  test('asks for the version, and prints all of it as JSON', async () => {
+    const { stdout } = await wafer(['explain', 'hello', '--version', 'v2', '--json']);
+    expect(api.seen.at(-1)?.url).toBe('/v1/functions/hello/explain?version=2');
+    expect(JSON.parse(stdout)).toEqual(EXPLANATION);
+  });
+
+  test('says so when there is nothing to say', async () => {
+    api.on(path, json({ ...EXPLANATION, kinds: {}, causes: {}, advice: [] }));
+    expect((await wafer(['explain', 'hello'])).stdout).toContain('No call of v3 is known yet');
+    const { warm, blank } = EXPLANATION.kinds;
+    api.on(path, json({ ...EXPLANATION, kinds: { warm }, causes: {}, advice: [] }));
+    expect((await wafer(['explain', 'hello'])).stdout).toContain('found an instance that was there');
+    api.on(path, json({ ...EXPLANATION, kinds: { warm, blank }, causes: { first: 1 }, advice: [] }));
+    expect((await wafer(['explain', 'hello'])).stdout).toContain('Nothing stands out');
   });
 });
 

@@ -23,6 +23,7 @@ const version = (functionName: string, image = 'sha256:00') => ({
     tmpMb: 64,
     concurrency: 1,
     minInstances: 0,
+    reuse: true,
   },
   codeBytes: 10,
   addedBytes: 20,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createFunctionStore } from '../../../services/core/functions/registry.ts';
 import { newInvocationId } from '../../../services/core/ids.ts';
 import { createInvocationStore, type InvocationStoreOptions } from '../../../services/core/invocations/records.ts';
-import type { InvocationRecord, Outcome } from '../../../services/core/invocations/types.ts';
+import type { InvocationRecord, Outcome, Receipt } from '../../../services/core/invocations/types.ts';
 import { connectRedis } from '../../../services/core/store/connect.ts';
 import { keysOf } from '../../../services/core/store/keys.ts';
 import { eventually, silentLog, startTestRedis, type TestRedis } from '../../helpers/redis.ts';
@@ -124,6 +124,39 @@ describe('createInvocationStore()', () => {
     store.record(young);
     expect((await store.list({ limit: 10 })).records).toEqual([young]);
     expect(await direct.zcard(keysOf().invocations)).toBe(1);
+  });
+
+  test('starts() has the calls that waited for a start, newest first, however many came after them', async () => {
+    const store = open({ keepPerFunction: 5 });
+    const started = (at: number, functionName = 'hello'): InvocationRecord => {
+      const one = record(functionName, at);
+      return { ...one, receipt: { ...(one.receipt as Receipt), start: 'cold', cause: 'idle', noBlank: 'none_ready' } };
+    };
+    const [first, second] = [started(1000), started(2000)];
+    store.record(first);
+    for (let at = 1001; at < 1050; at++) store.record(record('hello', at));
+    store.record(second);
+    store.record(started(3000, 'other'));
+    for (let at = 2001; at < 2050; at++) store.record(record('hello', at));
+    expect(await store.starts('hello')).toEqual([second, first]);
+    expect(await store.starts('nothing')).toEqual([]);
+  });
+
+  test('starts() has the newest 100, for a week, and not those of a function that was removed', async () => {
+    const store = open();
+    const { redis: direct } = redis.connection;
+    for (let at = 0; at < 130; at++) {
+      const one = record('hello', 1000 + at);
+      store.record({ ...one, receipt: { ...(one.receipt as Receipt), start: 'blank' } });
+    }
+    const starts = await store.starts('hello');
+    expect([starts.length, starts[0]?.startedAt, starts.at(-1)?.startedAt]).toEqual([100, 1129, 1030]);
+    expect(await direct.ttl(keysOf().starts('hello'))).toBeGreaterThan(6 * 86_400);
+    const functions = createFunctionStore(direct);
+    const config = {} as Parameters<typeof functions.publish>[0]['config'];
+    await functions.publish({ functionName: 'hello', image: 'i', base: 'b', config, codeBytes: 0, addedBytes: 0 });
+    await functions.remove('hello');
+    expect(await store.starts('hello')).toEqual([]);
   });
 
   test('a huge message and stack of a guest are cut', async () => {

@@ -47,6 +47,34 @@ describe('functions', () => {
   });
 });
 
+describe('explain', () => {
+  test('tells the times of the live version, or of the one that is asked for', async () => {
+    const { send, platform } = await testApp();
+    for (const path of ['', '', '?version=1']) await send({ method: 'POST', url: `/v1/functions/hello/invoke${path}` });
+    const live = await send({ url: '/v1/functions/hello/explain' });
+    expect([live.statusCode, live.json()]).toMatchObject([
+      200,
+      { functionName: 'hello', version: 2, kinds: { warm: { calls: 2, wall: { p50: 1.75 } } }, causes: {}, advice: [] },
+    ]);
+    expect(live.json().facts).toEqual(await platform.dispatcher.startFacts(await platform.functions.resolve('hello')));
+    expect((await send({ url: '/v1/functions/hello/explain?version=1' })).json()).toMatchObject({
+      version: 1,
+      kinds: { warm: { calls: 1 } },
+    });
+  });
+
+  test.each([
+    ['/v1/functions/nope/explain', 404, 'function_not_found'],
+    ['/v1/functions/hello/explain?version=9', 404, 'version_not_found'],
+    ['/v1/functions/hello/explain?alias=nope', 404, 'alias_not_found'],
+    ['/v1/functions/hello/explain?version=1&alias=live', 400, 'invalid_request'],
+  ])('of %s is %i %s', async (url, status, code) => {
+    const { send } = await testApp();
+    const answer = await send({ url });
+    expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
+  });
+});
+
 describe('logs', () => {
   test('are NDJSON, or server-sent events when asked for', async () => {
     const { send, platform } = await testApp();

@@ -87,6 +87,7 @@ describe('validateConfig()', () => {
       queue: { maxPending: 10, concurrency: 2, concurrencyPerKey: 1, rate: { count: 10, periodMs: 1000, burst: 2 } },
       onSuccess: 'next-one',
       onFailure: 'https://example.org/hook?a=1',
+      reuse: true,
     };
     const config = validateConfig(value);
     expect(config).toEqual(value);
@@ -180,6 +181,7 @@ describe('applyDefaults()', () => {
       tmpMb: 64,
       concurrency: 1,
       minInstances: 0,
+      reuse: true,
     });
   });
 
@@ -188,6 +190,14 @@ describe('applyDefaults()', () => {
     const config = applyDefaults(set, facts('index.mjs'));
     expect(config).toMatchObject(set);
     expect(config).not.toHaveProperty('onSuccess');
+  });
+
+  test('lets a version opt out of reuse, which has no room for a second call in an instance', () => {
+    const files = facts('index.mjs');
+    expect(applyDefaults({ reuse: false, minInstances: 2 }, files)).toMatchObject({ reuse: false, concurrency: 1 });
+    const error = failureOf(() => applyDefaults({ reuse: false, concurrency: 2 }, files));
+    expect(error.code).toBe('invalid_config');
+    expect(error.message).toContain('/concurrency: must be 1 with "reuse": false');
   });
 
   test('guesses python from main.py, and http from a command', () => {

@@ -26,8 +26,17 @@ describe('what an image runs as', () => {
       base: '',
       handler: '',
       concurrency: 1,
+      reuse: false,
       timeoutMs: 30_000,
     });
+  });
+
+  test('reuses its instances as a label says, but not because it was a program for each call before', () => {
+    const Labels = { 'dev.wafer.config': '{"runtime":"image","reuse":false}' };
+    expect(decide({ Cmd: ['x'], Labels }, { runtime: 'http' }).reuse).toBe(true);
+    expect(decide({ Cmd: ['x'], Labels: { 'dev.wafer.config': '{"runtime":"http","reuse":false}' } }).reuse).toBe(
+      false,
+    );
   });
 
   test('is a server when it EXPOSEs a TCP port, unless the settings or a label say otherwise', () => {
@@ -93,6 +102,13 @@ describe('what an image runs as', () => {
     ['a handler for a program', { Cmd: ['a'] }, { handler: 'a.b' }, /^invalid_config \/handler/],
     ['a base', { Cmd: ['a'] }, { base: 'node24' }, /^invalid_config \/base/],
     ['concurrency for a program', { Cmd: ['a'] }, { concurrency: 2 }, /^invalid_config \/concurrency/],
+    ['reuse for a program', { Cmd: ['a'] }, { reuse: true }, /^invalid_config \/reuse/],
+    [
+      'concurrency without reuse',
+      { Cmd: ['a'], ExposedPorts: { '80/tcp': {} }, Labels: { 'dev.wafer.config': '{"concurrency":5}' } },
+      { reuse: false },
+      /^invalid_config \/concurrency/,
+    ],
   ])('is refused with %s', (_what, config, file, message) => {
     expect(refusal(() => decide(config, file))).toMatch(message);
   });

@@ -14,11 +14,14 @@ class Slot implements Pooled {
   readonly ended: Promise<unknown>;
   lastUsedAt = Date.now();
   endedBy: string | undefined;
+  /** As one that ends with its call. */
+  readonly isFollowed: boolean;
   #inFlight = 0;
   #timer: NodeJS.Timeout | undefined;
   #end: (value?: unknown) => void = () => {};
   constructor(version: FunctionVersion) {
     this.version = version;
+    this.isFollowed = version.config.reuse === false;
     this.ended = new Promise((resolve) => (this.#end = resolve));
   }
   get state() {
@@ -34,6 +37,7 @@ class Slot implements Pooled {
   give() {
     this.#inFlight--;
     this.lastUsedAt = Date.now();
+    if (this.isFollowed) void this.end('retired');
   }
   whenIdleFor(ms: number, then: () => void) {
     clearTimeout(this.#timer);
@@ -141,6 +145,29 @@ describe('a pool that learns', () => {
     expect(made[0]?.endedBy).toBeUndefined();
     await vi.advanceTimersByTimeAsync(1);
     expect(made[0]?.endedBy).toBe('idle');
+  });
+
+  it('has the next instance of one that ends with its call ready, for as long as an idle one is kept', async () => {
+    const { pool, made } = learnedPool();
+    const once = version('once', { reuse: false });
+    const cold = await calls(pool, once, 3, 20 * SECOND);
+    expect(cold).toEqual([true, false, false]);
+    expect(made.map(({ endedBy }) => endedBy)).toEqual(['retired', 'retired', 'retired', undefined]);
+    await vi.advanceTimersByTimeAsync(60 * MINUTE);
+    expect(pool.instances()).toHaveLength(0);
+    expect(made).toHaveLength(4);
+  });
+
+  it('has it ready ahead of the call of a timer, and not meanwhile', async () => {
+    const { pool } = learnedPool();
+    const cron = version('cron', { reuse: false });
+    const cold = await calls(pool, cron, 6, 30 * MINUTE);
+    expect(cold).toEqual([true, true, true, false, false, false]);
+    await call(pool, cron);
+    await vi.advanceTimersByTimeAsync(10 * MINUTE);
+    expect(pool.instances()).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(19 * MINUTE);
+    expect(pool.instances()).toHaveLength(1);
   });
 
   it.each(['retire', 'close', 'keepWarm'] as const)('starts nothing ahead after %s', async (how) => {

@@ -9,6 +9,7 @@ class Slot implements Pooled {
   lastUsedAt = 0;
   endedBy: string | undefined;
   inFlight = 0;
+  isFollowed = false;
   idle: (() => void) | undefined;
   #end: (value?: unknown) => void = () => {};
   constructor(version: FunctionVersion) {
@@ -252,6 +253,69 @@ describe('pool', () => {
     expect(made.at(-1)?.endedBy).toBeDefined();
   });
 
+  it('starts the minInstances of a new version before those of the old one end', async () => {
+    const gives: (() => void)[] = [];
+    const made: Slot[] = [];
+    const { pool: slots } = pool({
+      start: (one) =>
+        new Promise((give) =>
+          gives.push(() => {
+            made.push(new Slot(one));
+            give(made.at(-1) as Slot);
+          }),
+        ),
+    });
+    const first = slots.replace(version('kept', { minInstances: 2 }));
+    for (const give of gives) give();
+    await first;
+    const second = slots.replace(version('kept', { minInstances: 2 }, 2));
+    await turn();
+    expect(gives).toHaveLength(4);
+    // Its time is over, but it is not alone in being kept.
+    for (const old of made) old.idle?.();
+    gives[2]?.();
+    await turn();
+    expect(made.map(({ endedBy }) => endedBy)).toEqual([undefined, undefined, undefined]);
+    gives[3]?.();
+    await second;
+    expect(made.map(({ endedBy }) => endedBy)).toEqual(['killed', 'killed', undefined, undefined]);
+  });
+
+  it('ends those of the old version also when the new ones do not start, or have no room beside them', async () => {
+    const { pool: slots, made } = pool({ memoryBudgetMb: 200 });
+    await slots.replace(version('kept', { minInstances: 2 }));
+    await slots.replace(version('kept', { minInstances: 2 }, 2));
+    await turn();
+    expect(made.map(({ version: { number }, endedBy }) => [number, endedBy])).toEqual([
+      [1, 'killed'],
+      [1, 'killed'],
+      [2, undefined],
+      [2, undefined],
+    ]);
+    const failing = pool({
+      start: async (one) => {
+        if (one.number === 2) throw new Error('no');
+        return failing.slot(one);
+      },
+    }) as ReturnType<typeof pool> & { slot: (one: FunctionVersion) => Slot };
+    failing.slot = (one) => {
+      const slot = new Slot(one);
+      failing.made.push(slot);
+      return slot;
+    };
+    await failing.pool.replace(version('kept', { minInstances: 1 }));
+    await failing.pool.replace(version('kept', { minInstances: 1 }, 2));
+    expect(failing.made.map(({ endedBy }) => endedBy)).toEqual(['killed']);
+    expect(failing.failed).toHaveLength(2);
+  });
+
+  it('lets the last of three deploys at once settle what is kept', async () => {
+    const { pool: slots, made } = pool();
+    await Promise.all([1, 2, 3].map((number) => slots.replace(version('kept', { minInstances: 1 }, number))));
+    await turn();
+    expect(made.filter(({ endedBy }) => endedBy === undefined).map((one) => one.version.number)).toEqual([3]);
+  });
+
   it('follows a kept instance that ended after its call with another, and one that never had a call with none', async () => {
     const { pool: slots, made } = pool();
     const kept = version('kept', { minInstances: 1 });
@@ -304,6 +368,22 @@ describe('pool', () => {
     slots.keepWarm(version('kept', { minInstances: 1 }));
     expect(starts[3]?.isWanted()).toBe(true);
   });
+
+  it.each(['retire', 'replace'] as const)(
+    'ends what was on its way when %s came, and no call waits for',
+    async (how) => {
+      const gives: ((slot: Slot) => void)[] = [];
+      const { pool: slots } = pool({ start: () => new Promise((give) => gives.push(give)) });
+      void slots.keepWarm(version('f', { minInstances: 1 }));
+      const old = new Slot(version('f'));
+      if (how === 'retire') await slots.retire('f');
+      else await slots.replace(version('f', {}, 2));
+      gives[0]?.(old);
+      await turn();
+      expect(old.endedBy).toBe('killed');
+      expect(slots.instances()).toHaveLength(0);
+    },
+  );
 
   it('starts anew for a call that came when the start before was being given up', async () => {
     const starts: { isWanted: () => boolean; give: (slot: Slot | null) => void }[] = [];

@@ -34,6 +34,23 @@ return #KEYS
 );
 
 /**
+ * Keeps the newest records of calls that waited for a start, beyond the many that did not.
+ * KEYS list of each function; ARGV records per function, seconds to live, then number of the function's key and
+ * JSON of each record, oldest first.
+ */
+export const startsScript = script(
+  'starts',
+  `
+for at = 3, #ARGV, 2 do redis.call('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1]) end
+for index = 1, #KEYS do
+  redis.call('LTRIM', KEYS[index], 0, ARGV[1] - 1)
+  redis.call('EXPIRE', KEYS[index], ARGV[2])
+end
+return #KEYS
+`,
+);
+
+/**
  * Appends log lines and keeps each stream below a count and a size.
  * KEYS streams; ARGV lines per stream, bytes per stream, seconds to live, then number of the stream,
  * time, version, instance, invocation, stream name and text of each line.

@@ -26,6 +26,10 @@ def main():
     sys.dont_write_bytecode = True
     channel = _channel.Channel(3)
     logs = _logs.install(channel, current_number)
+    if "WAFER_BLANK" in os.environ:
+        from ._first_call import rehearse
+
+        rehearse(lambda nowhere, settings, handler: _Server(nowhere, logs, settings, handler))
     version = ".".join(map(str, sys.version_info[:3]))
     _send(channel, _channel.READY, {"protocol": 1, "runtime": "python", "runtimeVersion": version})
     settings = _await_init(channel)
@@ -106,7 +110,7 @@ class _Server:
                     self._waiting -= 1
                 call = self._read_call()
                 self._ensure_reader()
-            call.context.run(self._run, call)
+            call.context.run(self.run, call)
 
     def _ensure_reader(self):
         with self._counting:
@@ -119,14 +123,14 @@ class _Server:
         while True:
             kind, number, payload = self._channel.receive()
             if kind == _channel.CALL:
-                call = self._open(number, json.loads(payload))
+                call = self.open(number, json.loads(payload))
                 is_ready = call.is_http
             elif kind == _channel.SHUTDOWN:
                 self._draining = True
                 self._exit_when_drained()
                 continue
             else:
-                call = self._on_frame(kind, number, payload)
+                call = self.on_frame(kind, number, payload)
                 is_ready = call is not None
             if not is_ready:
                 continue
@@ -134,7 +138,7 @@ class _Server:
                 return call
             self._loop.call_soon_threadsafe(self._start_task, call, context=call.context)
 
-    def _open(self, number, head):
+    def open(self, number, head):
         if number <= self._last:
             _channel.die("call %d comes again" % number)
         self._last = number
@@ -142,7 +146,7 @@ class _Server:
         self._calls[number] = call
         return call
 
-    def _on_frame(self, kind, number, payload):
+    def on_frame(self, kind, number, payload):
         """The call, when this frame makes it ready."""
         call = self._calls.get(number)
         if call is None:
@@ -162,7 +166,7 @@ class _Server:
             _channel.die("frame type %d is unknown" % kind)
         return None
 
-    def _run(self, call):
+    def run(self, call):
         try:
             value = call.invoke()
             if hasattr(value, "__await__"):

@@ -1,0 +1,345 @@
+/** Code that is compiled when a version is built: by our compiler in a build sandbox, used by the runtime in another one. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { crc32 } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type InitResult, openRuntime } from '../../runtime/protocol/index.ts';
+import type { SandboxSpec } from '../../runtime/sandbox/index.ts';
+import type { ImageStore, LayerInfo } from '../../services/core/images/types.ts';
+import { type BuildSandboxes, createBuildSandboxes } from '../../services/worker/builder/build-sandbox.ts';
+import { compile } from '../../services/worker/builder/compile.ts';
+import { readOnly } from '../../services/worker/builder/typescript.ts';
+import { BASE_ENV, PROGRAMS } from '../../services/worker/instance-plan.ts';
+import { layerOfFolder } from '../helpers/folder-layer.ts';
+import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+
+const BASES = { node: 'node24', python: 'python3.11' } as const;
+type Runtime = keyof typeof BASES;
+type Files = Record<string, string | Buffer>;
+
+let test: TestHost;
+let sandboxes: BuildSandboxes;
+let folder: string;
+const layers: string[] = [];
+
+beforeAll(async () => {
+  test = await openTestHost();
+  sandboxes = createBuildSandboxes(test.host, test.workDir);
+  folder = await mkdtemp(join(tmpdir(), 'wafer-compiled-'));
+});
+afterAll(async () => {
+  for (const layer of layers) await test.host.removeLayer(layer);
+  await test?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function layerOf(files: Files): Promise<string> {
+  const path = await mkdtemp(join(folder, 'layer-'));
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(path, name)), { recursive: true });
+    await writeFile(join(path, name), content);
+  }
+  const layer = await layerOfFolder(test.host, path);
+  layers.push(layer);
+  return layer;
+}
+
+interface CompiledHere {
+  layer: string | null;
+  builtins: string[];
+  tar: Buffer;
+  output: string[];
+}
+
+/** What a deploy does, with a store that has only an unpacked layer of it. */
+async function compileLayers(runtime: Runtime, handler: string, below: string[]): Promise<CompiledHere> {
+  const made: CompiledHere = { layer: null, builtins: [], tar: Buffer.alloc(0), output: [] };
+  const images = {
+    async addLayer(stream: Readable) {
+      made.tar = await buffer(stream);
+      const name = randomBytes(32).toString('hex');
+      await test.host.unpack(name, Readable.from([made.tar]));
+      layers.push(name);
+      return { diffId: `sha256:${name}` } as LayerInfo;
+    },
+  } as unknown as ImageStore;
+  const inputs = {
+    config: { runtime, handler } as Parameters<typeof compile>[1]['config'],
+    base: test.base(BASES[runtime]),
+    layers: below.map((name) => ({ diffId: `sha256:${name}` }) as LayerInfo),
+  };
+  const signal = new AbortController().signal;
+  const result = await compile(runtime, inputs, { images, sandboxes }, (_, line) => made.output.push(line), signal);
+  made.layer = result === null ? null : result.layer.diffId.slice('sha256:'.length);
+  made.builtins = result?.builtins ?? [];
+  return made;
+}
+
+const specOf = (runtime: Runtime, codeLayers: string[]): SandboxSpec => ({
+  id: `compiled-${randomBytes(6).toString('hex')}`,
+  profile: 'function',
+  layers: test.base(BASES[runtime]).layers,
+  codeLayers,
+  argv: PROGRAMS[runtime],
+  env: BASE_ENV,
+  cwd: '/function',
+  control: true,
+  memoryBytes: 512 << 20,
+  pids: 256,
+  tmpBytes: 64 << 20,
+});
+
+/** Loads the handler over these layers and calls it once. */
+async function run(runtime: Runtime, handler: string, codeLayers: string[]) {
+  const sandbox = await test.host.create(specOf(runtime, codeLayers));
+  try {
+    if (sandbox.control === null) throw new Error('no control socket');
+    const lines: string[] = [];
+    const connection = openRuntime(sandbox.control, {
+      onLog: (_call, _invocation, _stream, text) => lines.push(text),
+      onClose: () => {},
+    });
+    const settings = { functionName: 'f', version: 1, codePath: '/function', handler, command: [], env: {} };
+    await connection.ready;
+    const init = await connection.init({ ...settings, maxResultBytes: 1 << 20, maxLogLineBytes: 65_536 });
+    if (init.kind === 'error') return { init, value: undefined, lines };
+    const head = { invocationId: 'i', deadlineMs: Date.now() + 60_000, attempt: 1, kind: 'event' } as const;
+    const result = await connection.call(head, Buffer.from('{"n":1}'), new AbortController().signal).head;
+    if (result.kind === 'error') throw new Error(result.message);
+    return { init, value: JSON.parse((await buffer(result.body)).toString()) as unknown, lines };
+  } finally {
+    await sandbox.destroy();
+  }
+}
+
+/** What Node itself says about its cache while it loads `index.mjs` as a function would. */
+async function debugOutput(codeLayers: string[]): Promise<string> {
+  const program = `require('node:module').enableCompileCache('/function/.wafer/modules'); require('/function/index.mjs')`;
+  const sandbox = await test.host.create({
+    ...specOf('node', codeLayers),
+    argv: ['node', '-e', program],
+    env: { ...BASE_ENV, NODE_DEBUG_NATIVE: 'COMPILE_CACHE', WAFER_FUNCTION: 'f' },
+    control: false,
+  });
+  let output = '';
+  sandbox.onOutput((_stream, chunk) => {
+    output += chunk.toString();
+  });
+  await sandbox.exited;
+  await sandbox.destroy();
+  return output;
+}
+
+async function fileOf(bytes: Buffer, name: string): Promise<Buffer> {
+  const found = await readOnly(Readable.from([bytes]), name);
+  if (found === null) throw new Error(`the layer has no ${name}`);
+  return found;
+}
+
+/** The code of every file with another hash of V8's flags in its head, and sums that fit. */
+function withOtherFlags(pack: Buffer): Buffer {
+  const start = 12 + pack.readUInt32LE(8);
+  const index = JSON.parse(pack.toString('utf8', 12, start)) as Record<
+    string,
+    [number, number, number, number, number]
+  >;
+  for (const entry of Object.values(index)) {
+    const code = pack.subarray(start + entry[0], start + entry[0] + entry[1]);
+    code.writeUInt32LE((code.readUInt32LE(12) ^ 1) >>> 0, 12);
+    entry[3] = crc32(code);
+  }
+  const head = Buffer.from(JSON.stringify(index));
+  const first = Buffer.from(pack.subarray(0, 12));
+  first.writeUInt32LE(head.length, 8);
+  return Buffer.concat([first, head, pack.subarray(start)]);
+}
+
+const cacheOf = (init: InitResult) => (init.kind === 'ok' ? init.codeCache : undefined);
+
+const LIB = `
+console.log('lib runs');
+exports.twice = (n) => 2 * n;
+`;
+const INDEX = `
+console.log('index runs');
+if (process.env.WAFER_FUNCTION === undefined) for (;;);
+const { twice } = require('./lib.cjs');
+exports.handler = async (event) => ({ twice: twice(event.n), stack: new Error('here').stack.split('\\n')[1] });
+const https = () => require('node:https');
+`;
+const SCRIPTS: Files = { 'index.cjs': INDEX, 'lib.cjs': LIB };
+
+describe('code of a node function', () => {
+  it('is compiled at build without being run, and used when it is loaded', async () => {
+    const code = await layerOf(SCRIPTS);
+    const made = await compileLayers('node', 'index.handler', [code]);
+    expect(made.output).toEqual([]);
+    expect(made.builtins).toEqual(['https']);
+    const { init, value, lines } = await run('node', 'index.handler', [code, String(made.layer)]);
+    expect(cacheOf(init)).toEqual({ used: 2, refused: 0 });
+    expect(value).toMatchObject({ twice: 2, stack: expect.stringContaining('/function/index.cjs:5:') });
+    expect(lines).toEqual(['index runs', 'lib runs']);
+  });
+
+  it('is the same, byte by byte, when it is compiled again', async () => {
+    const code = await layerOf({ ...SCRIPTS, 'other.mjs': "import './lib.cjs';\nexport const handler = () => 1;\n" });
+    for (const handler of ['index.handler', 'other.handler']) {
+      const [first, second] = [
+        await compileLayers('node', handler, [code]),
+        await compileLayers('node', handler, [code]),
+      ];
+      expect(first.tar.length).toBeGreaterThan(1000);
+      expect(second.tar.equals(first.tar)).toBe(true);
+    }
+  });
+
+  it('is compiled again at load when a layer above has another source of the same length', async () => {
+    const code = await layerOf(SCRIPTS);
+    const { layer } = await compileLayers('node', 'index.handler', [code]);
+    const changed = await layerOf({ 'lib.cjs': LIB.replace('2 * n', '3 * n') });
+    const { init, value } = await run('node', 'index.handler', [code, String(layer), changed]);
+    expect(cacheOf(init)).toEqual({ used: 1, refused: 1 });
+    expect(value).toMatchObject({ twice: 3 });
+  });
+
+  it.each([
+    [
+      'one bit of the code is another',
+      (pack: Buffer) => pack.fill((pack.at(-9) ?? 0) ^ 4, pack.length - 9, pack.length - 8),
+    ],
+    ['it ends early', (pack: Buffer) => pack.subarray(0, pack.length - 40)],
+    ['it ends within its index', (pack: Buffer) => pack.subarray(0, 30)],
+    ['it is something else', () => randomBytes(5000)],
+    [
+      'its index claims more than there is',
+      (pack: Buffer) => {
+        pack.writeUInt32LE(0xffffffff, 8);
+        return pack;
+      },
+    ],
+  ])('is compiled again at load when %s', async (_what, damage) => {
+    const code = await layerOf(SCRIPTS);
+    const { layer, tar: bytes } = await compileLayers('node', 'index.handler', [code]);
+    const damaged = await layerOf({ '.wafer/code': damage(await fileOf(bytes, 'function/.wafer/code')) });
+    const { init, value } = await run('node', 'index.handler', [code, String(layer), damaged]);
+    expect(cacheOf(init)?.used ?? 0).toBeLessThan(2);
+    expect(value).toMatchObject({ twice: 2 });
+  });
+
+  it('is refused by V8 when it was compiled under other flags', async () => {
+    const code = await layerOf(SCRIPTS);
+    const { tar: bytes } = await compileLayers('node', 'index.handler', [code]);
+    const pack = await fileOf(bytes, 'function/.wafer/code');
+    const other = await layerOf({ '.wafer/code': withOtherFlags(pack) });
+    const { init, value } = await run('node', 'index.handler', [code, other]);
+    expect(cacheOf(init)).toEqual({ used: 0, refused: 2 });
+    expect(value).toMatchObject({ twice: 2 });
+  });
+});
+
+const MODULES: Files = {
+  'index.mjs': `
+import { getCompileCacheDir } from 'node:module';
+import { createHash } from 'node:crypto';
+import { name } from './name.mjs';
+import lib from './lib.cjs';
+console.log('index runs');
+if (process.env.WAFER_FUNCTION === undefined) process.exit(7);
+export const handler = (event) => ({ name, twice: lib.twice(event.n), cache: getCompileCacheDir() });
+`,
+  'name.mjs': "console.log('name runs');\nexport const name = 'a module';\n",
+  'lib.cjs': LIB,
+};
+
+describe('modules of a node function', () => {
+  it('are compiled at build without being evaluated, with the scripts that they import', async () => {
+    const code = await layerOf(MODULES);
+    const made = await compileLayers('node', 'index.handler', [code]);
+    expect(made.output).toEqual([]);
+    expect(made.builtins).toContain('crypto');
+    const { init, value, lines } = await run('node', 'index.handler', [code, String(made.layer)]);
+    expect(cacheOf(init)).toEqual({ used: 1, refused: 0 });
+    expect(value).toMatchObject({
+      name: 'a module',
+      twice: 2,
+      cache: expect.stringMatching(/^\/function\/\.wafer\/modules\/v24.*-1000$/),
+    });
+    expect(lines).toEqual(['name runs', 'lib runs', 'index runs']);
+  });
+
+  it('are taken from the cache by the user that functions run as', async () => {
+    const code = await layerOf(MODULES);
+    const { layer } = await compileLayers('node', 'index.handler', [code]);
+    const output = await debugOutput([code, String(layer)]);
+    expect(output).toMatch(/code cache for ESM file:\/\/\/function\/index\.mjs was accepted/);
+    expect(output).toMatch(/code cache for ESM file:\/\/\/function\/name\.mjs was accepted/);
+  });
+
+  it('are compiled again at load when a layer above has another source', async () => {
+    const code = await layerOf(MODULES);
+    const { layer } = await compileLayers('node', 'index.handler', [code]);
+    const changed = await layerOf({ 'name.mjs': String(MODULES['name.mjs']).replace('a module', 'b module') });
+    const { value } = await run('node', 'index.handler', [code, String(layer), changed]);
+    expect(value).toMatchObject({ name: 'b module' });
+  });
+});
+
+describe('a function that can not be compiled ahead', () => {
+  it('has no layer of it, and says why when it is loaded', async () => {
+    const code = await layerOf({ 'index.cjs': 'exports.handler = (' });
+    expect((await compileLayers('node', 'index.handler', [code])).layer).toBeNull();
+    const { init } = await run('node', 'index.handler', [code]);
+    expect(init).toMatchObject({ kind: 'error', code: 'function_init_failed', errorType: 'SyntaxError' });
+  });
+});
+
+const PYTHON: Files = {
+  'main.py': `
+import os, sys
+compiled = []
+sys.addaudithook(lambda name, args: compiled.append(args[1]) if name == "compile" else None)
+import lib, package.part
+if "WAFER_FUNCTION" not in os.environ:
+    sys.exit(7)
+def handler(event, context):
+    return {"twice": lib.twice(event["n"]), "known": package.part.known("a"), "compiled": compiled}
+`,
+  'lib.py': 'def twice(n):\n    return 2 * n\n',
+  'package/__init__.py': '',
+  'package/part.py': 'def known(name):\n    return name in {"a", "b", "c", "d", "e"}\n',
+  'broken.py': 'def (',
+};
+
+describe('byte code of a python function', () => {
+  it('is made at build without running anything, and loaded without compiling', async () => {
+    const code = await layerOf(PYTHON);
+    const { layer, output } = await compileLayers('python', 'main.handler', [code]);
+    expect(output).toEqual([]);
+    const { value } = await run('python', 'main.handler', [code, String(layer)]);
+    expect(value).toEqual({ twice: 2, known: true, compiled: [] });
+    const { value: without } = await run('python', 'main.handler', [code]);
+    const all = ['/function/lib.py', '/function/package/__init__.py', '/function/package/part.py'];
+    expect(without).toMatchObject({ compiled: all });
+  });
+
+  it('is the same, byte by byte, when it is made again', async () => {
+    const code = await layerOf(PYTHON);
+    const [first, second] = [
+      await compileLayers('python', 'main.handler', [code]),
+      await compileLayers('python', 'main.handler', [code]),
+    ];
+    expect(second.tar.equals(first.tar)).toBe(true);
+  });
+
+  it('is not taken when a layer above has another source', async () => {
+    const code = await layerOf(PYTHON);
+    const { layer } = await compileLayers('python', 'main.handler', [code]);
+    const changed = await layerOf({ 'lib.py': String(PYTHON['lib.py']).replace('2', '3') });
+    const { value } = await run('python', 'main.handler', [code, String(layer), changed]);
+    expect(value).toMatchObject({ twice: 3, compiled: ['/function/lib.py'] });
+  });
+});
