@@ -2,20 +2,14 @@
  * The whole platform in one process: `wafer up`. What opens first closes last; a
  * start that fails closes what it had opened.
  */
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
-import { SandboxError } from '../runtime/sandbox/index.ts';
 import { buildApp } from './api/app.ts';
 import { listenError, startServer } from './api/server.ts';
 import { loadAdminKey } from './core/auth/admin-key.ts';
 import { type Config, dataPaths } from './core/config.ts';
 import { lockDataDir } from './core/data-lock.ts';
-import { isErrno, WaferError } from './core/errors.ts';
-import { createFunctionStore } from './core/functions/registry.ts';
-import { withRoutes } from './core/functions/routes.ts';
 import type { FunctionStore } from './core/functions/types.ts';
 import { createFunctionImages } from './core/images/distribution/function-images.ts';
 import { type Distribution, openDistribution } from './core/images/distribution/service.ts';
@@ -23,15 +17,12 @@ import { createImageService, type ImageService } from './core/images/index.ts';
 import { createRegistryClient } from './core/images/registry/client.ts';
 import { createCredentials } from './core/images/registry/credentials.ts';
 import { readProxies } from './core/images/registry/proxies.ts';
-import { createLogStore } from './core/invocations/logs.ts';
-import { createInvocationStore } from './core/invocations/records.ts';
 import { createLog, type Log } from './core/log.ts';
 import { packageRoot, packageVersion } from './core/package-root.ts';
-import { connectRedis, type RedisConnection } from './core/store/connect.ts';
-import { startEmbeddedRedis } from './core/store/embedded-redis.ts';
-import { fitsSocketAddress } from './core/store/socket-path.ts';
-import { createTelemetry, type Telemetry } from './core/telemetry.ts';
+import type { RedisConnection } from './core/store/connect.ts';
+import type { Telemetry } from './core/telemetry.ts';
 import { type OpenedDurableCalls, openDurableCalls } from './durable-calls.ts';
+import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
 import type { BaseProgress } from './worker/base-images/index.ts';
 import { openWorker, type Worker } from './worker/index.ts';
 
@@ -94,6 +85,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       invocations,
       durable: durable.calls,
       again: durable.again,
+      bodies: durable.bodies,
       logs,
       telemetry,
       log,
@@ -104,23 +96,13 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const server = await startServer(app, config);
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
-    durable.consume();
+    await durable.consume();
     await worker.containers.resume();
     return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
     await close();
     throw explainStart(error);
   }
-}
-
-function openStores({ redis }: RedisConnection, log: Log, opened: (() => Promise<unknown>)[]) {
-  const telemetry = createTelemetry();
-  const logs = createLogStore(redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
-  const onDrop = (count: number) => telemetry.lost('invocation_records', count);
-  const invocations = createInvocationStore(redis, { log, onDrop });
-  // Flushed after the worker has closed: calls that it cuts leave records and lines too.
-  opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
-  return { telemetry, functions: withRoutes(createFunctionStore(redis)), logs, invocations };
 }
 
 async function openDurableHere(
@@ -196,26 +178,6 @@ function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore)
   });
 }
 
-function refuseRoot(): void {
-  if (process.getuid?.() !== 0) return;
-  throw new WaferError('running_as_root', 'The platform does not run as root, and needs no root.', {
-    hint: '`npm start` as root makes the user "wafer" and starts the platform as that user.',
-  });
-}
-
-async function makeDataDir(dir: string): Promise<void> {
-  try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    await chmod(dir, 0o700);
-  } catch (cause) {
-    if (isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
-    throw new WaferError('usage', `The data directory ${dir} can not be used: ${(cause as Error).message}`, {
-      cause,
-      hint: 'Set WAFER_DATA to a directory of this user.',
-    });
-  }
-}
-
 /** Said before minutes of preparation; the real listen, later, is what counts. */
 async function assertPortFree({ host, port }: Config): Promise<void> {
   if (port === 0) return;
@@ -228,19 +190,6 @@ async function assertPortFree({ host, port }: Config): Promise<void> {
   await new Promise((resolve) => probe.close(resolve));
 }
 
-async function openRedis(config: Config, log: Log, opened: (() => Promise<unknown>)[]): Promise<RedisConnection> {
-  if (config.redisUrl !== null) {
-    const connection = await connectRedis({ address: { url: config.redisUrl }, log });
-    opened.push(() => connection.close());
-    return connection;
-  }
-  const server = await startEmbeddedRedis({ directory: dataPaths(config.dataDir).redis, log });
-  opened.push(() => server.close());
-  const connection = await connectRedis({ address: { socketPath: server.socketPath }, log });
-  opened.push(() => connection.close());
-  return connection;
-}
-
 type Shared = Pick<Parameters<typeof openWorker>[0], 'functions' | 'logs' | 'log' | 'env' | 'registry'>;
 
 async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {
@@ -251,13 +200,6 @@ async function openWorkerHere(config: Config, shared: Shared, opened: (() => Pro
   const worker = await openWorker({ config, runDir, packageRoot: packageRoot(), ...shared });
   opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
   return worker;
-}
-
-/** A socket address holds 107 bytes; with a long home path the socket moves to a private temporary directory. */
-async function makeRunDir(preferred: string): Promise<string> {
-  if (!fitsSocketAddress(join(preferred, 'host.sock'))) return mkdtemp(join(tmpdir(), 'wafer-'));
-  await mkdir(preferred, { recursive: true, mode: 0o700 });
-  return preferred;
 }
 
 const READY_MS = 2_000;
@@ -287,26 +229,6 @@ async function readiness(connection: RedisConnection, worker: Worker) {
     },
   ];
   return { ok: redis && engine, checks };
-}
-
-/** One clear line with the fix for what stops a start. */
-function explainStart(error: unknown): unknown {
-  if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
-    return new WaferError('disk_full', `There is no room on the disk: ${(error as Error).message}`, {
-      cause: error,
-      hint: 'Free some space, or set WAFER_DATA to a directory on another disk.',
-    });
-  }
-  if (!(error instanceof SandboxError)) return error;
-  const namespaces = /userns|namespace|unshare|uid_map|newuidmap/i.test(`${error.step} ${error.message}`);
-  return new WaferError(
-    namespaces ? 'userns_unavailable' : 'engine_failed',
-    `The sandbox engine can not start: ${error.message}`,
-    {
-      cause: error,
-      hint: '`wafer doctor` says what this machine lacks and how to fix it.',
-    },
-  );
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {

@@ -13,6 +13,7 @@ import { createRequestMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi/register.ts';
 import { againRoutes } from './routes/again.ts';
 import { asyncRoutes } from './routes/async.ts';
+import { bodyRoutes } from './routes/bodies.ts';
 import { containerFileRoutes } from './routes/container-files.ts';
 import { containerRunRoutes } from './routes/container-runs.ts';
 import { containerSessionRoutes } from './routes/container-sessions.ts';
@@ -48,6 +49,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     scope.register((inner) => imageBuildRoutes(inner, deps, limits));
     scope.register((inner) => invokeRoutes(inner, deps, limits));
     scope.register((inner) => asyncRoutes(inner, deps, limits));
+    scope.register((inner) => bodyRoutes(inner, deps, limits));
     scope.register((inner) => httpFunctionRoutes(inner, deps, limits));
     invocationRoutes(scope, deps);
     againRoutes(scope, deps);

@@ -6,6 +6,7 @@ import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import type { ImageService } from '../core/images/service.ts';
 import type { ImageStore } from '../core/images/types.ts';
 import type { Again } from '../core/invocations/durable/again.ts';
+import type { LocalBodies } from '../core/invocations/durable/bodies.ts';
 import type { DurableCalls } from '../core/invocations/durable/types.ts';
 import type { LogStore } from '../core/invocations/logs.ts';
 import type { InvocationStore } from '../core/invocations/records.ts';
@@ -39,6 +40,8 @@ export interface ApiDeps {
   invocations: Pick<InvocationStore, 'record' | 'get' | 'list' | 'starts'>;
   /** Invocations that are accepted first and run later. */
   durable: DurableCalls;
+  /** Large events and results. */
+  bodies: Pick<LocalBodies, 'read' | 'put'>;
   /** What was accepted before, once more. */
   again: Again;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;

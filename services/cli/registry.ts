@@ -16,6 +16,13 @@ const PLATFORM: readonly Entry[] = [
     load: () => import('./commands/up.ts'),
   },
   {
+    name: 'worker',
+    group: 'Platform',
+    summary: 'Join a platform as one more worker for accepted calls',
+    synonyms: ['join', 'agent'],
+    load: () => import('./commands/worker.ts'),
+  },
+  {
     name: 'doctor',
     group: 'Platform',
     summary: 'Say what this machine allows, and how to fix what it does not',

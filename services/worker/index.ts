@@ -56,6 +56,8 @@ export interface WorkerDeps {
   registry: RegistryClient;
   log: Log;
   env: NodeJS.ProcessEnv;
+  /** Before an instance starts: brings the image of a version that was built by another worker. */
+  obtain?: (version: FunctionVersion, images: ImageStore) => Promise<void>;
 }
 
 export interface Worker {
@@ -153,9 +155,13 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
 
 /** Instances and the blanks they are made of: these have the memory that those leave. */
 function openPool(
-  { config, logs, log }: WorkerDeps,
+  { config, logs, log, obtain }: WorkerDeps,
   { host, images, getBase }: Pick<BlanksDeps, 'getBase'> & { host: SandboxHost; images: ImageStore },
 ): { pool: Pool<Instance>; blanks: Blanks; memoryBudgetMb: number } {
+  const plan = async (version: FunctionVersion) => {
+    await obtain?.(version, images);
+    return planInstance(version, images);
+  };
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
   const boots = createBootQueue({ atOnce: availableParallelism() });
@@ -173,8 +179,7 @@ function openPool(
     idleMs: config.idleMs,
     ...(config.keepAlive === 'learned' ? { keepAlive: createLearnedPolicy({ standardMs: config.idleMs }) } : {}),
     maxWaiting: MAX_WAITING,
-    start: (version, isWanted) =>
-      startInstance(version, { host, logs, blanks, boots, log, plan: (one) => planInstance(one, images) }, isWanted),
+    start: (version, isWanted) => startInstance(version, { host, logs, blanks, boots, log, plan }, isWanted),
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });

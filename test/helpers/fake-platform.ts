@@ -108,6 +108,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     containers: createNoContainers(),
     invocations: createInvocations(() => platform),
     durable: createNoDurable(),
+    bodies: { read: notAccepted, put: notAccepted },
     again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),

@@ -7,6 +7,7 @@ import { runDemo } from '../demo.ts';
 import { keyExpression } from '../how-to-call.ts';
 import { createStartProgress } from '../start-progress.ts';
 import type { Ui } from '../ui.ts';
+import { untilStopped } from '../until-stopped.ts';
 
 function refuseRoot(): void {
   if (process.getuid?.() !== 0) return;
@@ -40,24 +41,6 @@ function showBanner(ui: Ui, url: string, config: Config, { limits, ids }: Platfo
     ['  Or', `curl -H "Authorization: Bearer ${keyExpression(keyFile)}" ${url}/v1/functions`],
   ]);
   ui.out(ui.paint('dim', 'Ctrl-C stops it.'));
-}
-
-/** Resolves at the first SIGINT or SIGTERM; the second ends the process at once. */
-function untilStopped(ui: Ui): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let stopping = false;
-    const stop = (signal: NodeJS.Signals) => {
-      if (stopping) {
-        ui.err('Stopped at once.');
-        process.exit(signal === 'SIGINT' ? 130 : 143);
-      }
-      stopping = true;
-      ui.err('Stopping: calls that run may finish. Once more stops at once.');
-      resolve(signal);
-    };
-    process.on('SIGINT', stop);
-    process.on('SIGTERM', stop);
-  });
 }
 
 async function serve(demo: boolean, { ui, env }: CliContext): Promise<number> {

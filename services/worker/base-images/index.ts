@@ -30,6 +30,8 @@ export interface BaseProgress {
 export interface BaseImages {
   /** @throws WaferError `build_failed` naming the image and the step */
   prepare(onProgress: (progress: BaseProgress) => void): Promise<void>;
+  /** Makes none: `bring` gets each by its name into the store. For a worker whose versions are built elsewhere. */
+  bring(bring: (name: string) => Promise<Image>): Promise<void>;
   get(name: string): BaseImage | undefined;
   list(): BaseImage[];
   defaultFor(runtime: BuiltRuntime): string;
@@ -45,6 +47,13 @@ export function createBaseImages(deps: LayerSourceDeps): BaseImages {
       for (const definition of await readDefinitions(deps.dir)) {
         const parent = definition.from === null ? undefined : ready.get(definition.from);
         ready.set(definition.name, await prepareOne(definition, parent, deps, onProgress));
+      }
+    },
+    async bring(bring) {
+      for (const definition of await readDefinitions(deps.dir)) {
+        const image = await bring(definition.name);
+        await deps.images.tag(image.digest, definition.name);
+        ready.set(definition.name, describe(definition, deps.images, image, image));
       }
     },
     get: (name) => ready.get(name),
@@ -91,9 +100,13 @@ async function prepareOne(
     tools = await images.putImage({ layers: all, config, tag: toolsTag(name) });
     report('built', 100, '');
   } else report('ready', 100, '');
+  return describe(definition, images, image, tools);
+}
+
+function describe(definition: Definition, images: ImageStore, image: Image, tools: Image): BaseImage {
   const names = images.layerNames(image);
   return {
-    name,
+    name: definition.name,
     image,
     layers: names,
     toolLayers: images.layerNames(tools).slice(names.length),

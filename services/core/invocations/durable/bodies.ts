@@ -20,13 +20,18 @@ export interface Bodies {
 /** About what a record without it takes. */
 const INLINE_BYTES = 16 * 1024;
 
-export function openBodies(dir: string): Bodies {
+/** Those of this machine. */
+export interface LocalBodies extends Bodies {
+  /** One that is in a file. @throws WaferError `invocation_not_found` */
+  read(id: string, part: string): Promise<Buffer>;
+}
+
+export function openBodies(dir: string): LocalBodies {
   const folder = (id: string) => join(dir, id.slice(-2), id);
   return {
     async put(id, part, bytes, contentType) {
-      const body = { contentType, bytes: bytes.length, digest: digestOf(bytes) };
-      if (bytes.length <= INLINE_BYTES) return { ...body, inline: bytes.toString('base64') };
-      await writeDurably(folder(id), part, bytes);
+      const body = inlineBody(bytes, contentType);
+      if (body.inline === undefined) await writeDurably(folder(id), part, bytes);
       return body;
     },
     async get(id, part, { inline, digest }) {
@@ -41,10 +46,21 @@ export function openBodies(dir: string): Bodies {
         hint: 'Something else changed the data directory; the invocation can not go on.',
       });
     },
+    async read(id, part) {
+      const bytes = await readFile(join(folder(id), part)).catch(() => null);
+      if (bytes !== null) return bytes;
+      throw new WaferError('invocation_not_found', `There is no ${part} of ${id} in a file.`);
+    },
     async forget(ids) {
       await Promise.all(ids.map((id) => rm(folder(id), { recursive: true, force: true })));
     },
   };
+}
+
+/** With its bytes when they are few. */
+export function inlineBody(bytes: Buffer, contentType: string): StoredBody {
+  const body = { contentType, bytes: bytes.length, digest: digestOf(bytes) };
+  return bytes.length <= INLINE_BYTES ? { ...body, inline: bytes.toString('base64') } : body;
 }
 
 export const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

@@ -1,0 +1,43 @@
+/** Events and results of a worker on another machine: small ones in the record as ever, large ones by the API. */
+import { request } from 'undici';
+import { WaferError } from '../../errors.ts';
+import { type Bodies, digestOf, inlineBody } from './bodies.ts';
+
+export interface Home {
+  /** Of the API. */
+  url: string;
+  key: string;
+}
+
+const TIMEOUT_MS = 60_000;
+
+export function remoteBodies({ url, key }: Home): Bodies {
+  const call = async (method: 'GET' | 'PUT', id: string, part: string, body?: Buffer, type?: string) => {
+    const reply = await request(`${url}/v1/bodies/${id}/${part}`, {
+      method,
+      headers: { authorization: `Bearer ${key}`, ...(type !== undefined && { 'content-type': type }) },
+      headersTimeout: TIMEOUT_MS,
+      bodyTimeout: TIMEOUT_MS,
+      ...(body !== undefined && { body }),
+    }).catch((cause: unknown) => {
+      throw new WaferError('not_reachable', `${url} does not answer.`, { cause, hint: 'Is "wafer up" running there?' });
+    });
+    const bytes = Buffer.from(await reply.body.arrayBuffer());
+    if (reply.statusCode < 300) return bytes;
+    throw new WaferError('not_reachable', `${url} answered ${reply.statusCode} for the ${part} of ${id}.`);
+  };
+  return {
+    async put(id, part, bytes, contentType) {
+      const small = inlineBody(bytes, contentType);
+      if (small.inline === undefined) await call('PUT', id, part, bytes, contentType);
+      return small;
+    },
+    async get(id, part, { inline, digest }) {
+      if (inline !== undefined) return Buffer.from(inline, 'base64');
+      const bytes = await call('GET', id, part);
+      if (digestOf(bytes) === digest) return bytes;
+      throw new WaferError('digest_mismatch', `The ${part} of ${id} from ${url} is not what was written.`);
+    },
+    forget: async () => {}, // the API's own sweep does
+  };
+}

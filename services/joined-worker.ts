@@ -1,0 +1,131 @@
+/**
+ * One more worker: `wafer worker`. It has an engine, a store and sandboxes of its own, takes accepted calls
+ * from the queue of a platform, and brings the images of their versions from its registry. It serves nothing.
+ */
+import { rm } from 'node:fs/promises';
+import type { EngineInfo } from '../runtime/sandbox/index.ts';
+import { type Config, dataPaths } from './core/config.ts';
+import { lockDataDir } from './core/data-lock.ts';
+import { WaferError } from './core/errors.ts';
+import type { FunctionVersion } from './core/functions/types.ts';
+import type { Reference } from './core/images/reference.ts';
+import { createRegistryClient, type RegistryClient } from './core/images/registry/client.ts';
+import { readProxies } from './core/images/registry/proxies.ts';
+import { pullImage } from './core/images/registry/pull.ts';
+import type { Digest, ImageStore } from './core/images/types.ts';
+import { type Home, remoteBodies } from './core/invocations/durable/remote-bodies.ts';
+import { createLog, type Log } from './core/log.ts';
+import { packageRoot } from './core/package-root.ts';
+import { openConsumer, openQueue } from './durable-calls.ts';
+import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
+import { openWorker } from './worker/index.ts';
+
+export interface JoinOptions {
+  /** The platform that it works for. */
+  home: Home;
+  onProgress?: (text: string) => void;
+  env?: NodeJS.ProcessEnv;
+  log?: Log;
+}
+
+export interface JoinedWorker {
+  readonly engine: EngineInfo;
+  /** Lets running calls finish for a while, then ends everything. Idempotent. */
+  close(): Promise<void>;
+}
+
+const DRAIN_MS = 30_000;
+
+/** @throws WaferError with a hint when this host can not run it, or the platform can not be reached */
+export async function joinAsWorker(config: Config, options: JoinOptions): Promise<JoinedWorker> {
+  const { home, onProgress = () => {}, env = process.env } = options;
+  const log = options.log ?? createLog({ level: config.logLevel });
+  const opened: (() => Promise<unknown>)[] = [];
+  let closing: Promise<void> | undefined;
+  const closeAll = async () => {
+    for (const undo of opened.reverse()) await undo().catch((err: unknown) => log.error({ err }, 'closing failed'));
+  };
+  const close = () => {
+    closing ??= closeAll();
+    return closing;
+  };
+  try {
+    refuseRoot();
+    refuseEmbedded(config);
+    await makeDataDir(config.dataDir);
+    const lock = await lockDataDir(dataPaths(config.dataDir).lock);
+    opened.push(() => lock.release());
+    onProgress('Redis');
+    const connection = await openRedis(config, log, opened);
+    const { functions, logs } = openStores(connection, log, opened);
+    onProgress('Sandbox engine');
+    const registry = homeRegistry(home, env);
+    const runDir = await openRunDir(config, opened);
+    const obtain = obtainFrom(home, registry);
+    const parts = { config, runDir, packageRoot: packageRoot(), functions, logs, log, env, registry, obtain };
+    const worker = await openWorker(parts);
+    opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
+    // Blanks are made of them, and every version stands on one.
+    await worker.bases.bring(async (name) => {
+      onProgress(`base image ${name}`);
+      return (await pullImage(worker.images, registry, referenceAt(home, name, null), pullOptions())).image;
+    });
+    const queue = openQueue(connection.redis);
+    opened.push(() => queue.close());
+    const { dispatcher } = worker;
+    const bodies = remoteBodies(home);
+    const consumer = await openConsumer(config, { redis: connection.redis, queue, bodies, dispatcher, functions, log });
+    opened.push(() => consumer.close());
+    return { engine: worker.engine(), close };
+  } catch (error) {
+    await close();
+    throw explainStart(error);
+  }
+}
+
+function refuseEmbedded({ redisUrl, asyncConcurrency }: Config): void {
+  if (redisUrl === null) {
+    throw new WaferError('usage', 'A worker shares the Redis of its platform: WAFER_REDIS_URL is not set.', {
+      hint: 'Start the platform with WAFER_REDIS_URL=redis://host:6379, and the worker with the same.',
+    });
+  }
+  if (asyncConcurrency === 0)
+    throw new WaferError('usage', 'A worker with WAFER_ASYNC_CONCURRENCY=0 has nothing to do.');
+}
+
+async function openRunDir({ dataDir }: Config, opened: (() => Promise<unknown>)[]): Promise<string> {
+  const preferred = dataPaths(dataDir).run;
+  const runDir = await makeRunDir(preferred);
+  if (runDir !== preferred) opened.push(() => rm(runDir, { recursive: true, force: true }));
+  return runDir;
+}
+
+/** The key of the platform is the password of its registry. */
+function homeRegistry({ url, key }: Home, env: NodeJS.ProcessEnv): RegistryClient {
+  const { host, protocol } = new URL(url);
+  const credentials = { get: async () => ({ username: 'worker', password: key }) };
+  return createRegistryClient({ insecure: protocol === 'http:' ? [host] : [], credentials, proxies: readProxies(env) });
+}
+
+const referenceAt = (home: Home, repository: string, digest: Digest | null): Reference => ({
+  registry: new URL(home.url).host,
+  repository,
+  tag: digest === null ? 'latest' : null,
+  digest,
+});
+
+/** Two starts of one version bring it once. */
+function obtainFrom(home: Home, registry: RegistryClient) {
+  const coming = new Map<string, Promise<unknown>>();
+  return async ({ functionName, image }: FunctionVersion, images: ImageStore): Promise<void> => {
+    if ((await images.find(image)) !== null) return;
+    const reference = referenceAt(home, `functions/${functionName}`, image as Digest);
+    const pull =
+      coming.get(image) ?? pullImage(images, registry, reference, pullOptions()).finally(() => coming.delete(image));
+    coming.set(image, pull);
+    await pull;
+  };
+}
+
+const PULL_MS = 600_000;
+const pullOptions = () => ({ onEvent: () => {}, signal: AbortSignal.timeout(PULL_MS) });
