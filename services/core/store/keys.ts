@@ -26,6 +26,12 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     /** zset, all scores 0: invocation ids, which sort by time. */
     invocations: `${root}:invs`,
     invocationsOf: (name: string) => `${root}:invs:${name}`,
+    /** zset, all scores 0: names of schedules. */
+    schedules: `${root}:schedules`,
+    /** hash; see `scripts/schedules.ts`. */
+    schedule: (name: string) => `${root}:schedule:${name}`,
+    /** list of JSON, newest first. */
+    scheduleRuns: (name: string) => `${root}:schedule:${name}:runs`,
     /** What BullMQ's keys start with. */
     queuePrefix: `${root}:q`,
     /** list of JSON of InvocationRecord, newest first: calls that waited for a start; expires. */
