@@ -37,6 +37,7 @@ export const ERRORS = {
   container_start_failed: spec(422, 1, 'The container could not be started'),
   // access
   unauthorized: spec(401, 3, 'The API key is missing or wrong'),
+  invalid_signature: spec(401, 3, 'The signature of the delivery is missing or wrong'),
   forbidden: spec(403, 3, 'This is not allowed'),
   not_found: spec(404, 2, 'Not found'),
   function_not_found: spec(404, 2, 'The function does not exist'),
@@ -46,6 +47,8 @@ export const ERRORS = {
   schedule_not_found: spec(404, 2, 'The schedule does not exist'),
   image_not_found: spec(404, 2, 'The image does not exist'),
   container_not_found: spec(404, 2, 'The container does not exist'),
+  webhook_not_found: spec(404, 2, 'The webhook does not exist'),
+  delivery_not_found: spec(404, 2, 'The delivery does not exist'),
   method_not_allowed: spec(405, 2, 'The method is not allowed here'),
   idempotency_conflict: spec(409, 2, 'The idempotency key was used for something else'),
   conflict: spec(409, 2, 'The state does not allow this'),

@@ -40,3 +40,11 @@ export const newApiKey = () => `wafer_${random(40)}`;
 
 /** 21 characters: 105 random bits. Fit for a directory and a host name. */
 export const newContainerId = () => random(21);
+
+/** 130 random bits: its URL is all that a sender without signatures has to know. */
+export const newWebhookId = () => `whk_${random(26)}`;
+
+/** What every id of a delivery of that epoch ms starts with; they sort by time. */
+export const deliveryIdPrefix = (time: number) => `dlv_${encodeTime(Math.max(0, Math.floor(time)))}`;
+
+export const newDeliveryId = (now: number = Date.now()) => deliveryIdPrefix(now) + random(RANDOM_LENGTH);

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import { coerceError, WaferError } from '../../core/errors.ts';
+import { isDeeperThan } from '../../core/json-depth.ts';
 import { isJsonType } from '../http/body.ts';
 
 /** @throws WaferError `invalid_json` */
@@ -19,25 +20,6 @@ export function checkEvent(body: Buffer, maxDepth: number): void {
       cause,
     });
   }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN = new Set([0x5b, 0x7b]);
-const CLOSE = new Set([0x5d, 0x7d]);
-
-function isDeeperThan(body: Buffer, maxDepth: number): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < body.length; at++) {
-    const byte = body[at] as number;
-    if (byte === QUOTE) inString = !inString;
-    else if (inString) at += byte === BACKSLASH ? 1 : 0;
-    else if (OPEN.has(byte)) depth += 1;
-    else if (CLOSE.has(byte)) depth -= 1;
-    if (depth > maxDepth) return true;
-  }
-  return false;
 }
 
 /** Before the body is read. @throws WaferError `unsupported_media_type` */

@@ -36,6 +36,20 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     queuePrefix: `${root}:q`,
     /** list of JSON of InvocationRecord, newest first: calls that waited for a start; expires. */
     starts: (name: string) => `${root}:starts:${name}`,
+    /** hash: name of a webhook -> its id. */
+    webhookNames: `${root}:hooks`,
+    /** string: JSON of Webhook. */
+    webhook: (id: string) => `${root}:hook:${id}`,
+    /** zsets, all scores 0: ids of deliveries, which sort by time; those that were taken, and the others. */
+    deliveriesOf: (webhook: string, kind: 'taken' | 'other') => `${root}:hook:${webhook}:${kind}`,
+    /** hash of a delivery, as `triggers/webhooks/record.ts` reads it. */
+    delivery: (id: string) => `${root}:dlv:${id}`,
+    /** What `delivery` starts with; scripts put an id behind it. */
+    deliveryPrefix: `${root}:dlv:`,
+    /** zset: ids of deliveries that have to become invocations -> when that is tried next. */
+    deliveriesDue: `${root}:dlvs-due`,
+    /** string: id of the delivery that came first under that name; expires. */
+    deliveryOnce: (digest: string) => `${root}:dlv-once:${digest}`,
     /** stream of log lines; expires. */
     logs: (name: string) => `${root}:logs:${name}`,
   };
