@@ -44,6 +44,7 @@ const CONFIG = {
   tmpMb: 8,
   concurrency: 1,
   minInstances: 0,
+  reuse: true,
 };
 
 export async function openWebhookLab(): Promise<WebhookLab> {
