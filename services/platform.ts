@@ -23,6 +23,7 @@ import type { RedisConnection } from './core/store/connect.ts';
 import type { Telemetry } from './core/telemetry.ts';
 import { type OpenedDurableCalls, openDurableCalls } from './durable-calls.ts';
 import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
+import { openTriggers, type TriggerDeps, type Triggers } from './triggers.ts';
 import type { BaseProgress } from './worker/base-images/index.ts';
 import { openWorker, type Worker } from './worker/index.ts';
 
@@ -72,6 +73,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const imageService = await openImageService(config, worker, functions, registry);
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
+    const triggers = openTriggersHere({ redis: connection.redis, calls: durable.calls, functions, log }, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -86,6 +88,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       durable: durable.calls,
       again: durable.again,
       bodies: durable.bodies,
+      schedules: triggers.schedules,
       logs,
       telemetry,
       log,
@@ -97,6 +100,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
     await durable.consume();
+    triggers.start();
     await worker.containers.resume();
     return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
@@ -114,6 +118,12 @@ async function openDurableHere(
   const durable = await openDurableCalls(config, { redis, dispatcher, functions, log });
   opened.push(() => durable.close());
   return durable;
+}
+
+function openTriggersHere(deps: TriggerDeps, opened: (() => Promise<unknown>)[]): Triggers {
+  const triggers = openTriggers(deps);
+  opened.push(() => triggers.close());
+  return triggers;
 }
 
 function openRegistryAccess({ dataDir, insecureRegistries: insecure }: Config, env: NodeJS.ProcessEnv) {

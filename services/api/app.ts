@@ -33,6 +33,7 @@ import { invokeRoutes } from './routes/invoke.ts';
 import { logRoutes } from './routes/logs.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { registryRoutes } from './routes/registries.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
 
 /** `close()` lets calls in flight finish, refuses new ones, and ends streams that follow a log. */
 export function buildApp(deps: ApiDeps): FastifyInstance {
@@ -52,6 +53,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     scope.register((inner) => bodyRoutes(inner, deps, limits));
     scope.register((inner) => httpFunctionRoutes(inner, deps, limits));
     invocationRoutes(scope, deps);
+    scheduleRoutes(scope, deps);
     againRoutes(scope, deps);
     logRoutes(scope, deps, limits, stopping.signal);
     imageRoutes(scope, deps);

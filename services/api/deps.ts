@@ -13,6 +13,7 @@ import type { InvocationStore } from '../core/invocations/records.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import type { Schedules } from '../core/triggers/schedules/types.ts';
 import type { ApiLimits } from './limits.ts';
 
 export interface ReadyCheck {
@@ -44,6 +45,7 @@ export interface ApiDeps {
   bodies: Pick<LocalBodies, 'read' | 'put'>;
   /** What was accepted before, once more. */
   again: Again;
+  schedules: Schedules;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
   telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;

@@ -148,6 +148,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/dlq/index.ts'),
   },
   {
+    name: 'schedule',
+    group: 'Functions',
+    summary: 'Functions by the clock: cron, every so often, once',
+    synonyms: ['cron', 'schedules', 'timer', 'at'],
+    load: () => import('./commands/schedule/index.ts'),
+  },
+  {
     name: 'schema',
     group: 'Functions',
     summary: 'Print the JSON schema of wafer.json',

@@ -109,6 +109,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     invocations: createInvocations(() => platform),
     durable: createNoDurable(),
     bodies: { read: notAccepted, put: notAccepted },
+    schedules: createNoSchedules(),
     again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
@@ -125,6 +126,21 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
 const notAccepted = async () => {
   throw new WaferError('store_unavailable', 'Nothing is accepted in this test.');
 };
+function createNoSchedules(): ApiDeps['schedules'] {
+  const missing = async () => {
+    throw new WaferError('schedule_not_found', 'There is no such schedule.');
+  };
+  return {
+    put: missing,
+    list: async () => [],
+    get: missing,
+    remove: missing,
+    pause: missing,
+    resume: missing,
+    run: missing,
+    preview: () => [],
+  };
+}
 function createNoDurable(): ApiDeps['durable'] {
   const missing = async () => {
     throw new WaferError('invocation_not_found', 'There is no such invocation.');

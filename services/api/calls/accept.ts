@@ -21,7 +21,7 @@ export interface AcceptInput {
 /** @throws WaferError `invalid_request` naming the parameter */
 export function toAcceptRequest({ version, trigger, body, query, headers }: AcceptInput): AcceptRequest {
   const runAt = readRunAt(query);
-  const idempotencyKey = headerOf(headers, 'idempotency-key');
+  const idempotencyKey = keyOf(headers);
   const callbackUrl = headerOf(headers, 'x-callback-url');
   return {
     functionName: version.functionName,
@@ -38,6 +38,9 @@ export function toAcceptRequest({ version, trigger, body, query, headers }: Acce
     ...(callbackUrl !== undefined && { callbackUrl }),
   };
 }
+
+/** The `Idempotency-Key`, if there is one. @throws WaferError `invalid_request` */
+export const keyOf = (headers: FastifyRequest['headers']) => headerOf(headers, 'idempotency-key');
 
 /** 202 with where to look; the same for one that was accepted before. */
 export function sendAccepted(reply: FastifyReply, { kind, id }: Accepted): FastifyReply {

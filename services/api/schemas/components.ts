@@ -14,6 +14,7 @@ import {
 } from './images.ts';
 import { Explanation, Invocation, LogLine, Outcome, Receipt } from './invocations.ts';
 import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
+import { Schedule, ScheduleDetail } from './schedules.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
   Problem,
@@ -27,6 +28,8 @@ export const COMPONENTS: Record<string, TSchema> = {
   BatchAnswer,
   Redriven,
   Purged,
+  Schedule,
+  ScheduleDetail,
   LogLine,
   Explanation,
   BuildEvent,

@@ -13,7 +13,7 @@ export const SCHEDULE_LIMITS = {
   everyMs: [1_000, 366 * DAY_MS],
   jitterMs: [0, DAY_MS],
   missedLimit: [1, 1_000],
-  dataBytes: 256 * 1024,
+  dataBytes: 32 * 1024,
 } as const;
 
 /** @throws WaferError `invalid_name` */
