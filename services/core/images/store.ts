@@ -175,6 +175,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     );
   };
 
+  const collectAll = () => collect({ ...parts, indexed: index.digests(), onImageRemoved: lookup.forget });
   return {
     importImage,
     async document(digest) {
@@ -204,9 +205,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     content: createContent(parts),
     lease,
     forget: (digests) => digests.forEach(holds.forget),
-    collectGarbage: createShared(exclusive, () =>
-      collect({ ...parts, indexed: index.digests(), onImageRemoved: lookup.forget }),
-    ),
+    collectGarbage: createShared(exclusive, collectAll),
     usage: () => usage(parts),
     layerNames,
     readBlob: blobs.read,
