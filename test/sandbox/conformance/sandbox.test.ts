@@ -1,5 +1,6 @@
 /** The conformance suite inside real sandboxes, on the real base images. */
 import { afterAll, beforeAll, describe } from 'vitest';
+import { BASE_ENV } from '../../../services/worker/instance-plan.ts';
 import { layerOfFolder } from '../../helpers/folder-layer.ts';
 import { openTestHost, type TestHost } from '../../helpers/sandbox-host.ts';
 import type { RuntimeName } from './cases.ts';
@@ -32,7 +33,8 @@ async function launchSandbox(runtime: RuntimeName, codeDir: string): Promise<Lau
     layers: test.base(BASES[runtime]).layers,
     codeLayers: [await layer],
     argv: runtimeArgv(runtime, '/.wafer'),
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' },
+    // As blanks have it: what they do before READY changes nothing of what comes after.
+    env: { ...BASE_ENV, WAFER_BLANK: 'fetch' },
     cwd: '/function',
     control: true,
     memoryBytes: 1 << 30,
