@@ -26,7 +26,7 @@ import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
-import { type Blanks, type BlanksDeps, createBlanks } from './blanks/index.ts';
+import { type Blanks, createBlanks } from './blanks/index.ts';
 import { createBootQueue } from './boot-queue.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
 import { createDependencyBuilder } from './builder/dependencies.ts';
@@ -43,6 +43,7 @@ import { createLearnedPolicy } from './keep-alive/policy.ts';
 import { createPool, type Pool } from './pool.ts';
 import { readStartFacts } from './start-facts.ts';
 import { startInstance } from './start-instance.ts';
+import { createZygotes } from './zygotes.ts';
 
 export interface WorkerDeps {
   config: Config;
@@ -106,7 +107,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const containers = await openContainers({ ...shared, ...places });
   // Behind the containers: they hold their images.
   await removeLeftOvers(host, images, paths, log);
-  const { pool, blanks, memoryBudgetMb } = openPool(deps, { host, images, getBase: (name) => bases.get(name) });
+  const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases });
   const dispatcher = createDispatcher(pool, blanks, (version) =>
     readStartFacts(version, { images, blanks, pool, blanksKept: config.blanks, memoryBudgetMb }),
   );
@@ -145,24 +146,35 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
       ),
     engineStats: () => host.engineStats(),
     async close(signal) {
-      await Promise.all([pool.close(signal), blanks.close(), containers.close()]);
+      await Promise.all([closePool(signal), containers.close()]);
       await host.close();
     },
   };
 }
 
+interface InstancePool {
+  pool: Pool<Instance>;
+  blanks: Blanks;
+  memoryBudgetMb: number;
+  /** Lets running calls finish until the signal aborts. */
+  closePool(signal: AbortSignal): Promise<void>;
+}
+
 /** Instances and the blanks they are made of: these have the memory that those leave. */
 function openPool(
   { config, logs, log }: WorkerDeps,
-  { host, images, getBase }: Pick<BlanksDeps, 'getBase'> & { host: SandboxHost; images: ImageStore },
-): { pool: Pool<Instance>; blanks: Blanks; memoryBudgetMb: number } {
+  parts: { host: SandboxHost; images: ImageStore; bases: BaseImages },
+): InstancePool {
+  const { images, bases } = parts;
+  const zygotes = config.pythonZygote === 'on' ? createZygotes({ ...parts, bases: () => bases.list(), log }) : null;
+  const host = zygotes ?? parts.host;
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
   const boots = createBootQueue({ atOnce: availableParallelism() });
   const blanks = createBlanks({
     host,
     images,
-    getBase,
+    getBase: (name) => bases.get(name),
     perBase: config.blanks,
     queue: boots,
     freeMb,
@@ -178,7 +190,11 @@ function openPool(
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });
-  return { pool, blanks, memoryBudgetMb };
+  const closePool = async (signal: AbortSignal) => {
+    await Promise.all([pool.close(signal), blanks.close()]);
+    await zygotes?.close();
+  };
+  return { pool, blanks, memoryBudgetMb, closePool };
 }
 
 /** ADD fetches the way that this host reaches the internet. */

@@ -14,7 +14,7 @@ import { ProgramInstance } from './program-instance.ts';
 import { RuntimeInstance } from './runtime-instance.ts';
 
 export interface InstanceDeps {
-  host: SandboxHost;
+  host: Pick<SandboxHost, 'create'>;
   logs: LogSink;
   /** Layers of the version, leased until the instance has ended. */
   plan: (version: FunctionVersion) => Promise<InstancePlan>;
