@@ -47,7 +47,7 @@ export async function startInstance(
     return new ProgramInstance({ version, sandbox, logs, lease, timings, program });
   }
   const boot = async () => (isWanted() ? bootOwn(version, plan, { timings, mark, host }) : null);
-  const held = await boots.run(boot, { urgent: true });
+  const held = await boots.run(boot, 'call');
   if (held !== null) return load(version, held, plan, { timings, mark, logs, log });
   plan.lease.release();
   return null;
