@@ -114,9 +114,9 @@ export async function run(runtime: Runtime, handler: string, codeLayers: string[
   }
 }
 
-/** What Node itself says about its cache while it loads `index.mjs` as a function would. */
-export async function debugOutput(codeLayers: string[]): Promise<string> {
-  const program = `require('node:module').enableCompileCache('/function/.wafer/modules'); require('/function/index.mjs')`;
+/** What Node itself says about its cache while it loads the file as a function would. */
+export async function debugOutput(codeLayers: string[], file = 'index.mjs'): Promise<string> {
+  const program = `require('node:module').enableCompileCache('/function/.wafer/modules'); require('/function/${file}')`;
   const sandbox = await test.host.create({
     ...specOf('node', codeLayers),
     argv: ['node', '-e', program],

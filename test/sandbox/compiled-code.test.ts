@@ -164,6 +164,41 @@ describe('modules of a node function', () => {
   });
 });
 
+/** What is named anywhere is compiled; what is in another folder of dependencies, or not there, stops nothing. */
+const PACKAGES: Files = {
+  'package.json': '{"type":"module"}',
+  'index.js': `
+import { one } from 'one';
+export const handler = async (event) => ({ one, late: (await import('./late.js')).late, two: await two() });
+const two = async () => (await import('two')).default.value;
+const __require = (name) => name;
+__require('node:tls');
+`,
+  'late.js': "export const late = 'late';",
+  'node_modules/one/package.json': '{"name":"one","exports":{"import":"./one.mjs","require":"./one.cjs"}}',
+  'node_modules/one/one.mjs': "import inner from './inner.cjs';\nexport const one = inner;\n",
+  'node_modules/one/one.cjs': "throw new Error('not this one');\n",
+  'node_modules/one/inner.cjs': "try { require('not-there'); } catch {}\nmodule.exports = require('two').value + 1;\n",
+  'node_modules/two/package.json': '{"name":"two","main":"lib/two"}',
+  'node_modules/two/lib/two.js': '#!/usr/bin/env node\nexports.value = require("./data.json").value;\n',
+  'node_modules/two/lib/data.json': '{"value":1}',
+};
+
+describe('packages of a node function', () => {
+  it('are followed as Node does', async () => {
+    const code = await layerOf(PACKAGES);
+    const made = await compileLayers('node', 'index.handler', [code]);
+    expect(made.builtins).toEqual(['tls']);
+    const { init, value } = await run('node', 'index.handler', [code, String(made.layer)]);
+    expect(value).toEqual({ one: 2, late: 'late', two: 1 });
+    // A file with a shebang is compiled by Node alone.
+    expect(cacheOf(init)).toEqual({ used: 1, refused: 0 });
+    const output = await debugOutput([code, String(made.layer)], 'index.js');
+    for (const path of ['index.js', 'node_modules/one/one.mjs'])
+      expect(output).toContain(`code cache for ESM file:///function/${path} was accepted`);
+  });
+});
+
 describe('a function that can not be compiled ahead', () => {
   it('has no layer of it, and says why when it is loaded', async () => {
     const code = await layerOf({ 'index.cjs': 'exports.handler = (' });
