@@ -7,7 +7,7 @@ import { makeBundle } from '../peers/bundle.ts';
 import { CLEAN_ENV } from '../peers/reference.ts';
 import { atMost, compare } from '../rows.ts';
 import type { BenchContext, Line, Row } from '../types.ts';
-import { firstCalls, times } from './first-calls.ts';
+import { firstCalls, phasesText, times } from './first-calls.ts';
 
 const exec = promisify(execFile);
 
@@ -35,7 +35,11 @@ async function measure(context: BenchContext): Promise<Row[]> {
         ours: times(samples),
         reference: { name: 'require() of the file, no code cache', samples: samples.reference },
         p50: atMost(0.55),
-        notes: [samples.pool, `fastify and 50 modules, ${(bytes / 1e6).toFixed(2)} MB, not minified`],
+        notes: [
+          samples.pool,
+          phasesText(samples),
+          `fastify and 50 modules, ${(bytes / 1e6).toFixed(2)} MB, not minified`,
+        ],
       }),
     ];
   } finally {

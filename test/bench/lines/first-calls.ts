@@ -1,9 +1,10 @@
 /** First calls over HTTP beside a bare start of the same runtime: with a blank ready, without one, Python. */
-import type { StartKind } from '../../../services/core/invocations/types.ts';
+import { PHASES, type StartKind } from '../../../services/core/invocations/types.ts';
 import type { TestPlatform } from '../../helpers/platform.ts';
 import { type Answer, type Client, openClient, sumStarted } from '../client.ts';
 import { EVENT, invokePath, nodeCode, PREFIX, poolText, pythonCode, SMALL, untilQuiet } from '../functions.ts';
 import { atMost, compare } from '../rows.ts';
+import { summarize } from '../stats.ts';
 import type { BenchContext, Line, Row } from '../types.ts';
 
 export const NODE = 'node -e 0';
@@ -46,6 +47,14 @@ export async function firstCalls(wafer: TestPlatform, client: Client, options: F
   return samples;
 }
 
+/** Where the time went: medians of the receipt's phases, and of what the caller saw beyond them. */
+export function phasesText({ calls }: FirstSamples): string {
+  const median = (of: (answer: Answer) => number) => summarize(calls.map(of)).p50.toFixed(2);
+  const parts = PHASES.map((phase) => `${phase} ${median(({ phases }) => phases?.[phase] ?? Number.NaN)}`);
+  const beyond = median(({ ms, phases }) => ms - (phases === null ? 0 : phases.queue + sumStarted(phases)));
+  return `p50 of phases, ms: ${parts.join(', ')}; HTTP on both sides ${beyond}`;
+}
+
 export const times = ({ calls }: FirstSamples): number[] => calls.map(({ ms }) => ms);
 
 async function measureNode(context: BenchContext): Promise<Row[]> {
@@ -63,7 +72,7 @@ async function measureNode(context: BenchContext): Promise<Row[]> {
     });
     const bare = { name: NODE, samples: samples.reference };
     const atWorker = samples.calls.map(({ phases }) => (phases === null ? Number.NaN : sumStarted(phases)));
-    const notes = [samples.pool, ONE_BY_ONE];
+    const notes = [samples.pool, ONE_BY_ONE, phasesText(samples)];
     return [
       compare({
         what: 'first call of a small Node function over HTTP, a blank ready',
@@ -78,7 +87,7 @@ async function measureNode(context: BenchContext): Promise<Row[]> {
         ours: atWorker,
         reference: bare,
         p50: atMost(0.1),
-        notes: [...notes, 'attach, init and handler of its receipt'],
+        notes: [samples.pool, 'attach, init and handler of its receipt'],
       }),
     ];
   } finally {
@@ -106,7 +115,7 @@ async function measureCold(context: BenchContext): Promise<Row[]> {
         reference: { name: NODE, samples: samples.reference },
         p50: atMost(1.3),
         p99: atMost(2),
-        notes: ['WAFER_BLANKS=0', samples.pool, ONE_BY_ONE],
+        notes: ['WAFER_BLANKS=0', samples.pool, ONE_BY_ONE, phasesText(samples)],
       }),
     ];
   } finally {
@@ -135,7 +144,7 @@ async function measurePython(context: BenchContext): Promise<Row[]> {
         reference: { name: PYTHON, samples: samples.reference },
         p50: atMost(0.6),
         p99: atMost(1.5),
-        notes: [samples.pool, ONE_BY_ONE],
+        notes: [samples.pool, ONE_BY_ONE, phasesText(samples)],
       }),
     ];
   } finally {

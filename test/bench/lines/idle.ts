@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { processTree, type TestPlatform } from '../../helpers/platform.ts';
+import { hostProcesses, processTree, type TestPlatform } from '../../helpers/platform.ts';
 import { openClient } from '../client.ts';
 import { EVENT, eachOf, invokePath, nodeCode, PREFIX, readLive, SMALL, untilQuiet } from '../functions.ts';
 import { CLEAN_ENV } from '../peers/reference.ts';
@@ -41,8 +41,14 @@ async function measureMemory(context: BenchContext): Promise<Row[]> {
   try {
     await delay(REST_MS / 2);
     const { instances } = await readLive(wafer);
-    const trees = await Promise.all(instances.map(({ pid }) => processTree(pid)));
-    const perInstance = await Promise.all(trees.map(sumPrivate));
+    const all = await hostProcesses();
+    const below = (pid: number): number[] => [
+      pid,
+      ...all.filter((one) => one.ppid === pid).flatMap((one) => below(one.pid)),
+    ];
+    const trees = instances.map(({ pid }) => below(pid));
+    const perInstance: number[] = [];
+    for (const tree of trees) perInstance.push(await sumPrivate(tree));
     const theirs = await Promise.all(bare.map(async ({ pid = 0 }) => (await privateBytes(pid)) / MB));
     const [ours, reference] = [summarize(perInstance), summarize(theirs)];
     return [
@@ -54,7 +60,7 @@ async function measureMemory(context: BenchContext): Promise<Row[]> {
         figures: [{ what: 'p50 ratio', value: ours.p50 / reference.p50, target: atMost(1.25) }],
         notes: [
           `${INSTANCES} instances after one call each, ${trees.flat().length} processes; ${bare.length} bare ones of the same binary beside them`,
-          'Private_Clean + Private_Dirty of every process of the sandbox; of its pid 1, which nobody may look into, all anonymous memory',
+          'Private_Clean + Private_Dirty of every process of the sandbox; of its pid 1, which nobody may look into, all anonymous memory that it has, shared with the engine or not',
         ],
       },
     ];
@@ -64,8 +70,8 @@ async function measureMemory(context: BenchContext): Promise<Row[]> {
   }
 }
 
-async function sumPrivate(tree: { pid: number }[]): Promise<number> {
-  const each = await Promise.all(tree.map(({ pid }) => privateBytes(pid)));
+async function sumPrivate(tree: number[]): Promise<number> {
+  const each = await Promise.all(tree.map(privateBytes));
   return each.reduce((sum, bytes) => sum + bytes, 0) / MB;
 }
 
