@@ -10,10 +10,11 @@ import { openContext } from './context.ts';
 import { LINES } from './lines/index.ts';
 import { toPicture } from './report/picture.ts';
 import { describeHost, type Host, judge, loadNow, type Results, SCHEMA } from './report/results.ts';
-import { toTable } from './report/table.ts';
+import { TABLE_HEAD, toSummary, toText } from './report/table.ts';
 import type { BenchContext, Line, Row } from './types.ts';
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
+const print = (text: string) => void process.stdout.write(`${text}\n`);
 
 async function measure(line: Line, context: BenchContext): Promise<Row[]> {
   const before = loadNow();
@@ -41,7 +42,9 @@ async function run({ chosen, quick }: BenchArguments): Promise<Results> {
   try {
     for (const line of chosen) {
       const measured = await measure(line, context);
-      rows.push(...measured.map((row) => ({ line: line.name, ...row, figures: row.figures.map(judge) })));
+      const judged = measured.map((row) => ({ line: line.name, ...row, figures: row.figures.map(judge) }));
+      for (const row of judged) print(`\n${toText(row)}`);
+      rows.push(...judged);
     }
     host = await describeHost(await context.platform(), await context.reference(), before);
   } finally {
@@ -60,10 +63,11 @@ async function writeFiles(results: Results, dir: string): Promise<void> {
 
 const options = readArguments(process.argv.slice(2), LINES, join(ROOT, 'docs/bench'));
 if (options.list) {
-  process.stdout.write(`${toList(LINES)}\n`);
+  print(toList(LINES));
 } else {
+  print(TABLE_HEAD);
   const results = await run(options);
-  process.stdout.write(`\n${toTable(results)}\n`);
+  print(`\n${toSummary(results)}`);
   if (options.out !== null) await writeFiles(results, options.out);
   if (results.rows.some(({ missing }) => missing?.kind === 'failed')) process.exitCode = 1;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { shareOf, toPicture } from '../../bench/report/picture.ts';
 import { judge, type Results, SCHEMA } from '../../bench/report/results.ts';
-import { toTable } from '../../bench/report/table.ts';
+import { toSummary, toText } from '../../bench/report/table.ts';
 import { atLeast, atMost, compare, notHere } from '../../bench/rows.ts';
 import type { Row } from '../../bench/types.ts';
 
@@ -14,6 +14,8 @@ const compared = compare({
   faster: atLeast(4),
   notes: ['blanks ready: 2 node'],
 });
+
+const toTable = (all: Results) => [...all.rows.map(toText), toSummary(all)].join('\n');
 
 const results = (...rows: Row[]): Results => ({
   schema: SCHEMA,
