@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { openRuntime, type Sandbox, type SandboxHost, type Zygote } from '../../runtime/sandbox/index.ts';
-import { BASE_ENV } from '../../services/worker/instance-plan.ts';
+import { BASE_ENV } from '../../services/worker/instances/plan.ts';
 import { layerOfFolder } from '../helpers/folder-layer.ts';
 import { pythonSpec, startZygote } from '../helpers/python-zygote.ts';
 import { openTestHost } from '../helpers/sandbox-host.ts';

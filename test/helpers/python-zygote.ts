@@ -7,8 +7,8 @@ import {
   type SandboxSpec,
   type Zygote,
 } from '../../runtime/sandbox/index.ts';
-import { BASE_ENV, PROGRAMS } from '../../services/worker/instance-plan.ts';
-import { ZYGOTE_PROGRAM } from '../../services/worker/zygote-line.ts';
+import { BASE_ENV, PROGRAMS } from '../../services/worker/instances/plan.ts';
+import { ZYGOTE_PROGRAM } from '../../services/worker/zygotes/line.ts';
 
 export interface PythonProgram {
   sandbox: Sandbox;

@@ -4,8 +4,8 @@ import type { Sandbox, SandboxHost, SandboxSpec } from '../../runtime/sandbox/in
 import type { FunctionVersion } from '../../services/core/functions/types.ts';
 import { createLog } from '../../services/core/log.ts';
 import { type Blanks, createBlanks } from '../../services/worker/blanks/index.ts';
-import { createBootQueue } from '../../services/worker/boot-queue.ts';
-import type { InstancePlan } from '../../services/worker/instance-plan.ts';
+import { createBootQueue } from '../../services/worker/instances/boot-queue.ts';
+import type { InstancePlan } from '../../services/worker/instances/plan.ts';
 import { until } from '../helpers/platform.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
 

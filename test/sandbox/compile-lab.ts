@@ -10,7 +10,7 @@ import type { SandboxSpec } from '../../runtime/sandbox/index.ts';
 import type { ImageStore, LayerInfo } from '../../services/core/images/types.ts';
 import { createBuildSandboxes } from '../../services/worker/builder/build-sandbox.ts';
 import { compile } from '../../services/worker/builder/compile.ts';
-import { BASE_ENV, PROGRAMS } from '../../services/worker/instance-plan.ts';
+import { BASE_ENV, PROGRAMS } from '../../services/worker/instances/plan.ts';
 import { layerOfFolder } from '../helpers/folder-layer.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
 

@@ -8,8 +8,8 @@ import {
   type ZygoteSpec,
 } from '../../runtime/sandbox/index.ts';
 import { createLog } from '../../services/core/log.ts';
-import { BASE_ENV, PROGRAMS } from '../../services/worker/instance-plan.ts';
-import { createZygotes, type Zygotes } from '../../services/worker/zygotes.ts';
+import { BASE_ENV, PROGRAMS } from '../../services/worker/instances/plan.ts';
+import { createZygotes, type Zygotes } from '../../services/worker/zygotes/index.ts';
 import { until } from '../helpers/platform.ts';
 import { pythonSpec } from '../helpers/python-zygote.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';

@@ -2,8 +2,8 @@
  * The blanks of one kind: booted, waiting, each given away once; made again in the background.
  * A call that finds none gets the next that is ready, in order of arrival.
  */
-import type { BootQueue, BootRank } from '../boot-queue.ts';
-import type { HeldRuntime } from '../held-runtime.ts';
+import type { BootQueue, BootRank } from '../instances/boot-queue.ts';
+import type { HeldRuntime } from '../instances/held-runtime.ts';
 
 export interface Blank {
   held: HeldRuntime;

@@ -1,7 +1,7 @@
 /** The conformance suite inside real sandboxes, on the real base images. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Zygote } from '../../../runtime/sandbox/index.ts';
-import { BASE_ENV } from '../../../services/worker/instance-plan.ts';
+import { BASE_ENV } from '../../../services/worker/instances/plan.ts';
 import { layerOfFolder } from '../../helpers/folder-layer.ts';
 import { startZygote } from '../../helpers/python-zygote.ts';
 import { openTestHost, type TestHost } from '../../helpers/sandbox-host.ts';

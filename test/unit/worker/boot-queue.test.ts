@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type BootRank, createBootQueue } from '../../../services/worker/boot-queue.ts';
+import { type BootRank, createBootQueue } from '../../../services/worker/instances/boot-queue.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
