@@ -8,9 +8,9 @@ import { defineConfig } from 'vitest/config';
  * start of the platform makes the base images.
  */
 const project = (groupOrder: number, name: string, include: string[], extra: object = {}) => ({
-  test: { name, include, testTimeout: 120_000, hookTimeout: 3_600_000, sequence: { groupOrder }, ...extra },
+  test: { name, include, testTimeout: 600_000, hookTimeout: 3_600_000, sequence: { groupOrder }, ...extra },
 });
-const alone = { fileParallelism: false, maxWorkers: 1, testTimeout: 600_000 };
+const alone = { fileParallelism: false, maxWorkers: 1 };
 
 export default defineConfig({
   test: {

@@ -75,7 +75,7 @@ copy_all() {
 }
 
 # Everything up to a startable application.
-prepare_app() { # prepare_app run|test: what the application is prepared for
+prepare_app() { # prepare_app run|test|bench: what the application is prepared for
   bash "$SRC/infra/setup.sh" "--$1" || exit
   npm_packages || exit
   build_app || exit

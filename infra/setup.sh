@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prepares this machine: system packages, the service user (only when started as root), subordinate
 # ids, kernel settings, AppArmor, the cgroup v1 subtree. Idempotent; quick when nothing is to do.
-#   bash infra/setup.sh [--run | --test]      --test: also what only the tests need
+#   bash infra/setup.sh [--run | --test | --bench]     --test: also what only the tests need; --bench: and what only the bench does
 # Needs root, or sudo, only for what is missing; without them it prints the exact command.
 # Exit code 4: something that the platform can not do without is missing. Changes outside of the
 # clone are said on the screen. See infra/README.md for the list.
@@ -10,10 +10,12 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 with_tests=''
+with_bench=''
 for argument in "$@"; do
   case $argument in
     --run) ;;
     --test) with_tests=1 ;;
+    --bench) with_tests=1 with_bench=1 ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
@@ -40,6 +42,7 @@ packages() {
     debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg
   if [ -n "$with_tests" ]; then printf '%s\n' skopeo:skopeo docker-registry:docker-registry openssl:openssl buildah:buildah \
     podman:podman umoci:umoci python3:python3; fi
+  if [ -n "$with_bench" ]; then echo runc:runc; fi
 }
 missing_packages() {
   local one brings

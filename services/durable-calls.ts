@@ -12,7 +12,7 @@ import { startSweep } from './core/invocations/durable/sweep.ts';
 import type { DurableCalls } from './core/invocations/durable/types.ts';
 import type { Log } from './core/log.ts';
 import { type CallQueue, consumeCalls, openCallQueue } from './core/queue/index.ts';
-import { createTurn, type TurnDeps } from './worker/durable-turn.ts';
+import { createTurn, type TurnDeps } from './worker/calls/durable-turn.ts';
 
 export interface DurableDeps extends Pick<TurnDeps, 'dispatcher' | 'functions'> {
   redis: Redis;

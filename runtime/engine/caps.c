@@ -31,6 +31,9 @@
 #define INIT_CAPS                                                                              \
 	(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) | BIT(CAP_KILL))
 
+/* A zygote enters the namespaces of a sandbox; in the user namespace there it has all of them, for a moment. */
+#define ZYGOTE_CAPS (BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_CHROOT))
+
 /* Effective and permitted; inheritable and ambient are always empty. */
 static int set_caps(uint64_t capabilities)
 {
@@ -72,6 +75,11 @@ int caps_confine_init(enum profile profile)
 {
 	uint64_t keep = INIT_CAPS | caps_of_root(profile);
 	return drop_bounding(keep) || set_caps(keep) ? -1 : 0;
+}
+
+int caps_confine_zygote(void)
+{
+	return drop_bounding(ZYGOTE_CAPS) || set_caps(ZYGOTE_CAPS) ? -1 : 0;
 }
 
 int caps_before_identity(enum profile profile)

@@ -21,6 +21,7 @@
 #include "idmap.h"
 #include "init.h"
 #include "mounts.h"
+#include "zygote.h"
 
 static int wait_for_go(const struct child_plan *plan)
 {
@@ -37,15 +38,16 @@ static int wait_for_go(const struct child_plan *plan)
  */
 static int keep_only_own_descriptors(const struct child_plan *plan)
 {
-	int keep[6 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
-		                             plan->logs, plan->input, plan->places };
+	int keep[7 + V1_CONTROLLERS] = { plan->engine_pidfd, plan->commands, plan->control,
+		                             plan->logs, plan->input, plan->places, plan->zygote };
 	int last = 2;
-	memcpy(keep + 6, plan->group->tasks, sizeof(plan->group->tasks));
+	memcpy(keep + 7, plan->group->tasks, sizeof(plan->group->tasks));
 	for (size_t i = 0; i < ARRAY_LENGTH(keep); i++)
 		last = keep[i] > last ? keep[i] : last;
 	if (close_range((unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE))
 		return fault("descriptors", "a table of its own");
 	close_all_but(keep, ARRAY_LENGTH(keep));
+	plan->group->directory = -1; /* closed with the rest */
 	return 0;
 }
 
@@ -61,7 +63,8 @@ static int join_limits(const struct child_plan *plan)
 {
 	if (plan->limits->mode->join(plan->group))
 		return -1;
-	limits_close_handles(plan->group);
+	if (plan->zygote < 0)
+		limits_close_handles(plan->group);
 	/* Only now, so that the sandbox's own group is the root of what it sees. */
 	return unshare(CLONE_NEWCGROUP) ? fault("cgroup", "cgroup namespace") : 0;
 }
@@ -180,12 +183,20 @@ static int tie_to_engine(const struct child_plan *plan)
 	return 0;
 }
 
+/* For a program that a zygote makes. */
+static int open_namespaces(const struct child_plan *plan)
+{
+	return plan->zygote < 0 ? 0 : zygote_open_namespaces();
+}
+
 static int confine(const struct child_plan *plan)
 {
+	/* Pid 1 has to signal a program that does not inherit from it; then each program is scoped by itself. */
+	int what = plan->zygote < 0 ? CONFINE_FILES | CONFINE_SCOPE : CONFINE_FILES;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return fault("confine", "no_new_privs");
 	/* Everything that is started later inherits these. */
-	if (landlock_confine(plan->landlock_abi, plan->spec) ||
+	if (landlock_confine(plan->landlock_abi, plan->spec, what) ||
 	    caps_confine_init(plan->spec->profile))
 		return -1;
 	return filters_load(plan->filters);
@@ -194,13 +205,14 @@ static int confine(const struct child_plan *plan)
 static int (*const steps[])(const struct child_plan *) = {
 	keep_only_own_descriptors, wait_for_go,    join_limits,  take_places, offer_to_oom_killer,
 	become_root_inside,        set_up_network, set_hostname, build_root,  enter_root,
-	hand_over_namespaces,      tie_to_engine,  confine,
+	hand_over_namespaces,      open_namespaces, tie_to_engine, confine,
 };
 
 _Noreturn void sandbox_child(struct child_plan *plan)
 {
 	struct report message = { .type = REPORT_FAULT };
-	struct init init = { plan->spec, plan->single, plan->commands };
+	struct init init = { plan->spec,  plan->single, plan->commands,
+		                 plan->group, plan->zygote, plan->landlock_abi };
 	uint64_t began = now_us();
 	for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
 		if (steps[i](plan)) {

@@ -10,6 +10,7 @@
 
 /* caps.c. Init keeps what it needs to start programs; programs get less. */
 int caps_confine_init(enum profile profile);
+int caps_confine_zygote(void);
 /* A program, around its change of uid: first what needs capabilities, then away with them. */
 int caps_before_identity(enum profile profile);
 int caps_after_identity(enum profile profile, bool root);
@@ -24,7 +25,9 @@ int filters_load(const struct seccomp_filters *filters);
 
 /* landlock.c: 0 when the kernel has none. */
 int landlock_abi(void);
-int landlock_confine(int abi, const struct spec *spec);
+#define CONFINE_FILES 1 /* where a function may write */
+#define CONFINE_SCOPE 2 /* no signals and abstract sockets out of what is confined together */
+int landlock_confine(int abi, const struct spec *spec, int what);
 
 /* rlimits.c: `user` is /proc/sys/user of the sandbox's own /proc. */
 int rlimits_forbid_namespaces(int user);

@@ -49,6 +49,7 @@ struct engine {
 	bool time_namespace;
 	struct sandbox *sandboxes, *ticking, *watched; /* all; some of them; whose memory is looked at next */
 	struct sandbox *buckets[1024];                 /* by id */
+	struct zygote *zygotes;
 	struct job *jobs;
 	unsigned sandbox_count, job_count;
 	uint64_t temporary; /* number of the next temporary name */

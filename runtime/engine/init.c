@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "init_run.h"
+#include "zygote.h"
 
 #define MAX_RUNS 33 /* the first program and 32 execs */
 #define HUNG_MS 50  /* between looks whether a terminal is in use again: poll can not wait for that */
@@ -53,6 +54,21 @@ static void forget_run(struct run *run)
 	*run = no_run;
 }
 
+/* Of the zygote, if there is one. */
+static pid_t start_first(const struct init *init, const struct start *start)
+{
+	if (init->zygote < 0)
+		return program_start(init, start);
+	pid_t pid = zygote_fork(init, start);
+	struct report forked = { .type = REPORT_FORKED, .value = pid > 0 };
+	if (pid == ZYGOTE_STUCK)
+		return -1;
+	if (pid < 0)
+		forked.fault = last_fault;
+	send_with_fds(init->commands, &forked, sizeof(forked), NULL, 0);
+	return pid < 0 ? program_start(init, start) : pid;
+}
+
 /* Takes over `logs` and `input`. */
 static int start_run(const struct init *init, struct run *run, const struct program *program,
                      uint32_t number, struct streams streams)
@@ -71,7 +87,9 @@ static int start_run(const struct init *init, struct run *run, const struct prog
 	struct start start = { program, number, streams.control, in, writers[0], writers[1] };
 	if (program->terminal.given)
 		start.out = start.err = in;
-	run->pid = bad ? -1 : program_start(init, &start);
+	run->pid = bad          ? -1
+	           : number == 0 ? start_first(init, &start)
+	                         : program_start(init, &start);
 	close_fd(&writers[0]);
 	close_fd(&writers[1]);
 	if (run->pid > 0)

@@ -15,6 +15,7 @@ enum report_type {
 	REPORT_STARTED,  /* program `number` has been exec'ed; value: microseconds */
 	REPORT_FAULT,    /* program `number` (0: the sandbox) could not be started */
 	REPORT_STARTING, /* an exec's process, whose pid the kernel attaches */
+	REPORT_FORKED,   /* value 1: a zygote made the first program; 0: it could not, see fault */
 	REPORT_EXIT,     /* program `number` ended; value: its wait status */
 	REPORT_NAMESPACES, /* with those of mounts and users */
 	REPORT_CODE_POINT, /* with the namespace of mounts, its empty /function, its /tmp */
@@ -50,6 +51,7 @@ struct child_plan {
 	int landlock_abi;
 	bool single, has_network;
 	int engine_pidfd, commands, control, logs, input;
+	int zygote; /* where its requests go; -1: without one */
 	int places; /* the engine's /w, as a detached tree */
 };
 
@@ -61,12 +63,22 @@ struct init {
 	const struct spec *spec;
 	bool single;
 	int commands;
+	struct limits_group *group;
+	int zygote; /* -1: none */
+	int landlock_abi;
 };
 /* The first program's connections; -1: none. */
 struct streams {
 	int control, logs, input;
 };
 _Noreturn void init_run(const struct init *init, struct streams streams, uint64_t since);
+
+/* become.c: everything but the exec. `report` (or NULL) stays open, as another descriptor. */
+struct start;
+int program_become(const struct init *init, const struct start *start, int *report);
+
+/* execve along the environment's PATH; returns with the most telling errno. */
+void execute_along_path(char *const *argv, char *const *environment);
 
 /* exec.c: clones and executes; returns the pid after exec has succeeded, or -1. */
 struct start {

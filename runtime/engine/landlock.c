@@ -47,16 +47,17 @@ static int allow(int ruleset, const char *path, uint64_t access)
 	return 0;
 }
 
-int landlock_confine(int abi, const struct spec *spec)
+int landlock_confine(int abi, const struct spec *spec, int what)
 {
 	struct ruleset_attr attr = { 0 };
 	size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
 	/* Without REFER (ABI 2) every rename to another directory would fail: do without then. */
-	bool files = abi >= 2 && spec->profile == PROFILE_FUNCTION && !spec->upper;
+	bool files = abi >= 2 && (what & CONFINE_FILES) && spec->profile == PROFILE_FUNCTION &&
+	             !spec->upper;
 	uint64_t known = abi >= 3 ? ~0ULL : ~(uint64_t)LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (files)
 		attr.handled_access_fs = HANDLED & known;
-	if (abi >= 6)
+	if (abi >= 6 && (what & CONFINE_SCOPE))
 		attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
 	if (!attr.handled_access_fs && !attr.scoped)
 		return 0;

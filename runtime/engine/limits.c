@@ -85,6 +85,14 @@ int limits_change(struct limits *limits, struct limits_group *group, pid_t init,
 	return 0;
 }
 
+int limits_open_tasks(struct limits_group *group)
+{
+	if (group->directory < 0)
+		return 0; /* v1 has them, or there is no group */
+	group->tasks[0] = openat(group->directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	return group->tasks[0] < 0 ? fault(STEP, "cgroup.procs") : 0;
+}
+
 void limits_close_handles(struct limits_group *group)
 {
 	close_fd(&group->directory);

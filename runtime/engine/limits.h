@@ -77,6 +77,8 @@ extern const struct limits_mode limits_v2, limits_v1, limits_none;
 /* Chooses; `wanted` is auto or a mode's name. Called before the engine changes its root. */
 int limits_probe(struct limits *limits, const char *wanted);
 int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec);
+/* What is not born in the group joins it through `tasks`, in every mode that has groups. */
+int limits_open_tasks(struct limits_group *group);
 int limits_change(struct limits *limits, struct limits_group *group, pid_t init,
                   const struct shares *shares);
 /* After the child has its own copies. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "zygote.h"
 
 #define TICK_MS 50
 
@@ -111,6 +112,7 @@ static void dispatch(struct engine *engine, struct message *message)
 		{ "freeze", sandbox_freeze }, { "thaw", sandbox_thaw },    { "connect", sandbox_connect },
 		{ "processes", job_processes }, { "read-files", job_read_files },
 		{ "write-files", job_write_files }, { "attach", sandbox_attach },
+		{ "zygote", zygote_start },  { "end-zygote", zygote_end },
 	};
 	for (size_t i = 0; op && i < ARRAY_LENGTH(operations); i++)
 		if (!strcmp(op, operations[i].name)) {

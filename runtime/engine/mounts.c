@@ -305,7 +305,8 @@ int sandbox_enter_root(void)
 	return chroot(".") || chdir("/") ? fault("root", "chroot") : 0;
 }
 
-int sandbox_mounts(const struct spec *spec, int commands)
+/* Mounts the layers; gives their root. */
+static int open_root(const struct spec *spec)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return fault(STEP, "make mounts private");
@@ -314,9 +315,23 @@ int sandbox_mounts(const struct spec *spec, int commands)
 		return fault(STEP, "scratch");
 	if (mount_root(spec))
 		return -1;
-	cleanup_fd int rootfd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC), user = -1;
+	int rootfd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return rootfd < 0 ? fault(STEP, "root") : rootfd;
+}
+
+int zygote_mounts(const struct spec *spec)
+{
+	cleanup_fd int rootfd = open_root(spec);
+	if (rootfd < 0 || bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0))
+		return -1;
+	return fchdir(rootfd) ? fault(STEP, "root") : 0;
+}
+
+int sandbox_mounts(const struct spec *spec, int commands)
+{
+	cleanup_fd int rootfd = open_root(spec), user = -1;
 	if (rootfd < 0)
-		return fault(STEP, "root");
+		return -1;
 	const char *hosts = spec->hosts || !spec->upper ? spec->hosts : DEFAULT_HOSTS;
 	const char *resolv = spec->resolv || !spec->upper ? spec->resolv : "";
 	if (mount_text(rootfd, "hosts", "etc/hosts", hosts) ||

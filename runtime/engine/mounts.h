@@ -49,6 +49,8 @@ int root_open_host(const char *path);
  */
 int sandbox_take_places(int tree);
 int sandbox_mounts(const struct spec *spec, int commands);
+/* Only the layers, read-only, and the languages, as the working directory: for a zygote. */
+int zygote_mounts(const struct spec *spec);
 int sandbox_enter_root(void);
 
 /* A look-up by openat2; `resolve` are RESOLVE_* flags, and magic links are never followed. */

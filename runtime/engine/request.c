@@ -203,6 +203,21 @@ static int parse_hostname(struct spec *spec, const struct message *message)
 	return 0;
 }
 
+static int parse_zygote(struct spec *spec, const struct message *message)
+{
+	const struct program *program = &spec->program;
+	spec->zygote = message_get(message, "zygote");
+	if (!spec->zygote)
+		return 0;
+	if (check_names("zygote", &spec->zygote, 1))
+		return -1;
+	if (spec->profile != PROFILE_FUNCTION || spec->upper || !spec->control || !program->argv[0] ||
+	    program->input || program->terminal.given)
+		return refuse(STEP, "zygote is for functions with a program and control, without upper, "
+		                    "stdin and terminal");
+	return 0;
+}
+
 int spec_parse(struct spec *spec, const struct message *message)
 {
 	spec->id = message_get(message, "id");
@@ -226,7 +241,9 @@ int spec_parse(struct spec *spec, const struct message *message)
 	    parse_token(&spec->control, message, "control") || parse_numbers(spec, message) ||
 	    parse_mounts(spec, message) || parse_volumes(spec, message))
 		return -1;
-	return program_parse(&spec->program, message, true);
+	if (program_parse(&spec->program, message, true))
+		return -1;
+	return parse_zygote(spec, message);
 }
 
 void spec_free(struct spec *spec)

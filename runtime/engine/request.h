@@ -55,6 +55,7 @@ struct spec {
 	const char *upper; /* NULL: the root is read-only */
 	struct program program;
 	const char *control; /* token, or NULL */
+	const char *zygote;  /* name of the one that makes the program, or NULL */
 	const char *hostname; /* NULL: the usual one */
 	uint64_t memory, pids, cpu, tmp, tmp_inodes, nofile, fsize; /* 0: not given */
 	bool egress;

@@ -138,6 +138,10 @@ static void answer_create(struct engine *engine, struct sandbox *sandbox)
 	frame_field(&engine->out, "us_clone", "%llu", (unsigned long long)sandbox->clone_us);
 	frame_field(&engine->out, "us_mounts", "%llu", (unsigned long long)sandbox->mounts_us);
 	frame_field(&engine->out, "us_exec", "%llu", (unsigned long long)sandbox->exec_us);
+	if (sandbox->forked)
+		frame_field(&engine->out, "forked", "1");
+	if (*sandbox->not_forked.step)
+		frame_field(&engine->out, "not_forked", "%s", sandbox->not_forked.message);
 	frame_end(&engine->out, begin);
 }
 
@@ -172,6 +176,10 @@ static void sandbox_report(struct engine *engine, struct sandbox *sandbox,
 		sandbox->exec_us = (uint64_t)report->value;
 		sandbox->state = RUNNING;
 		answer_create(engine, sandbox);
+		break;
+	case REPORT_FORKED:
+		sandbox->forked = report->value;
+		sandbox->not_forked = report->fault;
 		break;
 	case REPORT_FAULT:
 		sandbox->fault = report->fault;

@@ -40,13 +40,15 @@ struct sandbox {
 	enum profile profile;
 	struct limits_group group;
 	struct source process, commands, oom; /* fd -1: none */
-	int held[5 + V1_CONTROLLERS]; /* what the child inherits, until it has it */
+	int held[6 + V1_CONTROLLERS]; /* what the child inherits, until it has it */
 	int mounts, users; /* namespaces, for jobs; -1: of a function */
 	/* For attach (sandbox_attach.c); -1: not of this one, or used. */
 	int code_mounts, code_point, tmp_point;
 	bool attached;       /* or tried: there is no second time */
 	uint64_t pids;       /* what it was created with; 0: no limit */
 	uint64_t clone_us, mounts_us, exec_us;
+	bool forked;             /* a zygote made the program */
+	struct fault not_forked; /* why not, where one was to */
 	struct fault fault;   /* why it did not start */
 	bool has_status, oom_seen, killed, relayed, parked, terminal;
 	int status;           /* wait status of the first program */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sandbox.h"
+#include "zygote.h"
 
 struct sandbox *sandbox_find_running(struct engine *engine, const struct message *message)
 {
@@ -39,7 +40,7 @@ static void engine_stats(struct engine *engine, const struct message *message)
 	            limits_to_do(&engine->limits) + net_stock_to_do(engine));
 	frame_field(&engine->out, "children", "%u",
 	            engine->sandbox_count + engine->job_count + (engine->relay_pid > 0) +
-	                    (engine->net.process.fd >= 0));
+	                    (engine->net.process.fd >= 0) + zygote_count(engine));
 	frame_field(&engine->out, "ids", "%u", engine->ids.taken);
 	frame_end(&engine->out, begin);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "sandbox.h"
+#include "zygote.h"
 
 #define NAMESPACES                                                                             \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -77,7 +78,8 @@ void held_release(struct sandbox *sandbox)
  */
 static void hold(struct sandbox *sandbox, const struct child_plan *plan)
 {
-	const int fds[] = { plan->commands, plan->control, plan->logs, plan->input, plan->places };
+	const int fds[] = { plan->commands, plan->control, plan->logs,
+		                plan->input,    plan->places,  plan->zygote };
 	memcpy(sandbox->held, fds, sizeof(fds));
 	memcpy(sandbox->held + ARRAY_LENGTH(fds), sandbox->group.tasks,
 	       sizeof(sandbox->group.tasks));
@@ -162,7 +164,8 @@ static int start(struct engine *engine, struct sandbox *sandbox, struct spec *sp
 		                       .control = -1,
 		                       .logs = -1,
 		                       .input = -1,
-		                       .places = -1 };
+		                       .places = -1,
+		                       .zygote = -1 };
 	if (check_layers(engine, spec->layers, spec->layer_count) ||
 	    check_layers(engine, spec->code_layers, spec->code_count) ||
 	    (spec->upper && prepare_upper(engine, spec->upper)))
@@ -170,7 +173,9 @@ static int start(struct engine *engine, struct sandbox *sandbox, struct spec *sp
 	if (volumes_prepare(engine, sandbox, spec) ||
 	    limits_create(&engine->limits, &sandbox->group, spec))
 		return -1;
-	int bad = connect_streams(engine, spec, &plan) || start_child(engine, sandbox, &plan);
+	plan.zygote = zygote_socket(engine, spec->zygote);
+	int bad = (plan.zygote >= 0 && limits_open_tasks(&sandbox->group)) ||
+	          connect_streams(engine, spec, &plan) || start_child(engine, sandbox, &plan);
 	hold(sandbox, &plan);
 	close_fd(&sandbox->group.directory);
 	if (bad) {

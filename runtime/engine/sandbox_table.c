@@ -89,6 +89,9 @@ static void watch_memory(struct engine *engine)
 	for (unsigned looked = 0; looked < engine->sandbox_count; looked++) {
 		struct sandbox *sandbox = engine->watched ? engine->watched : engine->sandboxes;
 		engine->watched = sandbox->next;
+		/* Nothing runs there that could take more. */
+		if (sandbox->frozen)
+			continue;
 		engine->limits.mode->watch(&engine->limits, &sandbox->group, sandbox->pid);
 		if (sandbox->group.over)
 			sandbox_kill(engine, sandbox);

@@ -134,13 +134,3 @@ int filters_compile(struct seccomp_filters *filters)
 	snprintf(filters->hash, sizeof(filters->hash), "%016llx", (unsigned long long)hash);
 	return 0;
 }
-
-int filters_load(const struct seccomp_filters *filters)
-{
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return fault(STEP, "no_new_privs");
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filters->deny) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filters->allow))
-		return fault(STEP, "load the filter");
-	return 0;
-}

@@ -232,7 +232,7 @@ void close_all_but(int *keep, size_t count)
 	close_range((unsigned)next, ~0U, 0);
 }
 
-#define MAX_PASSED 16
+#define MAX_PASSED 24
 
 int send_with_fds(int sock, const void *data, size_t length, const int *fds, size_t count)
 {

@@ -36,4 +36,6 @@ export {
   type TerminalSize,
   type UserIds,
   type VolumeMount,
+  type Zygote,
+  type ZygoteSpec,
 } from './types.ts';

@@ -56,6 +56,7 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   const volumes = [...(spec.volumes ?? [])].sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const { volume, path, readOnly } of volumes) add('volume', `${volume}:${readOnly ? 'ro' : 'rw'}:${path}`);
   add('upper', spec.upper);
+  add('zygote', spec.zygote);
   add('hostname', spec.hostname);
   add('memory', spec.memoryBytes);
   add('pids', spec.pids);

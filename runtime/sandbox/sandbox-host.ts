@@ -19,6 +19,7 @@ import {
   type SandboxHostOptions,
   type SandboxSpec,
 } from './types.ts';
+import { createZygotes } from './zygote.ts';
 
 export interface SandboxHostHooks {
   onVerdict?: (verdict: EgressVerdict) => void;
@@ -35,12 +36,18 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     routeEgress(egress, words, socket),
   );
   let engine: EngineClient;
+  const zygotes = createZygotes(() => engine);
   try {
     engine = await startEngine({
       path: options.enginePath,
       args: engineArgs(options, sockets.path),
-      onEvent: (event, fields) => live.get(fields.get('id') ?? '')?.onEvent(event, fields),
+      onEvent: (event, fields) => {
+        const id = fields.get('id') ?? '';
+        if (event === 'zygote-exit') zygotes.ended(id);
+        else live.get(id)?.onEvent(event, fields);
+      },
       onExit: (reason) => {
+        zygotes.engineGone();
         for (const sandbox of live.values()) sandbox.engineGone();
         live.clear();
         options.onEngineExit?.(reason);
@@ -54,6 +61,7 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
   return {
     info: engine.info,
     create: (spec) => create(spec, { engine, sockets, transfers, live, egress }),
+    startZygote: (spec) => zygotes.start(spec),
     unpack: (layer, tar, limits = {}) => unpack(transfers, layer, tar, limits),
     pack: async (upper, packing = {}) => pack(transfers, upper, packing),
     adopt: (upper, layer) => adopt(engine, upper, layer),
@@ -72,6 +80,7 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     },
     async close() {
       await engine.close();
+      zygotes.engineGone();
       for (const sandbox of live.values()) sandbox.engineGone();
       await sockets.close();
     },

@@ -76,6 +76,12 @@ interface Running {
   stdin: Writable | null;
 }
 
+const forkOf = (reply: Fields): { fork?: true | string } => {
+  const why = reply.get('not_forked');
+  if (why !== undefined) return { fork: why };
+  return reply.get('forked') === '1' ? { fork: true } : {};
+};
+
 function sandboxOf(id: string, running: Running): Sandbox {
   const { engine, transfers, programs, exited, reply } = running;
   const ask = (op: string, ...pairs: Parameters<EngineClient['request']>[1]) =>
@@ -85,6 +91,7 @@ function sandboxOf(id: string, running: Running): Sandbox {
     pid: reply.number('pid') ?? 0,
     hostUid: reply.number('uid') ?? 0,
     timings: reply.timings(),
+    ...forkOf(reply),
     control: running.control,
     stdin: running.stdin,
     exited,

@@ -48,6 +48,7 @@ export async function openSupervisedHost(options: SandboxHostOptions & SandboxHo
       return info;
     },
     create: async (spec) => (await current).create(spec),
+    startZygote: async (spec) => (await current).startZygote(spec),
     unpack: async (layer, tar, limits) => (await current).unpack(layer, tar, limits),
     adopt: async (upper, layer) => (await current).adopt(upper, layer),
     pack: async (upper, packing) => (await current).pack(upper, packing),

@@ -83,6 +83,8 @@ export interface SandboxSpec {
   peers?: (name: string) => string | null;
   /** Gives the program fd 3 and `Sandbox.control`. */
   control?: boolean;
+  /** Id of the live zygote that makes the program, where it can; else `argv` is executed. For functions with `control` over the zygote's own layers. */
+  zygote?: string;
   memoryBytes?: number;
   pids?: number;
   cpuMillis?: number;
@@ -90,6 +92,24 @@ export interface SandboxSpec {
   /** Default `none`. */
   egress?: EgressPolicy;
   mountRo?: { work: string; path: string }[];
+}
+
+/** A runtime of a base image that forks itself into sandboxes. It runs nobody's code but the image's. */
+export interface ZygoteSpec {
+  /** Among zygotes. */
+  id: string;
+  layers: string[];
+  argv: string[];
+  env: Record<string, string>;
+}
+
+export interface Zygote {
+  readonly id: string;
+  readonly pid: number;
+  /** Never rejects. What it has forked goes on. */
+  readonly exited: Promise<void>;
+  /** Kills and waits. Idempotent. */
+  end(): Promise<void>;
 }
 
 export interface SandboxExit {
@@ -169,6 +189,8 @@ export interface Sandbox {
   readonly hostUid: number;
   /** Microseconds of each engine step. */
   readonly timings: Record<string, number>;
+  /** Of a spec with a zygote: whether that made the program, or why not. Undefined without one. */
+  readonly fork?: true | string;
   /** The host end of fd 3; absent unless asked for. Owned by the caller. */
   readonly control: Duplex | null;
   /** Null unless asked for. Ending it ends the program's stdin. */
@@ -228,6 +250,8 @@ export interface SandboxHost {
   readonly info: EngineInfo;
   /** @throws SandboxError when the engine refused; nothing is left then. */
   create(spec: SandboxSpec): Promise<Sandbox>;
+  /** Settles when it is ready. @throws SandboxError `zygote_failed` */
+  startZygote(spec: ZygoteSpec): Promise<Zygote>;
   unpack(
     layer: string,
     tar: Readable,

@@ -88,7 +88,7 @@ function addHooks(app: App, deps: ApiDeps, limits: ApiLimits, stopping: AbortCon
   const guard = createSlowClientGuard(limits, deps.log);
   const metrics = createRequestMetrics(deps.telemetry.registry);
   const check = createKeyCheck(deps.adminKey);
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const { config, url } = request.routeOptions;
     const begun = performance.now();
     guard.watch(request.raw, reply.raw, config.rawBody === true);
@@ -100,6 +100,7 @@ function addHooks(app: App, deps: ApiDeps, limits: ApiLimits, stopping: AbortCon
     if (stopping.signal.aborted) throw new WaferError('shutting_down', 'Wafer is stopping and takes no more requests.');
     requireKey(check, request);
     if (config.rawBody !== true) refuseEncoding(request.headers['content-encoding']);
+    done();
   });
   app.addHook('preClose', async () => stopping.abort());
   app.addHook('onClose', async () => guard.close());

@@ -52,6 +52,7 @@ const registryName = (name: string, value: string): string => {
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const KEEP_ALIVE = ['fixed', 'learned'] as const;
+const ON_OFF = ['off', 'on'] as const;
 const LIMIT_MODES = ['auto', 'v2', 'v1', 'none'] as const;
 
 export const SETTINGS = {
@@ -112,6 +113,12 @@ export const SETTINGS = {
     '16',
     'Accepted calls (async, schedules, webhooks) that this worker runs at once; 0: it takes none',
     integer('WAFER_ASYNC_CONCURRENCY', 0, 1_000, 16),
+  ),
+  pythonZygote: setting(
+    'WAFER_PYTHON_ZYGOTE',
+    'off',
+    'Programs of Python are forked from one that has booted and imported, instead of booting each (docs/zygotes.md): off or on',
+    oneOf('WAFER_PYTHON_ZYGOTE', ON_OFF, 'off'),
   ),
   defaultRegistry: setting(
     'WAFER_DEFAULT_REGISTRY',

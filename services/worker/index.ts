@@ -26,23 +26,24 @@ import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
-import { type Blanks, type BlanksDeps, createBlanks } from './blanks/index.ts';
-import { createBootQueue } from './boot-queue.ts';
+import { type Blanks, createBlanks } from './blanks/index.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
 import { createDependencyBuilder } from './builder/dependencies.ts';
 import { BUILD_PREFIX } from './builder/ids.ts';
 import { createImageSource } from './builder/image-source.ts';
 import { createRegistries } from './builder/registries.ts';
+import { createDispatcher } from './calls/dispatcher.ts';
+import { readStartFacts } from './calls/start-facts.ts';
 import { type ContainerService, openContainers } from './containers/index.ts';
-import { createDeployer } from './deployer.ts';
-import { createDispatcher } from './dispatcher.ts';
-import { createImageBuilds, type ImageBuildsDeps } from './image-builds.ts';
-import type { Instance } from './instance.ts';
-import { planInstance } from './instance-plan.ts';
+import { createDeployer } from './deploys/deployer.ts';
+import { createImageBuilds, type ImageBuildsDeps } from './deploys/image-builds.ts';
+import { createBootQueue } from './instances/boot-queue.ts';
+import type { Instance } from './instances/instance.ts';
+import { planInstance } from './instances/plan.ts';
+import { startInstance } from './instances/start.ts';
 import { createLearnedPolicy } from './keep-alive/policy.ts';
-import { createPool, type Pool } from './pool.ts';
-import { readStartFacts } from './start-facts.ts';
-import { startInstance } from './start-instance.ts';
+import { createPool, type Pool } from './pool/pool.ts';
+import { createZygotes } from './zygotes/index.ts';
 
 export interface WorkerDeps {
   config: Config;
@@ -108,7 +109,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const containers = await openContainers({ ...shared, ...places });
   // Behind the containers: they hold their images.
   await removeLeftOvers(host, images, paths, log);
-  const { pool, blanks, memoryBudgetMb } = openPool(deps, { host, images, getBase: (name) => bases.get(name) });
+  const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases });
   const dispatcher = createDispatcher(pool, blanks, (version) =>
     readStartFacts(version, { images, blanks, pool, blanksKept: config.blanks, memoryBudgetMb }),
   );
@@ -147,17 +148,28 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
       ),
     engineStats: () => host.engineStats(),
     async close(signal) {
-      await Promise.all([pool.close(signal), blanks.close(), containers.close()]);
+      await Promise.all([closePool(signal), containers.close()]);
       await host.close();
     },
   };
 }
 
+interface InstancePool {
+  pool: Pool<Instance>;
+  blanks: Blanks;
+  memoryBudgetMb: number;
+  /** Lets running calls finish until the signal aborts. */
+  closePool(signal: AbortSignal): Promise<void>;
+}
+
 /** Instances and the blanks they are made of: these have the memory that those leave. */
 function openPool(
   { config, logs, log, obtain }: WorkerDeps,
-  { host, images, getBase }: Pick<BlanksDeps, 'getBase'> & { host: SandboxHost; images: ImageStore },
-): { pool: Pool<Instance>; blanks: Blanks; memoryBudgetMb: number } {
+  parts: { host: SandboxHost; images: ImageStore; bases: BaseImages },
+): InstancePool {
+  const { images, bases } = parts;
+  const zygotes = config.pythonZygote === 'on' ? createZygotes({ ...parts, bases: () => bases.list(), log }) : null;
+  const host = zygotes ?? parts.host;
   const plan = async (version: FunctionVersion) => {
     await obtain?.(version, images);
     return planInstance(version, images);
@@ -168,7 +180,7 @@ function openPool(
   const blanks = createBlanks({
     host,
     images,
-    getBase,
+    getBase: (name) => bases.get(name),
     perBase: config.blanks,
     queue: boots,
     freeMb,
@@ -183,7 +195,11 @@ function openPool(
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });
-  return { pool, blanks, memoryBudgetMb };
+  const closePool = async (signal: AbortSignal) => {
+    await Promise.all([pool.close(signal), blanks.close()]);
+    await zygotes?.close();
+  };
+  return { pool, blanks, memoryBudgetMb, closePool };
 }
 
 /** ADD fetches the way that this host reaches the internet. */

@@ -14,12 +14,15 @@ import type { ImageStore } from '../../services/core/images/types.ts';
 import { type Buildah, openBuildah } from '../helpers/buildah.ts';
 import { openHostAt, removeData } from '../helpers/data-dir.ts';
 import { TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
-import { type Summary, summarize, timed } from './stats.ts';
+import { timed } from './stats.ts';
 
 const exec = promisify(execFile);
-const CACHED_ROUNDS = 7;
-const COLD_ROUNDS = 5;
-const UNPACK_ROUNDS = 3;
+
+export interface Rounds {
+  cached: number;
+  cold: number;
+  unpack: number;
+}
 
 /** A layer of some 10,000 files and 75 MB, a small one, and a copied context. */
 const DOCKERFILE = `FROM debian12
@@ -37,12 +40,12 @@ RUN cp -a /usr /c
 `;
 
 export interface ImageBench {
-  rows: Record<string, Summary>;
+  samples: Record<string, number[]>;
   /** Bytes on disk that a second image on the same base added, and bytes of its own layers' files. */
   second: { added: number; own: number };
 }
 
-export async function measureImages(wafer: TestPlatform): Promise<ImageBench> {
+export async function measureImages(wafer: TestPlatform, rounds: Rounds): Promise<ImageBench> {
   const dir = await mkdtemp(join(tmpdir(), 'wafer-bench-images-'));
   const buildah = await openBuildah('overlay');
   try {
@@ -51,10 +54,10 @@ export async function measureImages(wafer: TestPlatform): Promise<ImageBench> {
       const ms = await timed(work);
       samples[row] = [...(samples[row] ?? []), ms];
     };
-    await measureBuilds(wafer, buildah, dir, take);
+    await measureBuilds(wafer, buildah, { dir, take, rounds });
     const second = await measureSecond(wafer, dir);
-    await measureUnpack(wafer, dir, take);
-    return { rows: Object.fromEntries(Object.entries(samples).map(([row, all]) => [row, summarize(all)])), second };
+    await measureUnpack(wafer, { dir, take, rounds });
+    return { samples, second };
   } finally {
     for (const image of ['bench-app', 'bench-second', 'bench-large']) await wafer.wafer(['image', 'rm', image]);
     await buildah.close();
@@ -62,9 +65,13 @@ export async function measureImages(wafer: TestPlatform): Promise<ImageBench> {
   }
 }
 
-type Take = (row: string, work: () => Promise<unknown>) => Promise<void>;
+interface Bench {
+  dir: string;
+  rounds: Rounds;
+  take: (row: string, work: () => Promise<unknown>) => Promise<void>;
+}
 
-async function measureBuilds(wafer: TestPlatform, buildah: Buildah, dir: string, take: Take): Promise<void> {
+async function measureBuilds(wafer: TestPlatform, buildah: Buildah, { dir, take, rounds }: Bench): Promise<void> {
   const context = join(dir, 'context');
   await mkdir(context);
   for (let file = 0; file < 200; file++)
@@ -76,12 +83,12 @@ async function measureBuilds(wafer: TestPlatform, buildah: Buildah, dir: string,
   const build = (config: object = {}) => postBuild(wafer, archive, { tags: ['bench-app'], ...config });
   await build();
   await bud('--layers');
-  for (let round = 0; round < CACHED_ROUNDS; round++) {
+  for (let round = 0; round < rounds.cached; round++) {
     await take('buildah bud --layers, cached', () => bud('--layers'));
     await take('wafer build, cached (HTTP)', () => build());
     await take('wafer build, cached (CLI)', () => wafer.wafer(['build', '-t', 'bench-app', context]));
   }
-  for (let round = 0; round < COLD_ROUNDS; round++) {
+  for (let round = 0; round < rounds.cold; round++) {
     await take('buildah bud, cold', () => bud('--no-cache'));
     await take('wafer build, cold (HTTP)', () => build({ noCache: true }));
   }
@@ -115,13 +122,13 @@ async function measureSecond(wafer: TestPlatform, dir: string): Promise<ImageBen
 }
 
 /** The same layout by both, from disk, all layers: a store and an engine of its own have nothing of it yet. */
-async function measureUnpack(wafer: TestPlatform, dir: string, take: Take): Promise<void> {
+async function measureUnpack(wafer: TestPlatform, { dir, take, rounds }: Bench): Promise<void> {
   const context = join(dir, 'large');
   await mkdir(context);
   await writeFile(join(context, 'Dockerfile'), LARGE);
   await postBuild(wafer, archiveOf(context), { tags: ['bench-large'] });
   const layout = await saveLayout(wafer, 'bench-large', dir);
-  for (let round = 0; round < UNPACK_ROUNDS; round++) {
+  for (let round = 0; round < rounds.unpack; round++) {
     const bundle = join(dir, `bundle-${round}`);
     const image = `${layout.path}:${layout.tag}`;
     await take('umoci unpack, 300 MB', () => exec('umoci', ['unpack', '--rootless', '--image', image, bundle]));

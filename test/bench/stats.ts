@@ -13,6 +13,9 @@ export function summarize(samples: readonly number[]): Summary {
   return { n: sorted.length, p50: rank(50), p99: rank(99), min: sorted[0] ?? Number.NaN };
 }
 
+/** A value that was measured once. */
+export const single = (value: number): Summary => ({ n: 1, p50: value, p99: value, min: value });
+
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await work();

@@ -151,6 +151,27 @@ describe('PUT /v1/functions/{name}', () => {
     await wafer.remove('warmed');
   });
 
+  it('has what a new version keeps warm before that of the old one ends', async () => {
+    const seen: string[] = [];
+    const look = async () => {
+      const listed = await (await wafer.fetch('/v1/instances')).json();
+      const { instances } = listed as { instances: { functionName: string; version: number; state: string }[] };
+      const mine = instances.filter(({ functionName, state }) => functionName === 'handed-on' && state === 'idle');
+      const numbers = String(mine.map(({ version }) => version).sort());
+      if (seen.at(-1) !== numbers) seen.push(numbers);
+      return numbers;
+    };
+    const slow = 'await new Promise((resolve) => setTimeout(resolve, 1_500));\nexport const handler = () => 2;';
+    const keep = { minInstances: 1 };
+    const { number } = await wafer.deploy('handed-on', { 'index.mjs': 'export const handler = () => 1;' }, keep);
+    await until('the first version is warm', async () => (await look()) === String(number));
+    await wafer.deploy('handed-on', { 'index.mjs': slow }, keep);
+    await until('the second one is', async () => (await look()) === String(number + 1));
+    // From the first one being there on, one was at any time.
+    expect(seen.slice(seen.indexOf(String(number)))).not.toContain('');
+    await wafer.remove('handed-on');
+  });
+
   it('refuses what is no archive', async () => {
     expect((await put('refused', Buffer.from('<html>not found</html>'))).status).toBeGreaterThanOrEqual(400);
   });

@@ -8,28 +8,46 @@ let count = 0;
 setInterval(() => { count++; }, 5);
 export const handler = () => ({ count, now: Date.now() });`;
 
+/** The same, by a server of an image of its own. */
+const SERVER = {
+  'server.mjs': `import { createServer } from 'node:http';
+let count = 0;
+setInterval(() => { count++; }, 5);
+createServer((request, response) => {
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ count, now: Date.now() }));
+}).listen(Number(process.env.PORT), '127.0.0.1');
+`,
+  Dockerfile: 'FROM node24\nCOPY server.mjs /srv/server.mjs\nEXPOSE 8080\nCMD ["node", "/srv/server.mjs"]\n',
+};
+
 let wafer: TestPlatform;
 beforeAll(async () => {
   wafer = await startTestPlatform();
   await wafer.deploy('restless', { 'index.mjs': CODE });
+  await wafer.deploy('restless-server', SERVER, { dockerfile: 'Dockerfile' });
 });
 afterAll(async () => {
   await wafer.remove('restless');
+  await wafer.remove('restless-server');
   await wafer.stop();
 });
 
-const seen = async () => {
-  const { status, headers, body } = await wafer.invoke('restless');
+const seen = async (name = 'restless') => {
+  const { status, headers, body } = await wafer.invoke(name);
   expect(status).toBe(200);
   return { ...(body as { count: number; now: number }), start: headers.get('x-wafer-start') };
 };
 
 describe('an idle instance', () => {
-  it('stands still after a while, and serves the next call warm', async () => {
-    let before = await seen();
+  it.each([
+    ['over a base image', 'restless'],
+    ['over a root of its own', 'restless-server'],
+  ])('%s stands still after a while, and serves the next call warm', async (_where, name) => {
+    let before = await seen(name);
     await until('a pause in which it did not count', async () => {
       await new Promise((resolve) => setTimeout(resolve, 12_000));
-      const after = await seen();
+      const after = await seen(name);
       const ran = (after.count - before.count) * 5;
       const passed = after.now - before.now;
       before = after;

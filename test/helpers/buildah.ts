@@ -14,6 +14,8 @@ export interface Buildah {
   /** One line a file: path|type|mode|owner:group|link target|names|digest of a file's bytes. Read by find and sha256sum. */
   list(image: string): Promise<string[]>;
   config(image: string): Promise<Record<string, unknown>>;
+  /** How another program that knows this storage (podman) is started. */
+  as(program: string): { argv: string[]; env: Record<string, string> };
   close(): Promise<void>;
 }
 
@@ -59,6 +61,10 @@ export async function openBuildah(driver: 'vfs' | 'overlay' = 'vfs'): Promise<Bu
       };
       return found.Docker.config;
     },
+    as: (other) => ({
+      argv: [other, ...globals, '--tmpdir', join(runtime, 'tmp')],
+      env: { PATH: process.env['PATH'] ?? '', HOME: dir, XDG_RUNTIME_DIR: runtime },
+    }),
     async close() {
       await exec(program, [...globals, 'unshare', 'rm', '-rf', join(dir, 'root')], { ...options, env });
       await rm(dir, { recursive: true, force: true });

@@ -41,6 +41,8 @@ export async function openPodman(): Promise<Podman> {
       return image;
     },
     async close() {
+      // The process that holds its namespaces ends.
+      await run('system', 'migrate');
       // Its layers belong to subordinate ids.
       await run('unshare', 'rm', '-rf', join(dir, 'root'));
       await rm(dir, { recursive: true, force: true });

@@ -4,8 +4,8 @@ import type { Sandbox, SandboxHost, SandboxSpec } from '../../runtime/sandbox/in
 import type { FunctionVersion } from '../../services/core/functions/types.ts';
 import { createLog } from '../../services/core/log.ts';
 import { type Blanks, createBlanks } from '../../services/worker/blanks/index.ts';
-import { createBootQueue } from '../../services/worker/boot-queue.ts';
-import type { InstancePlan } from '../../services/worker/instance-plan.ts';
+import { createBootQueue } from '../../services/worker/instances/boot-queue.ts';
+import type { InstancePlan } from '../../services/worker/instances/plan.ts';
 import { until } from '../helpers/platform.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
 
@@ -119,6 +119,7 @@ describe('blanks', () => {
   it('are given to calls that wait in the order in which these came, and nothing boots twice for them', async () => {
     blanks.use(version('one', 'node'));
     await whenReady('node', 2);
+    freeMb = 15; // none is made ahead, and only one of the two stays until it is taken
     const order: number[] = [];
     const calls = Array.from({ length: 9 }, async (_, at) => {
       const taken = await take();
@@ -126,10 +127,9 @@ describe('blanks', () => {
       return taken;
     });
     const taken = await Promise.all(calls);
-    // Two for the shelf may be on their way again.
-    expect(made.length).toBeLessThanOrEqual(9 + 2);
+    expect(made).toHaveLength(2 + 8);
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
-    expect(taken.map((one) => one?.waited)).toEqual([...Array(2).fill(false), ...Array(7).fill(true)]);
+    expect(taken.map((one) => one?.waited)).toEqual([false, ...Array(8).fill(true)]);
     expect(new Set(taken.map((one) => one?.held.sandbox.id)).size).toBe(9);
     for (const one of taken) await one?.held.sandbox.destroy();
     await blanks.close();
@@ -141,8 +141,8 @@ describe('blanks', () => {
     gate = () => new Promise((resolve) => gates.push(resolve));
     blanks.use(version('one', 'node'));
     const calls = [take(), take(), take(() => false), take(() => false)];
-    await until('two boot', () => gates.length === 2);
-    for (const open of gates) open();
+    await until('two boot', () => gates.length >= 2);
+    for (const open of gates.splice(0, 2)) open();
     const taken = await Promise.all(calls);
     expect(taken.map((one) => one?.waited)).toEqual([true, true, undefined, undefined]);
     // What boots for the shelf is held at the gate.
@@ -156,7 +156,7 @@ describe('blanks', () => {
     const gates: (() => void)[] = [];
     gate = () => new Promise((resolve) => gates.push(resolve));
     blanks.use(version('one', 'node'));
-    await until('both boot', () => gates.length === 2);
+    await until('both boot', () => gates.length >= 2);
     const waiting = take();
     gate = async () => {};
     for (const open of gates) open();

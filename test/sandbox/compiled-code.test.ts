@@ -1,138 +1,14 @@
 /** Code that is compiled when a version is built: by our compiler in a build sandbox, used by the runtime in another one. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type InitResult, openRuntime } from '../../runtime/protocol/index.ts';
-import type { SandboxSpec } from '../../runtime/sandbox/index.ts';
-import type { ImageStore, LayerInfo } from '../../services/core/images/types.ts';
-import { type BuildSandboxes, createBuildSandboxes } from '../../services/worker/builder/build-sandbox.ts';
-import { compile } from '../../services/worker/builder/compile.ts';
+import type { InitResult } from '../../runtime/protocol/index.ts';
 import { readOnly } from '../../services/worker/builder/typescript.ts';
-import { BASE_ENV, PROGRAMS } from '../../services/worker/instance-plan.ts';
-import { layerOfFolder } from '../helpers/folder-layer.ts';
-import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { closeLab, compileLayers, debugOutput, type Files, layerOf, openLab, run } from './compile-lab.ts';
 
-const BASES = { node: 'node24', python: 'python3.11' } as const;
-type Runtime = keyof typeof BASES;
-type Files = Record<string, string | Buffer>;
-
-let test: TestHost;
-let sandboxes: BuildSandboxes;
-let folder: string;
-const layers: string[] = [];
-
-beforeAll(async () => {
-  test = await openTestHost();
-  sandboxes = createBuildSandboxes(test.host, test.workDir);
-  folder = await mkdtemp(join(tmpdir(), 'wafer-compiled-'));
-});
-afterAll(async () => {
-  for (const layer of layers) await test.host.removeLayer(layer);
-  await test?.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function layerOf(files: Files): Promise<string> {
-  const path = await mkdtemp(join(folder, 'layer-'));
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(dirname(join(path, name)), { recursive: true });
-    await writeFile(join(path, name), content);
-  }
-  const layer = await layerOfFolder(test.host, path);
-  layers.push(layer);
-  return layer;
-}
-
-interface CompiledHere {
-  layer: string | null;
-  builtins: string[];
-  tar: Buffer;
-  output: string[];
-}
-
-/** What a deploy does, with a store that has only an unpacked layer of it. */
-async function compileLayers(runtime: Runtime, handler: string, below: string[]): Promise<CompiledHere> {
-  const made: CompiledHere = { layer: null, builtins: [], tar: Buffer.alloc(0), output: [] };
-  const images = {
-    async addLayer(stream: Readable) {
-      made.tar = await buffer(stream);
-      const name = randomBytes(32).toString('hex');
-      await test.host.unpack(name, Readable.from([made.tar]));
-      layers.push(name);
-      return { diffId: `sha256:${name}` } as LayerInfo;
-    },
-  } as unknown as ImageStore;
-  const inputs = {
-    config: { runtime, handler } as Parameters<typeof compile>[1]['config'],
-    base: test.base(BASES[runtime]),
-    layers: below.map((name) => ({ diffId: `sha256:${name}` }) as LayerInfo),
-  };
-  const signal = new AbortController().signal;
-  const result = await compile(runtime, inputs, { images, sandboxes }, (_, line) => made.output.push(line), signal);
-  made.layer = result === null ? null : result.layer.diffId.slice('sha256:'.length);
-  made.builtins = result?.builtins ?? [];
-  return made;
-}
-
-const specOf = (runtime: Runtime, codeLayers: string[]): SandboxSpec => ({
-  id: `compiled-${randomBytes(6).toString('hex')}`,
-  profile: 'function',
-  layers: test.base(BASES[runtime]).layers,
-  codeLayers,
-  argv: PROGRAMS[runtime],
-  env: BASE_ENV,
-  cwd: '/function',
-  control: true,
-  memoryBytes: 512 << 20,
-  pids: 256,
-  tmpBytes: 64 << 20,
-});
-
-/** Loads the handler over these layers and calls it once. */
-async function run(runtime: Runtime, handler: string, codeLayers: string[]) {
-  const sandbox = await test.host.create(specOf(runtime, codeLayers));
-  try {
-    if (sandbox.control === null) throw new Error('no control socket');
-    const lines: string[] = [];
-    const connection = openRuntime(sandbox.control, {
-      onLog: (_call, _invocation, _stream, text) => lines.push(text),
-      onClose: () => {},
-    });
-    const settings = { functionName: 'f', version: 1, codePath: '/function', handler, command: [], env: {} };
-    await connection.ready;
-    const init = await connection.init({ ...settings, maxResultBytes: 1 << 20, maxLogLineBytes: 65_536 });
-    if (init.kind === 'error') return { init, value: undefined, lines };
-    const head = { invocationId: 'i', deadlineMs: Date.now() + 60_000, attempt: 1, kind: 'event' } as const;
-    const result = await connection.call(head, Buffer.from('{"n":1}'), new AbortController().signal).head;
-    if (result.kind === 'error') throw new Error(result.message);
-    return { init, value: JSON.parse((await buffer(result.body)).toString()) as unknown, lines };
-  } finally {
-    await sandbox.destroy();
-  }
-}
-
-/** What Node itself says about its cache while it loads `index.mjs` as a function would. */
-async function debugOutput(codeLayers: string[]): Promise<string> {
-  const program = `require('node:module').enableCompileCache('/function/.wafer/modules'); require('/function/index.mjs')`;
-  const sandbox = await test.host.create({
-    ...specOf('node', codeLayers),
-    argv: ['node', '-e', program],
-    env: { ...BASE_ENV, NODE_DEBUG_NATIVE: 'COMPILE_CACHE', WAFER_FUNCTION: 'f' },
-    control: false,
-  });
-  let output = '';
-  sandbox.onOutput((_stream, chunk) => {
-    output += chunk.toString();
-  });
-  await sandbox.exited;
-  await sandbox.destroy();
-  return output;
-}
+beforeAll(openLab);
+afterAll(closeLab);
 
 async function fileOf(bytes: Buffer, name: string): Promise<Buffer> {
   const found = await readOnly(Readable.from([bytes]), name);
@@ -285,6 +161,41 @@ describe('modules of a node function', () => {
     const changed = await layerOf({ 'name.mjs': String(MODULES['name.mjs']).replace('a module', 'b module') });
     const { value } = await run('node', 'index.handler', [code, String(layer), changed]);
     expect(value).toMatchObject({ name: 'b module' });
+  });
+});
+
+/** What is named anywhere is compiled; what is in another folder of dependencies, or not there, stops nothing. */
+const PACKAGES: Files = {
+  'package.json': '{"type":"module"}',
+  'index.js': `
+import { one } from 'one';
+export const handler = async (event) => ({ one, late: (await import('./late.js')).late, two: await two() });
+const two = async () => (await import('two')).default.value;
+const __require = (name) => name;
+__require('node:tls');
+`,
+  'late.js': "export const late = 'late';",
+  'node_modules/one/package.json': '{"name":"one","exports":{"import":"./one.mjs","require":"./one.cjs"}}',
+  'node_modules/one/one.mjs': "import inner from './inner.cjs';\nexport const one = inner;\n",
+  'node_modules/one/one.cjs': "throw new Error('not this one');\n",
+  'node_modules/one/inner.cjs': "try { require('not-there'); } catch {}\nmodule.exports = require('two').value + 1;\n",
+  'node_modules/two/package.json': '{"name":"two","main":"lib/two"}',
+  'node_modules/two/lib/two.js': '#!/usr/bin/env node\nexports.value = require("./data.json").value;\n',
+  'node_modules/two/lib/data.json': '{"value":1}',
+};
+
+describe('packages of a node function', () => {
+  it('are followed as Node does', async () => {
+    const code = await layerOf(PACKAGES);
+    const made = await compileLayers('node', 'index.handler', [code]);
+    expect(made.builtins).toEqual(['tls']);
+    const { init, value } = await run('node', 'index.handler', [code, String(made.layer)]);
+    expect(value).toEqual({ one: 2, late: 'late', two: 1 });
+    // A file with a shebang is compiled by Node alone.
+    expect(cacheOf(init)).toEqual({ used: 1, refused: 0 });
+    const output = await debugOutput([code, String(made.layer)], 'index.js');
+    for (const path of ['index.js', 'node_modules/one/one.mjs'])
+      expect(output).toContain(`code cache for ESM file:///function/${path} was accepted`);
   });
 });
 

@@ -44,6 +44,15 @@ for (const limits of ['auto', 'none'] as const) {
       await until('it counts on', async () => (await ticks(sandbox)) > before + 20);
     });
 
+    it('is held to its memory when it goes on', async () => {
+      const script = 'while [ ! -e /go ]; do sleep 0.1; done; exec tail /dev/zero';
+      const sandbox = await lab.create(['sh', '-c', script], { memoryBytes: 32 << 20 });
+      await sandbox.freeze();
+      await sandbox.thaw();
+      await lab.sh(sandbox, ': > /go');
+      expect(await sandbox.exited).toMatchObject({ reason: 'oom' });
+    });
+
     it('can be destroyed', async () => {
       const sandbox = await lab.create(COUNT);
       await sandbox.freeze();

@@ -683,6 +683,62 @@ static void many_sandboxes_leave_nothing(void)
 	      after.groups, before.names, after.names);
 }
 
+/* As `network` of the probe says it; the sandbox lives on. */
+static void read_network(const char *id, char text[64])
+{
+	char said[68] = "";
+	int logs = create(id, FIELDS(FUNCTION, "arg=network"), NULL);
+	check(read(logs, said, sizeof(said) - 1) > 4, "nothing said");
+	snprintf(text, 64, "%s", said + 4);
+	check(strstr(text, "net:[") && strstr(text, " up"), "%s", text);
+	close(logs);
+}
+
+static void destroy(const char *id)
+{
+	char pair[64];
+	snprintf(pair, sizeof(pair), "id=%s", id);
+	struct message reply = driver_ask(&driver, FIELDS("op=destroy", pair));
+	check(message_get(&reply, "ok"), "%s", field(&reply, "message"));
+	message_free(&reply);
+	take_exit(id);
+}
+
+/* More of them than are made ahead. */
+static void no_two_functions_share_a_network(void)
+{
+	enum { COUNT = 24 };
+	char ids[COUNT][16], seen[COUNT][64], own[64] = "";
+	check(readlink("/proc/self/ns/net", own, sizeof(own) - 1) > 0, "own network");
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "net%d", i);
+		read_network(ids[i], seen[i]);
+		check(strncmp(seen[i], own, strlen(own)), "the test's own network");
+		for (int j = 0; j < i; j++)
+			check(strcmp(seen[i], seen[j]), "%s twice", seen[i]);
+	}
+	for (int i = 0; i < COUNT; i++)
+		destroy(ids[i]);
+}
+
+static int children_of(pid_t engine, pid_t *pids, int most);
+static void wait_until_gone(pid_t pid);
+
+static void functions_start_without_the_helper(void)
+{
+	pid_t pids[16];
+	char text[64];
+	check(children_of(driver.engine, pids, 16) == 2, "relay and helper");
+	check(!kill(pids[1], SIGKILL), "kill");
+	wait_until_gone(pids[1]);
+	for (int i = 0; i < 12; i++) {
+		read_network("alone", text);
+		destroy("alone");
+	}
+	driver_stop(&driver);
+	driver_start(&driver, engine_path, limits_mode);
+}
+
 static void wait_until_gone(pid_t pid)
 {
 	const struct timespec moment = { 0, 5000000 };
@@ -793,6 +849,8 @@ static const struct {
 	TEST(stats_count_what_runs),
 	TEST(a_build_can_be_packed_and_unpacked),
 	TEST(many_sandboxes_leave_nothing),
+	TEST(no_two_functions_share_a_network),
+	TEST(functions_start_without_the_helper),
 	TEST(everything_dies_with_the_engine),
 };
 

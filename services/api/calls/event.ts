@@ -2,23 +2,27 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import { coerceError, WaferError } from '../../core/errors.ts';
-import { isDeeperThan } from '../../core/json-depth.ts';
+import { scanJson } from '../../core/scan-json.ts';
 import { isJsonType } from '../http/body.ts';
 
 /** @throws WaferError `invalid_json` */
 export function checkEvent(body: Buffer, maxDepth: number): void {
   if (body.length === 0) return;
   if (!isUtf8(body)) throw new WaferError('invalid_json', 'The body is not valid UTF-8, as JSON has to be.');
-  // Before parsing: deep input is cheap to send and costs whoever walks it.
-  if (isDeeperThan(body, maxDepth)) {
+  const found = scanJson(body, maxDepth);
+  if (found === 'ok') return;
+  if (found === 'deep')
     throw new WaferError('invalid_json', `The body nests arrays and objects deeper than ${maxDepth} levels.`);
-  }
+  throw new WaferError('invalid_json', `The body is not valid JSON: ${whyInvalid(body)}`);
+}
+
+/** In the words of the parser, which gets no deeper than the scan did before it fails at the same place. */
+function whyInvalid(body: Buffer): string {
   try {
     JSON.parse(body.toString('utf8'));
+    return 'it can not be read.';
   } catch (cause) {
-    throw new WaferError('invalid_json', `The body is not valid JSON: ${coerceError(cause).message.slice(0, 200)}`, {
-      cause,
-    });
+    return coerceError(cause).message.slice(0, 200);
   }
 }
 

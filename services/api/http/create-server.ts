@@ -12,6 +12,8 @@ export function createServer(deps: ApiDeps, limits: ApiLimits) {
   const app = fastify({
     loggerInstance: deps.log as FastifyBaseLogger,
     // One line a call would cost more than the call; failures are logged in problem.ts.
+    // A logger for each request costs as much as routing it, and its lines name route and invocation anyway.
+    childLoggerFactory: (logger) => logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.jsonBytes,
     // Whole requests may take long (uploads, calls); see slow-clients.ts.

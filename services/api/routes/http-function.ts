@@ -47,8 +47,9 @@ export async function httpFunctionRoutes(app: App, deps: ApiDeps, limits: ApiLim
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   const options = {
     config: { rawBody: true },
-    onRequest: async (_request: FastifyRequest, reply: FastifyReply) => {
+    onRequest: (_request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       reply.header('x-wafer-invocation', newInvocationId());
+      done();
     },
     handler: (request: FastifyRequest, reply: FastifyReply) => handle(deps, limits, request, reply),
   };

@@ -64,9 +64,10 @@ export async function invokeRoutes(app: App, deps: ApiDeps, limits: ApiLimits): 
     config: { bodyDocs },
     bodyLimit: limits.invokeBytes,
     // Before the body is read. The id is given out first: it is on every answer of a call.
-    onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
+    onRequest: (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       reply.header('x-wafer-invocation', newInvocationId());
       requireJson(request);
+      done();
     },
   };
   app.post('/v1/functions/:name/invoke', options, async (request, reply) => {

@@ -10,6 +10,21 @@ export function createMutex(): Exclusive {
   };
 }
 
+/**
+ * Work that looks at everything: who asks while a run waits for its turn gets that run's result, so that many who ask
+ * at once do not each wait for all before them. Each result is of a run that began after it was asked for.
+ */
+export function createShared<T>(exclusive: Exclusive, work: () => Promise<T>): () => Promise<T> {
+  let waiting: Promise<T> | undefined;
+  return () => {
+    waiting ??= exclusive(() => {
+      waiting = undefined;
+      return work();
+    });
+    return waiting;
+  };
+}
+
 /** One piece of work at a time for each key. */
 export type Keyed = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 

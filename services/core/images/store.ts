@@ -13,7 +13,7 @@ import { createImporter } from './import.ts';
 import { createLayerDisk } from './layer-disk.ts';
 import { createLayers } from './layers.ts';
 import { layoutOf, makeLayout, writeLayoutFiles } from './layout.ts';
-import { createKeyedMutex, createMutex } from './mutex.ts';
+import { createKeyedMutex, createMutex, createShared } from './mutex.ts';
 import type { Descriptor, Digest, Image, ImageStore, LayerUnpacker } from './types.ts';
 
 export interface ImageStoreOptions {
@@ -175,6 +175,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     );
   };
 
+  const collectAll = () => collect({ ...parts, indexed: index.digests(), onImageRemoved: lookup.forget });
   return {
     importImage,
     async document(digest) {
@@ -204,8 +205,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     content: createContent(parts),
     lease,
     forget: (digests) => digests.forEach(holds.forget),
-    collectGarbage: () =>
-      exclusive(() => collect({ ...parts, indexed: index.digests(), onImageRemoved: lookup.forget })),
+    collectGarbage: createShared(exclusive, collectAll),
     usage: () => usage(parts),
     layerNames,
     readBlob: blobs.read,

@@ -120,17 +120,23 @@ const noneReady: Rule = ({ version: { base, config }, noBlank, facts, all }) => 
   };
 };
 
-const slowInit: Rule = ({ version: { config }, facts, all }) => {
+const NOT_COMPILED =
+  'Deploy it again, so that its code is compiled (it was built before deploys did that, or its deploy said why not). ';
+
+const slowInit: Rule = ({ version: { base, from, config }, facts, all }) => {
   const { init } = all.phases;
   const isPart = init.p50 >= SLOW_MS && init.p50 >= all.wall.p50 / 2;
   if (!isPart || (config.runtime !== 'node' && config.runtime !== 'python')) return null;
   const layers = facts.layers.map(({ createdBy, bytes }) => `${createdBy} ${size(bytes)}`).join(', ');
   const isBundled = !facts.layers.some(({ createdBy }) => createdBy.startsWith('npm '));
+  // What is small without npm packages is not compiled ahead.
+  const isCompiled = isBundled || facts.layers.some(({ createdBy }) => createdBy === 'compile');
+  const hasOwnRoot = base === '' || from !== undefined;
   const first = isBundled ? 'Import' : 'Bundle the code and its dependencies into one file, import';
   return {
     code: 'slow_init',
     seen: `Loading the code takes ${ms(init.p50)} of the ${ms(all.wall.p50)} of a start (p50)${layers === '' ? '' : `; layers above the base, compressed: ${layers}`}.`,
-    help: `${first} inside the handler what only some calls need, and connect to other services when they are first used.`,
+    help: `${isCompiled || hasOwnRoot ? '' : NOT_COMPILED}${first} inside the handler what only some calls need, and connect to other services when they are first used.`,
   };
 };
 

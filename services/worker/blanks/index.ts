@@ -7,7 +7,7 @@
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { BlankInfo, NoBlank } from '../../core/invocations/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
-import type { InstancePlan } from '../instance-plan.ts';
+import type { InstancePlan } from '../instances/plan.ts';
 import { type BlankKind, fits, keyOf, kindOf, whyNoKind } from './kind.ts';
 import type { Blank } from './shelf.ts';
 import { BLANK_MB, openStock, type Stock, type StockDeps } from './stock.ts';

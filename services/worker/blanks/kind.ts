@@ -2,7 +2,7 @@
 import { MAX_ATTACHED_LAYERS, type SandboxSpec } from '../../../runtime/sandbox/index.ts';
 import type { FunctionVersion, Preload } from '../../core/functions/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
-import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS } from '../instance-plan.ts';
+import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS } from '../instances/plan.ts';
 
 export type BlankRuntime = 'node' | 'python';
 

@@ -2,8 +2,8 @@
  * The blanks of one kind: booted, waiting, each given away once; made again in the background.
  * A call that finds none gets the next that is ready, in order of arrival.
  */
-import type { BootQueue } from '../boot-queue.ts';
-import type { HeldRuntime } from '../held-runtime.ts';
+import type { BootQueue, BootRank } from '../instances/boot-queue.ts';
+import type { HeldRuntime } from '../instances/held-runtime.ts';
 
 export interface Blank {
   held: HeldRuntime;
@@ -92,7 +92,7 @@ class BlankShelf implements Shelf {
     return new Promise((give) => {
       const caller: Caller = { isWanted, give };
       this.#callers.push(caller);
-      this.#inTurn(true, () => this.#bootFor(caller));
+      this.#inTurn('call', () => this.#bootFor(caller));
     });
   }
 
@@ -123,8 +123,8 @@ class BlankShelf implements Shelf {
     while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
   }
 
-  #inTurn(urgent: boolean, work: () => Promise<void>): void {
-    this.#keep(this.#options.queue.run(async () => (this.#isClosed ? undefined : work()), { urgent }));
+  #inTurn(rank: BootRank, work: () => Promise<void>): void {
+    this.#keep(this.#options.queue.run(async () => (this.#isClosed ? undefined : work()), rank));
   }
 
   #keep(work: Promise<unknown>): void {
@@ -198,8 +198,9 @@ class BlankShelf implements Shelf {
   #fill(): void {
     while (!this.#isClosed && this.spare() < this.#wanted()) {
       if (!this.#options.hasRoom()) return void this.#fillIn(NO_ROOM_MS);
+      const rank = this.spare() < this.#wanted() / 2 ? 'few' : 'ahead';
       this.#queued++;
-      this.#inTurn(false, async () => {
+      this.#inTurn(rank, async () => {
         this.#queued--;
         // Less may be wanted by now, or memory be gone.
         if (this.spare() >= this.#wanted()) return;

@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import type { EgressPolicy, SandboxHost } from '../../../runtime/sandbox/index.ts';
 import { SandboxError } from '../../../runtime/sandbox/index.ts';
 import { WaferError } from '../../core/errors.ts';
-import { lineSplitter } from '../output-lines.ts';
+import { lineSplitter } from '../output/lines.ts';
 import { watchDisk } from './disk-watch.ts';
 import { newBuildId } from './ids.ts';
 

@@ -1,6 +1,9 @@
 /** The conformance suite inside real sandboxes, on the real base images. */
 import { afterAll, beforeAll, describe } from 'vitest';
+import type { Zygote } from '../../../runtime/sandbox/index.ts';
+import { BASE_ENV } from '../../../services/worker/instances/plan.ts';
 import { layerOfFolder } from '../../helpers/folder-layer.ts';
+import { startZygote } from '../../helpers/python-zygote.ts';
 import { openTestHost, type TestHost } from '../../helpers/sandbox-host.ts';
 import type { RuntimeName } from './cases.ts';
 import { conformanceTests } from './conformance.ts';
@@ -11,6 +14,7 @@ const BASES: Record<RuntimeName, string> = { node: 'node24', python: 'python3.11
 let test: TestHost;
 const codeLayers = new Map<string, Promise<string>>();
 let next = 0;
+let zygote: Promise<Zygote> | undefined;
 
 beforeAll(async () => {
   test = await openTestHost();
@@ -20,7 +24,15 @@ afterAll(async () => {
   await test.close();
 });
 
-async function launchSandbox(runtime: RuntimeName, codeDir: string): Promise<Launched> {
+const launchSandbox = (runtime: RuntimeName, codeDir: string) => launch(runtime, codeDir);
+
+/** Made by a zygote, instead of executed. */
+async function launchForked(runtime: RuntimeName, codeDir: string): Promise<Launched> {
+  zygote ??= startZygote(test.host, test.base(BASES[runtime]).layers);
+  return launch(runtime, codeDir, (await zygote).id);
+}
+
+async function launch(runtime: RuntimeName, codeDir: string, forkedBy?: string): Promise<Launched> {
   let layer = codeLayers.get(codeDir);
   if (layer === undefined) {
     layer = layerOfFolder(test.host, codeDir);
@@ -32,13 +44,16 @@ async function launchSandbox(runtime: RuntimeName, codeDir: string): Promise<Lau
     layers: test.base(BASES[runtime]).layers,
     codeLayers: [await layer],
     argv: runtimeArgv(runtime, '/.wafer'),
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' },
+    // As blanks have it: what they do before READY changes nothing of what comes after.
+    env: { ...BASE_ENV, WAFER_BLANK: 'fetch' },
     cwd: '/function',
     control: true,
     memoryBytes: 1 << 30,
     pids: 256,
     tmpBytes: 64 << 20,
+    ...(forkedBy === undefined ? {} : { zygote: forkedBy }),
   });
+  if (forkedBy !== undefined && sandbox.fork !== true) throw new Error(`it was not forked: ${sandbox.fork}`);
   if (sandbox.control === null) throw new Error('no control socket');
   let output = '';
   sandbox.onOutput((_stream, chunk) => {
@@ -55,3 +70,4 @@ async function launchSandbox(runtime: RuntimeName, codeDir: string): Promise<Lau
 }
 
 describe('conformance in sandboxes', () => conformanceTests(launchSandbox));
+describe('conformance of what a zygote makes', () => conformanceTests(launchForked, ['python']));

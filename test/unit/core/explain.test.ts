@@ -202,6 +202,19 @@ test('only code without npm packages is not told to bundle them', () => {
   expect(advice).toMatchObject({ code: 'slow_init', help: expect.not.stringContaining('undle') });
 });
 
+test('npm packages that were not compiled at their deploy are to be deployed again', () => {
+  const starts = [call({ start: 'blank', phases: { init: 60 } })];
+  const layers = [
+    { createdBy: 'npm ci', bytes: 1 },
+    { createdBy: 'code', bytes: 1 },
+  ];
+  const help = (more: StartFacts['layers'], of = version()) =>
+    advise({ version: of, starts, facts: facts({ layers: [...layers, ...more] }) })[0]?.help;
+  expect(help([])).toMatch(/^Deploy it again, so that its code is compiled/);
+  expect(help([{ createdBy: 'compile', bytes: 1 }])).toMatch(/^Bundle the code/);
+  expect(help([], version({}, { base: '' }))).toMatch(/^Bundle the code/);
+});
+
 test('calls are told apart by their start, and each is counted once', () => {
   const both = call({ start: 'blank', cause: 'first', phases: { attach: 1, init: 2, handler: 3 } });
   const { kinds, causes, noBlank } = explain({

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
 import { encodeCredit, encodeFrame, LIMITS, TO_HOST, TO_RUNTIME } from '../../../runtime/protocol/frames.ts';
-import type { RuntimeCall } from '../../../runtime/protocol/index.ts';
+import { type RuntimeCall, takeWhole } from '../../../runtime/protocol/index.ts';
 import { callEvent, openBound, openPeer, type Peer, READY, SETTINGS } from './peer.ts';
 
 const open: Peer[] = [];
@@ -73,6 +73,60 @@ describe('boot', () => {
 });
 
 describe('calls', () => {
+  test('of one turn of the loop arrive whole and in order, and what is said after them behind them', async () => {
+    const peer = await bound();
+    const bodies = ['1', '22', '333'].map((text) => Buffer.from(text));
+    for (const body of bodies) callEvent(peer, body);
+    peer.runtime.shutdown();
+    await peer.frame(TO_RUNTIME.shutdown);
+    const { call, body, end, shutdown } = TO_RUNTIME;
+    const sent = peer.frames.filter(({ type }) => type !== TO_RUNTIME.init);
+    expect(sent.map(({ type }) => type)).toEqual([call, body, end, call, body, end, call, body, end, shutdown]);
+    expect(sent.filter(({ type }) => type === body).map(({ payload }) => payload)).toEqual(bodies);
+    for (const again of bodies) callEvent(peer, again);
+    expect((await peer.frame(TO_RUNTIME.end, 6)).call).toBe(6);
+  });
+
+  test('end when the connection is closed in the turn in which they began', async () => {
+    const peer = await bound();
+    const calls = [callEvent(peer), callEvent(peer), callEvent(peer)];
+    peer.runtime.destroy();
+    const ends = await Promise.all(calls.map(({ ended }) => ended));
+    expect(ends).toEqual(new Array(3).fill(expect.objectContaining({ code: 'connection_closed' })));
+  });
+
+  test('have an answer that can be taken as bytes when it has come whole, and only then', async () => {
+    const peer = await bound();
+    const [whole, partial, cut] = [callEvent(peer), callEvent(peer), callEvent(peer)];
+    for (const call of [1, 2, 3]) peer.send(TO_HOST.result, call, VALUE);
+    for (const text of ['a', 'b', 'c']) peer.send(TO_HOST.body, 1, Buffer.from(text));
+    peer.send(TO_HOST.body, 2, Buffer.from('a'));
+    peer.send(TO_HOST.body, 3, Buffer.from('a'));
+    peer.send(TO_HOST.end, 1);
+    peer.send(TO_HOST.error, 3, { code: 'function_error', message: 'no' });
+    await settled(peer);
+    expect(takeWhole(await bodyOf(whole))?.toString()).toBe('abc');
+    expect(takeWhole(await bodyOf(partial))).toBeNull();
+    expect(takeWhole(await bodyOf(cut))).toBeNull();
+    peer.send(TO_HOST.end, 2);
+    expect(await readAll(await bodyOf(partial))).toBe('a');
+  });
+
+  test('have an answer that can not be taken once somebody reads it', async () => {
+    const peer = await bound();
+    const body = await (async () => {
+      const call = callEvent(peer);
+      peer.send(TO_HOST.result, 1, VALUE);
+      return bodyOf(call);
+    })();
+    const read = readAll(body);
+    peer.send(TO_HOST.body, 1, Buffer.from('a'));
+    peer.send(TO_HOST.end, 1);
+    await settled(peer);
+    expect(takeWhole(body)).toBeNull();
+    expect(await read).toBe('a');
+  });
+
   test('a small call goes out as CALL, BODY, END and its answer comes back', async () => {
     const peer = await bound();
     const call = callEvent(peer, Buffer.from('{"a":1}'));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createBootQueue } from '../../../services/worker/boot-queue.ts';
+import { type BootRank, createBootQueue } from '../../../services/worker/instances/boot-queue.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -8,16 +8,13 @@ function lab(atOnce: number) {
   const queue = createBootQueue({ atOnce });
   const started: string[] = [];
   const finish = new Map<string, (error?: Error) => void>();
-  const boot = (name: string, urgent = true) =>
-    queue.run(
-      () => {
-        started.push(name);
-        return new Promise<string>((resolve, reject) =>
-          finish.set(name, (error) => (error === undefined ? resolve(name) : reject(error))),
-        );
-      },
-      { urgent },
-    );
+  const boot = (name: string, rank: BootRank = 'call') =>
+    queue.run(() => {
+      started.push(name);
+      return new Promise<string>((resolve, reject) =>
+        finish.set(name, (error) => (error === undefined ? resolve(name) : reject(error))),
+      );
+    }, rank);
   return { boot, started, finish: (name: string, error?: Error) => finish.get(name)?.(error) };
 }
 
@@ -38,16 +35,34 @@ describe('boots', () => {
 
   it('that a call waits for come before those that are made ahead', async () => {
     const { boot, started, finish } = lab(1);
-    void boot('first', false);
-    void boot('ahead', false);
-    void boot('call', true);
+    void boot('first', 'ahead');
+    void boot('ahead', 'ahead');
+    void boot('few', 'few');
+    void boot('call', 'call');
     await turn();
-    finish('first');
+    for (const name of ['first', 'call', 'few']) {
+      finish(name);
+      await turn();
+    }
+    expect(started).toEqual(['first', 'call', 'few', 'ahead']);
+  });
+
+  it('that nobody waits for yet leave half of the processors to calls', async () => {
+    const { boot, started, finish } = lab(4);
+    for (const name of ['a', 'b', 'c', 'd']) void boot(name, 'ahead');
     await turn();
-    expect(started).toEqual(['first', 'call']);
+    expect(started).toEqual(['a', 'b']);
+    void boot('few', 'few');
+    void boot('call', 'call');
+    await turn();
+    expect(started).toEqual(['a', 'b', 'few', 'call']);
+    finish('few');
     finish('call');
     await turn();
-    expect(started).toEqual(['first', 'call', 'ahead']);
+    expect(started).toHaveLength(4);
+    finish('a');
+    await turn();
+    expect(started.at(-1)).toBe('c');
   });
 
   it('that fail give their place up, and say why', async () => {

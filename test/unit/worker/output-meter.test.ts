@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { lineSplitter } from '../../../services/worker/output-lines.ts';
-import { createOutputMeter } from '../../../services/worker/output-meter.ts';
+import { lineSplitter } from '../../../services/worker/output/lines.ts';
+import { createOutputMeter } from '../../../services/worker/output/meter.ts';
 
 function open() {
   let time = 0;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FunctionVersion } from '../../../services/core/functions/types.ts';
 import { createLearnedPolicy } from '../../../services/worker/keep-alive/policy.ts';
-import { createPool, type Pool, type Pooled } from '../../../services/worker/pool.ts';
+import { createPool, type Pool, type Pooled } from '../../../services/worker/pool/pool.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

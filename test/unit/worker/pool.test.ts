@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { FunctionVersion } from '../../../services/core/functions/types.ts';
-import { createPool, type Pooled } from '../../../services/worker/pool.ts';
+import { createPool, type Pooled } from '../../../services/worker/pool/pool.ts';
 
 /** An instance without a sandbox: the pool's rules need no more. */
 class Slot implements Pooled {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PHASES, type Receipt } from '../../../services/core/invocations/types.ts';
-import { failedStartReceipt, makeReceipt } from '../../../services/worker/receipt.ts';
+import { failedStartReceipt, makeReceipt } from '../../../services/worker/calls/receipt.ts';
 
 const START = { kind: 'cold', sandbox: 5, attach: 0, boot: 25, init: 100 } as const;
 const sum = ({ phases }: Receipt) => PHASES.reduce((total, phase) => total + phases[phase], 0);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createRest, FREEZE_AFTER_MS } from '../../../services/worker/rest.ts';
+import { createRest, FREEZE_AFTER_MS } from '../../../services/worker/instances/rest.ts';
 
 /** What the engine is asked, in order. */
 function lab(answers: { freeze?: () => Promise<void>; thaw?: () => Promise<void> } = {}) {

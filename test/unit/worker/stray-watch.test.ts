@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createStrayWatch } from '../../../services/worker/stray-watch.ts';
+import { createStrayWatch } from '../../../services/worker/instances/stray-watch.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

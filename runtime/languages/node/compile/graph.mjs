@@ -6,7 +6,7 @@ import { dirname, extname, join, sep } from 'node:path';
 /** Enough for any function; a graph that has more is compiled as far as this. */
 const MAX_FILES = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
-const REQUIRED = /\b(?:require|import)\s*\(\s*(?:'([^'\n]+)'|"([^"\n]+)"|`([^`$\n]+)`)\s*\)/g;
+const REQUIRED = /(?:\b|__)(?:require\d*|import)\s*\(\s*(?:'([^'\n]+)'|"([^"\n]+)"|`([^`$\n]+)`)\s*\)/g;
 
 /**
  * `scripts`: path -> bytes of CommonJS files, `modules`: paths of ES modules. Files outside of the function, and what

@@ -1,7 +1,7 @@
 /** What is in a request, once it is proved: its event, and the types that it has. */
 import { isUtf8 } from 'node:buffer';
 import { WaferError } from '../../errors.ts';
-import { isDeeperThan } from '../../json-depth.ts';
+import { scanJson } from '../../scan-json.ts';
 import { recogniseCloudEvent } from '../cloudevents/parse.ts';
 import type { IncomingRequest } from './types.ts';
 
@@ -21,7 +21,7 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i;
 /** @throws WaferError `invalid_json | invalid_request | unsupported_media_type` for what is not what it says it is */
 export function readContent({ headers, body }: IncomingRequest): Content {
   const contentType = headers['content-type'] ?? '';
-  if (isDeeperThan(body, MAX_DEPTH)) {
+  if (scanJson(body, MAX_DEPTH) === 'deep') {
     if (!JSON_TYPE.test(contentType)) return { eventJson: 'null', types: [] };
     throw new WaferError('invalid_json', `The body nests arrays and objects deeper than ${MAX_DEPTH} levels.`);
   }
@@ -62,7 +62,7 @@ function formEvent(text: string): string {
   return JSON.stringify(Object.fromEntries(fields));
 }
 
-const isShallowJson = (text: string) => !isDeeperThan(Buffer.from(text), MAX_DEPTH) && parseText(text) !== undefined;
+const isShallowJson = (text: string) => scanJson(Buffer.from(text), MAX_DEPTH) === 'ok';
 
 /** Undefined for what is no JSON. */
 export function parseText(text: string): unknown {

@@ -14,10 +14,29 @@ def _listed(names):
     return ", ".join(sorted(names)[:20]) or "nothing"
 
 
+# Modules that are imported although nothing here needs them (by a zygote): names of each package and what is in it.
+preloaded = {}
+
+
+def _forget_shadowed(*directories):
+    """What the function brings itself comes before what Python has of that name."""
+    for directory in directories:
+        try:
+            entries = os.listdir(directory)
+        except OSError:
+            continue
+        # Looked up one by one: to walk through all of them would write to memory that is shared.
+        for entry in entries:
+            for module in preloaded.pop(entry.partition(".")[0], ()):
+                sys.modules.pop(module, None)
+
+
 def prepare_path(code_path):
     """The function's files first, then its dependencies, then Python's own."""
     deps = code_path + "/.deps"
     sys.path[0:0] = [code_path, deps]
+    if preloaded:
+        _forget_shadowed(code_path, deps)
     try:
         has_pth = any(name.endswith(".pth") for name in os.listdir(deps))
     except OSError:

@@ -1,0 +1,43 @@
+/** What a call cost. Its phases sum to the time it took. */
+import type { Phases, Receipt, StartCause } from '../../core/invocations/types.ts';
+import type { StartTimings } from '../instances/init-failure.ts';
+
+/** What a call waited for; null when the instance was there. */
+export type Start = StartTimings & { cause?: StartCause };
+
+/** Milliseconds until the call had an instance, and since then. */
+export function makeReceipt(instanceId: string, start: Start | null, waitedMs: number, handlerMs: number): Receipt {
+  const phases = splitWait(start, waitedMs);
+  phases.handler = handlerMs;
+  if (start === null) return { start: 'warm', phases, instanceId };
+  const { kind, cause, noBlank } = start;
+  return {
+    start: kind,
+    phases,
+    instanceId,
+    ...(cause === undefined ? {} : { cause }),
+    ...(kind === 'cold' && noBlank !== undefined ? { noBlank } : {}),
+  };
+}
+
+/** Of a call that never got an instance. */
+export const failedStartReceipt = (instanceId: string, start: StartTimings | null, waitedMs: number): Receipt => ({
+  ...makeReceipt(instanceId, start, waitedMs, 0),
+  start: start?.kind ?? 'cold',
+});
+
+/** A call may come when its instance has been starting for a while: it pays only for what it waited for, the last part. */
+function splitWait(start: StartTimings | null, waitedMs: number): Phases {
+  if (start === null) return { queue: waitedMs, sandbox: 0, attach: 0, boot: 0, init: 0, handler: 0 };
+  let left = waitedMs;
+  const pay = (ms: number) => {
+    const paid = Math.min(ms, left);
+    left -= paid;
+    return paid;
+  };
+  const init = pay(start.init);
+  const attach = pay(start.attach);
+  const boot = pay(start.boot);
+  const sandbox = pay(start.sandbox);
+  return { queue: left, sandbox, attach, boot, init, handler: 0 };
+}

@@ -1,0 +1,50 @@
+/** Why a call lost its instance, in one sentence for its caller. */
+import { constants } from 'node:os';
+import type { SandboxExit } from '../../../runtime/sandbox/index.ts';
+import type { Failure } from '../../core/invocations/types.ts';
+
+/** Who ended an instance: the platform, for one of these reasons, or nobody (`closed`: its process went by itself). */
+export type EndReason = 'idle' | 'evicted' | 'retired' | 'killed' | 'timeout' | 'protocol' | 'closed' | 'strays';
+
+export interface EndFacts {
+  memoryMb: number;
+  endReason: EndReason | undefined;
+  protocolError: string | undefined;
+  /** It had not been loaded: there was no call yet. */
+  loading: boolean;
+}
+
+export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolError, loading }: EndFacts): Failure {
+  const when = loading ? 'while the function was being loaded' : 'while the call was running';
+  if (exit.reason === 'engine_ended') {
+    return { kind: 'function_killed', message: `The sandbox engine ended ${when}; the platform starts it again.` };
+  }
+  if (exit.reason === 'oom') {
+    return {
+      kind: 'function_oom',
+      message: `The function used more than its ${memoryMb} MiB of memory (memoryMb in wafer.json).`,
+    };
+  }
+  if (protocolError !== undefined) {
+    return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${protocolError}.` };
+  }
+  if (exit.reason === 'killed' && endReason === 'closed') {
+    return {
+      kind: 'protocol_error',
+      message: 'The function closed its control socket (file descriptor 3), which belongs to the runtime.',
+    };
+  }
+  if (exit.reason === 'killed') {
+    return {
+      kind: 'function_killed',
+      message: `The platform stopped the instance (${endReason ?? 'no reason given'}) ${when}.`,
+    };
+  }
+  return { kind: 'function_crashed', message: `${describeExit(exit)} ${when}.` };
+}
+
+function describeExit({ status, signal }: SandboxExit): string {
+  if (signal === null) return `The function's process exited with status ${status ?? 'unknown'}`;
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;
+  return `The function's process was ended by ${name}`;
+}
