@@ -23,6 +23,8 @@ export interface OpenedDurableCalls {
   calls: DurableCalls;
   again: Again;
   bodies: LocalBodies;
+  /** Told when an invocation has ended that something follows. Must not throw. */
+  onFollowed(told: () => void): void;
   /** From now on this process runs what is accepted, too. */
   consume(): Promise<void>;
   /** Takes no more turns and lets those that run end; before the dispatcher closes. */
@@ -37,12 +39,14 @@ export async function openDurableCalls(config: Config, deps: DurableDeps): Promi
   const bodies = openBodies(dataPaths(config.dataDir).bodies);
   const queue = openCallQueue(redis, PLACE);
   const endings = await listenForEndings(redis);
-  const sweep = startSweep({ redis, queue, bodies, log });
+  const { maxPending: mostPending, idempotencyMs, keepRecordsMs: keepMs, keepRecords: keepPerFunction } = config;
+  const sweep = startSweep({ redis, queue, bodies, log, keepMs, keepPerFunction });
   const consumers: { close(): Promise<void> }[] = [];
-  const calls = createDurableCalls({ redis, queue, bodies, endings });
+  const calls = createDurableCalls({ redis, queue, bodies, endings, mostPending, idempotencyMs });
   return {
     calls,
     bodies,
+    onFollowed: (told) => endings.onFollowed(told),
     again: createAgain(redis, calls),
     async consume() {
       if (config.asyncConcurrency > 0) consumers.push(await openConsumer(config, { ...deps, queue, bodies }));

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
 import { buildApp } from './api/app.ts';
 import { listenError, startServer } from './api/server.ts';
+import { openCallbacks } from './callbacks.ts';
 import { loadAdminKey } from './core/auth/admin-key.ts';
 import { type Config, dataPaths } from './core/config.ts';
 import { lockDataDir } from './core/data-lock.ts';
@@ -21,6 +22,7 @@ import { createLog, type Log } from './core/log.ts';
 import { packageRoot, packageVersion } from './core/package-root.ts';
 import type { RedisConnection } from './core/store/connect.ts';
 import type { Telemetry } from './core/telemetry.ts';
+import { assertFollowers, createAddressGuard } from './core/triggers/callbacks/index.ts';
 import { type OpenedDurableCalls, openDurableCalls } from './durable-calls.ts';
 import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
 import { openTriggers, type TriggerDeps, type Triggers } from './triggers.ts';
@@ -64,7 +66,16 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     onProgress('Sandbox engine');
     const { telemetry, functions, logs, invocations } = openStores(connection, log, opened);
     const registry = openRegistryAccess(config, env);
-    const worker = await openWorkerHere(config, { functions, logs, log, env, registry: registry.client }, opened);
+    const guard = createAddressGuard({ allowed: config.callbackHosts });
+    const workerDeps = {
+      functions,
+      logs,
+      log,
+      env,
+      registry: registry.client,
+      assertFollowers: assertFollowers(guard),
+    };
+    const worker = await openWorkerHere(config, workerDeps, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
@@ -74,6 +85,8 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
     const triggers = openTriggersHere({ redis: connection.redis, calls: durable.calls, functions, log }, opened);
+    const callbacks = openCallbacks(config, { redis: connection.redis, durable, functions, guard, log });
+    opened.push(() => callbacks.close());
     const ready = () => readiness(connection, worker);
     const app = buildApp({
       functions: worker.functions,
@@ -89,18 +102,21 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       again: durable.again,
       bodies: durable.bodies,
       schedules: triggers.schedules,
+      callbacks: callbacks.callbacks,
       logs,
       telemetry,
       log,
       ready,
       adminKey,
       version: packageVersion(),
+      limits: { invokeBytes: config.maxEventKb * 1024 },
     });
     const server = await startServer(app, config);
     opened.push(() => server.close(DRAIN_MS));
     await worker.keepWarm();
     await durable.consume();
     triggers.start();
+    callbacks.start();
     await worker.containers.resume();
     return { url: server.url, adminKey, close, engine: worker.engine() };
   } catch (error) {
@@ -200,7 +216,10 @@ async function assertPortFree({ host, port }: Config): Promise<void> {
   await new Promise((resolve) => probe.close(resolve));
 }
 
-type Shared = Pick<Parameters<typeof openWorker>[0], 'functions' | 'logs' | 'log' | 'env' | 'registry'>;
+type Shared = Pick<
+  Parameters<typeof openWorker>[0],
+  'functions' | 'logs' | 'log' | 'env' | 'registry' | 'assertFollowers'
+>;
 
 async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {
   const preferred = dataPaths(config.dataDir).run;

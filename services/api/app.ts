@@ -14,6 +14,7 @@ import { registerOpenApi } from './openapi/register.ts';
 import { againRoutes } from './routes/again.ts';
 import { asyncRoutes } from './routes/async.ts';
 import { bodyRoutes } from './routes/bodies.ts';
+import { callbackRoutes } from './routes/callbacks.ts';
 import { containerFileRoutes } from './routes/container-files.ts';
 import { containerRunRoutes } from './routes/container-runs.ts';
 import { containerSessionRoutes } from './routes/container-sessions.ts';
@@ -53,6 +54,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     scope.register((inner) => bodyRoutes(inner, deps, limits));
     scope.register((inner) => httpFunctionRoutes(inner, deps, limits));
     invocationRoutes(scope, deps);
+    callbackRoutes(scope, deps);
     scheduleRoutes(scope, deps);
     againRoutes(scope, deps);
     logRoutes(scope, deps, limits, stopping.signal);

@@ -13,6 +13,7 @@ import type { InvocationStore } from '../core/invocations/records.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import type { Callbacks } from '../core/triggers/callbacks/types.ts';
 import type { Schedules } from '../core/triggers/schedules/types.ts';
 import type { ApiLimits } from './limits.ts';
 
@@ -46,6 +47,8 @@ export interface ApiDeps {
   /** What was accepted before, once more. */
   again: Again;
   schedules: Schedules;
+  /** What follows the end of accepted invocations. */
+  callbacks: Callbacks;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
   telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;

@@ -1,5 +1,6 @@
 /** The part of the API about invocations: what was called or accepted. */
 import type { Invocation } from '../core/invocations/view.ts';
+import type { Delivery, SigningSecrets } from '../core/triggers/callbacks/types.ts';
 import { connect, jsonCaller, problemError, query, readProblem } from './client.ts';
 import { type HttpReply, readAll } from './transport.ts';
 
@@ -36,6 +37,10 @@ export interface InvocationClient {
   deadLetters(options: ListOptions): Promise<Invocation[]>;
   redrive(choice: Choice): Promise<{ id: string; again: string }[]>;
   purge(choice: Choice): Promise<string[]>;
+  deliveries(id: string): Promise<Delivery[]>;
+  redeliver(id: string, target: string): Promise<Delivery>;
+  callbackSecrets(): Promise<SigningSecrets>;
+  rotateCallbackSecret(keepMs: number | undefined): Promise<SigningSecrets>;
 }
 
 /** Those that are named, or all of a function, or all. */
@@ -92,6 +97,11 @@ export function createInvocationClient(env: Env): InvocationClient {
     redrive: async (choice) =>
       (await json<{ redriven: { id: string; again: string }[] }>('POST', '/v1/dead-letters/redrive', choice)).redriven,
     purge: async (choice) => (await json<{ purged: string[] }>('POST', '/v1/dead-letters/purge', choice)).purged,
+    deliveries: async (id) => (await json<{ deliveries: Delivery[] }>('GET', `${at(id)}/deliveries`)).deliveries,
+    redeliver: (id, target) => json('POST', `${at(id)}/deliveries/${encodeURIComponent(target)}/redeliver`),
+    callbackSecrets: () => json('GET', '/v1/callbacks/secret'),
+    rotateCallbackSecret: (keepMs) =>
+      json('POST', '/v1/callbacks/secret/rotate', keepMs === undefined ? {} : { keepMs }),
   };
 }
 

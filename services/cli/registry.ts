@@ -155,6 +155,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/schedule/index.ts'),
   },
   {
+    name: 'callbacks',
+    group: 'Functions',
+    summary: 'The secret that signs callbacks: show, rotate',
+    synonyms: ['callback', 'signing'],
+    load: () => import('./commands/callbacks/index.ts'),
+  },
+  {
     name: 'schema',
     group: 'Functions',
     summary: 'Print the JSON schema of wafer.json',

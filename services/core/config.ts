@@ -4,6 +4,7 @@
  */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { isAllowedHostText } from './allowed-hosts.ts';
 import { WaferError } from './errors.ts';
 
 type Env = Record<string, string | undefined>;
@@ -50,6 +51,21 @@ const registryName = (name: string, value: string): string => {
   );
 };
 
+const callbackHost = (name: string, value: string): string => {
+  if (isAllowedHostText(value)) return value.toLowerCase();
+  throw new WaferError(
+    'usage',
+    `${name}: ${JSON.stringify(value.slice(0, 100))} is not a host, host:port, or network like 10.1.0.0/16.`,
+  );
+};
+
+const listOf = (value: string | undefined): string[] =>
+  (value ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
+
+const DAY_MS = 86_400_000;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const KEEP_ALIVE = ['fixed', 'learned'] as const;
 const ON_OFF = ['off', 'on'] as const;
@@ -120,6 +136,48 @@ export const SETTINGS = {
     'Programs of Python are forked from one that has booted and imported, instead of booting each (docs/zygotes.md): off or on',
     oneOf('WAFER_PYTHON_ZYGOTE', ON_OFF, 'off'),
   ),
+  maxPending: setting(
+    'WAFER_MAX_PENDING',
+    '100000',
+    'Accepted calls of one function that have not ended; more are refused. queue.maxPending in wafer.json wins',
+    integer('WAFER_MAX_PENDING', 1, 10_000_000, 100_000),
+  ),
+  maxEventKb: setting(
+    'WAFER_MAX_EVENT_KB',
+    '6144',
+    'Largest event of a call, in KiB',
+    integer('WAFER_MAX_EVENT_KB', 1, 6_144, 6_144),
+  ),
+  idempotencyMs: setting(
+    'WAFER_IDEMPOTENCY_MS',
+    '86400000',
+    'How long an Idempotency-Key names the call that it was accepted for',
+    integer('WAFER_IDEMPOTENCY_MS', 1_000, 31 * DAY_MS, DAY_MS),
+  ),
+  keepRecordsMs: setting(
+    'WAFER_KEEP_RECORDS_MS',
+    '86400000',
+    'How long the record of an accepted call is kept after its end, with its bodies; callbacks are tried no longer',
+    integer('WAFER_KEEP_RECORDS_MS', 60_000, 366 * DAY_MS, DAY_MS),
+  ),
+  keepRecords: setting(
+    'WAFER_KEEP_RECORDS',
+    '1000',
+    'Records of accepted calls that are kept of one function; the oldest that have ended go first',
+    integer('WAFER_KEEP_RECORDS', 10, 1_000_000, 1_000),
+  ),
+  maxChain: setting(
+    'WAFER_MAX_CHAIN',
+    '16',
+    'Invocations that may follow one another by onSuccess and onFailure: more is taken for a loop',
+    integer('WAFER_MAX_CHAIN', 1, 1_000, 16),
+  ),
+  callbackHosts: setting(
+    'WAFER_CALLBACK_HOSTS',
+    '(none)',
+    'Where callbacks may go although it is not public: host, host:port or network/bits, with commas. Whoever may deploy or call can then reach them',
+    (value): readonly string[] => listOf(value).map((one) => callbackHost('WAFER_CALLBACK_HOSTS', one)),
+  ),
   defaultRegistry: setting(
     'WAFER_DEFAULT_REGISTRY',
     '(none: references name theirs)',
@@ -130,12 +188,7 @@ export const SETTINGS = {
     'WAFER_INSECURE_REGISTRIES',
     '(none)',
     'Registries that are spoken to over plain HTTP, as host:port,host:port',
-    (value): readonly string[] =>
-      (value ?? '')
-        .split(',')
-        .map((one) => one.trim())
-        .filter((one) => one !== '')
-        .map((one) => registryName('WAFER_INSECURE_REGISTRIES', one)),
+    (value): readonly string[] => listOf(value).map((one) => registryName('WAFER_INSECURE_REGISTRIES', one)),
   ),
 } as const satisfies Record<string, Setting<unknown>>;
 

@@ -53,6 +53,7 @@ export const ERRORS = {
   idempotency_conflict: spec(409, 2, 'The idempotency key was used for something else'),
   conflict: spec(409, 2, 'The state does not allow this'),
   registry_denied: spec(403, 3, 'The registry does not allow it'),
+  chain_too_deep: spec(508, 2, 'Too many invocations follow one another'),
   // capacity
   overloaded: spec(429, 3, 'Too many calls are waiting'),
   shutting_down: spec(503, 3, 'The platform is shutting down'),

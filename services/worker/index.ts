@@ -35,7 +35,7 @@ import { createRegistries } from './builder/registries.ts';
 import { createDispatcher } from './calls/dispatcher.ts';
 import { readStartFacts } from './calls/start-facts.ts';
 import { type ContainerService, openContainers } from './containers/index.ts';
-import { createDeployer } from './deploys/deployer.ts';
+import { createDeployer, type DeployerDeps } from './deploys/deployer.ts';
 import { createImageBuilds, type ImageBuildsDeps } from './deploys/image-builds.ts';
 import { createBootQueue } from './instances/boot-queue.ts';
 import type { Instance } from './instances/instance.ts';
@@ -57,6 +57,8 @@ export interface WorkerDeps {
   registry: RegistryClient;
   log: Log;
   env: NodeJS.ProcessEnv;
+  /** Before a version is kept: where its onSuccess and onFailure lead. @throws WaferError `invalid_config` */
+  assertFollowers?: DeployerDeps['assertFollowers'];
   /** Before an instance starts: brings the image of a version that was built by another worker. */
   obtain?: (version: FunctionVersion, images: ImageStore) => Promise<void>;
 }
@@ -96,12 +98,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const images = await openStore(host, paths.store, log);
   const sandboxes = createBuildSandboxes(host, paths.work);
   const basesDir = join(deps.packageRoot, 'infra/base-images');
-  const bases = createBaseImages({
-    dir: basesDir,
-    images,
-    sandboxes,
-    log: (text) => log.debug(text),
-  });
+  const bases = createBaseImages({ dir: basesDir, images, sandboxes, log: (text) => log.debug(text) });
   const names = createImageNames(() => bases.list().flatMap(({ name }) => [name, toolsTag(name)]));
   const { defaultRegistry } = config;
   const shared = { host, images, names, log, tmpDir, defaultRegistry };
@@ -126,6 +123,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     tmpDir,
     log,
     dispatcher,
+    assertFollowers: deps.assertFollowers,
     onPublished: (version) => afterPublish(version, pool, blanks),
   });
   return {

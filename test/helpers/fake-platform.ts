@@ -110,6 +110,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     durable: createNoDurable(),
     bodies: { read: notAccepted, put: notAccepted },
     schedules: createNoSchedules(),
+    callbacks: createNoCallbacks(),
     again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
@@ -140,6 +141,11 @@ function createNoSchedules(): ApiDeps['schedules'] {
     run: missing,
     preview: () => [],
   };
+}
+/** Every URL may be called, and nothing ever is. */
+function createNoCallbacks(): ApiDeps['callbacks'] {
+  const secrets = async () => ({ secret: 'whsec_dGVzdA==', previous: [] });
+  return { assertUrl: async () => {}, deliveries: async () => [], redeliver: notAccepted, secrets, rotate: secrets };
 }
 function createNoDurable(): ApiDeps['durable'] {
   const missing = async () => {

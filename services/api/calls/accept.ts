@@ -9,6 +9,7 @@ import type { AcceptQuery } from '../schemas/async.ts';
 
 const MAX_DELAY_MS = 366 * 24 * 3_600_000;
 const MAX_KEY = 255;
+const MAX_URL = 2_048;
 
 export interface AcceptInput {
   version: FunctionVersion;
@@ -59,6 +60,12 @@ export async function accept({ durable, telemetry }: ApiDeps, request: AcceptReq
   }
 }
 
+/** Before anything is accepted. @throws WaferError `invalid_request` */
+export async function checkCallback({ callbacks }: ApiDeps, headers: FastifyRequest['headers']): Promise<void> {
+  const url = headerOf(headers, 'x-callback-url');
+  if (url !== undefined) await callbacks.assertUrl(url);
+}
+
 function readRunAt({ delayMs, runAt }: AcceptQuery): number | undefined {
   if (delayMs !== undefined && runAt !== undefined)
     throw wrong('runAt', 'Give query/delayMs or query/runAt, not both.');
@@ -74,8 +81,9 @@ function headerOf(headers: FastifyRequest['headers'], name: string): string | un
   const value = headers[name];
   if (value === undefined) return undefined;
   const text = Array.isArray(value) ? value.join(',') : value;
-  if (text.length > 0 && text.length <= (name === 'x-callback-url' ? 2048 : MAX_KEY)) return text;
-  throw new WaferError('invalid_request', `The header ${name} must have 1 to ${MAX_KEY} characters.`, {
+  const most = name === 'x-callback-url' ? MAX_URL : MAX_KEY;
+  if (text.length > 0 && text.length <= most) return text;
+  throw new WaferError('invalid_request', `The header ${name} must have 1 to ${most} characters.`, {
     details: { path: `header/${name}` },
   });
 }

@@ -7,7 +7,7 @@ import type { ApiDeps } from '../deps.ts';
 import { callerSignal } from '../http/caller.ts';
 import type { ApiLimits } from '../limits.ts';
 import type { AcceptQuery } from '../schemas/async.ts';
-import { accept, sendAccepted, toAcceptRequest } from './accept.ts';
+import { accept, checkCallback, sendAccepted, toAcceptRequest } from './accept.ts';
 import { failureError } from './answer.ts';
 import { checkEvent } from './event.ts';
 import { appliedPrefer, type Preference } from './prefer.ts';
@@ -29,6 +29,7 @@ export async function invokeLater(
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   checkEvent(body, limits.eventDepth);
   const { headers } = request;
+  await checkCallback(deps, headers);
   const accepted = await accept(deps, toAcceptRequest({ version, trigger: 'async', body, query, headers }));
   reply.header('preference-applied', appliedPrefer(prefer));
   if (prefer.wait === undefined || prefer.wait === 0) return sendAccepted(reply, accepted);
@@ -41,7 +42,13 @@ export async function invokeLater(
 }
 
 /** A call that is answered at once has no later. @throws WaferError `invalid_request` */
-export function refuseLaterOnly(query: AcceptQuery): void {
+export function refuseLaterOnly(query: AcceptQuery, headers: FastifyRequest['headers']): void {
+  if (headers['x-callback-url'] !== undefined) {
+    throw new WaferError('invalid_request', 'The header x-callback-url is for calls that run later.', {
+      hint: 'Send `Prefer: respond-async`, or POST to .../async.',
+      details: { path: 'header/x-callback-url' },
+    });
+  }
   for (const name of ['delayMs', 'runAt', 'priority', 'key'] as const) {
     if (query[name] === undefined) continue;
     throw new WaferError('invalid_request', `query/${name} is for calls that run later.`, {

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { toProblem, WaferError } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
-import { accept, sendAccepted, toAcceptRequest } from '../calls/accept.ts';
+import { accept, checkCallback, sendAccepted, toAcceptRequest } from '../calls/accept.ts';
 import { checkEvent, requireJson } from '../calls/event.ts';
 import { selectVersion } from '../calls/select-version.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -85,6 +85,7 @@ export async function asyncRoutes(app: App, deps: ApiDeps, limits: ApiLimits): P
       const version = await selectVersion(deps.functions, request.params.name, request.query);
       const events = readBatch(bytesOf(request), limits);
       const { query, headers } = request;
+      await checkCallback(deps, headers);
       const single = { ...headers, 'idempotency-key': undefined };
       const key = headers['idempotency-key'];
       const requests = events.map((event, at) => ({
@@ -114,6 +115,7 @@ async function acceptOne(deps: ApiDeps, limits: ApiLimits, { request, reply, ver
   const body = bytesOf(request);
   checkEvent(body, limits.eventDepth);
   const { headers } = request;
+  await checkCallback(deps, headers);
   return sendAccepted(reply, await accept(deps, toAcceptRequest({ version, trigger: 'async', body, query, headers })));
 }
 

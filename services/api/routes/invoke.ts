@@ -76,7 +76,7 @@ export async function invokeRoutes(app: App, deps: ApiDeps, limits: ApiLimits): 
     const prefer = readPrefer(request.headers.prefer);
     if (prefer.respondAsync || prefer.wait !== undefined)
       return invokeLater(deps, limits, { request, reply, version, query: request.query, prefer });
-    refuseLaterOnly(request.query);
+    refuseLaterOnly(request.query, request.headers);
     return invoke(deps, limits, { request, reply, version, acceptedAt });
   });
 }

@@ -1,6 +1,7 @@
 /** Schemas that are registered under their names; answers refer to them. */
 import type { TSchema } from 'typebox';
 import { Accepted, BatchAnswer, Purged, Redriven } from './async.ts';
+import { CALLBACK_COMPONENTS } from './callbacks.ts';
 import { BuildEvent, FunctionConfig, FunctionRecord, FunctionVersion } from './functions.ts';
 import {
   BuiltImage,
@@ -30,6 +31,7 @@ export const COMPONENTS: Record<string, TSchema> = {
   Purged,
   Schedule,
   ScheduleDetail,
+  ...CALLBACK_COMPONENTS,
   LogLine,
   Explanation,
   BuildEvent,

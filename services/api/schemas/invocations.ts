@@ -112,6 +112,9 @@ export const Invocation = Type.Object({
   runAt: Type.Optional(time('Not before')),
   concurrencyKey: Type.Optional(Type.String()),
   callbackUrl: Type.Optional(Type.String()),
+  onSuccess: Type.Optional(Type.String({ description: 'Function or URL that its success leads to' })),
+  onFailure: Type.Optional(Type.String({ description: 'Function or URL that its failure leads to' })),
+  depth: Type.Optional(Type.Integer({ description: 'How many invocations led to it, one after another' })),
 });
 
 const Times = Type.Object({ p50: Type.Number(), p99: Type.Number() }, { description: 'Milliseconds' });

@@ -27,6 +27,10 @@ export interface Invocation {
   runAt?: number;
   concurrencyKey?: string;
   callbackUrl?: string;
+  onSuccess?: string;
+  onFailure?: string;
+  /** How many invocations led to it, one after another. */
+  depth?: number;
 }
 
 export function viewOfCall(record: InvocationRecord): Invocation {
@@ -36,7 +40,7 @@ export function viewOfCall(record: InvocationRecord): Invocation {
 }
 
 export function viewOfDurable(record: DurableRecord, now: number): Invocation {
-  const { acceptedAt, request, result, outcome, receipt, crashes: _, depth: __, startedAt: ___, ...rest } = record;
+  const { acceptedAt, request, result, outcome, receipt, crashes: _, depth, startedAt: __, ...rest } = record;
   return {
     ...rest,
     startedAt: acceptedAt,
@@ -46,6 +50,7 @@ export function viewOfDurable(record: DurableRecord, now: number): Invocation {
     bytesOut: result?.bytes ?? 0,
     request: withoutBytes(request),
     ...(result && { result: withoutBytes(result) }),
+    ...(depth > 0 && { depth }),
   };
 }
 

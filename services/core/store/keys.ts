@@ -32,6 +32,12 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     schedule: (name: string) => `${root}:schedule:${name}`,
     /** list of JSON, newest first. */
     scheduleRuns: (name: string) => `${root}:schedule:${name}:runs`,
+    /** hash target -> JSON; see `scripts/callbacks.ts`. */
+    deliveries: (id: string) => `${root}:call:${id}:deliveries`,
+    /** hash of what callbacks are signed with: secret -> until when, '' for the present one. */
+    callbackSecrets: `${root}:callbacks:secrets`,
+    /** string by sha256 of a URL that answered 410; expires. */
+    callbackGone: (digest: string) => `${root}:callbacks:gone:${digest}`,
     /** What BullMQ's keys start with. */
     queuePrefix: `${root}:q`,
     /** list of JSON of InvocationRecord, newest first: calls that waited for a start; expires. */

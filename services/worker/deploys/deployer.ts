@@ -41,6 +41,8 @@ export interface DeployerDeps {
   dispatcher: Dispatcher;
   tmpDir: string;
   log: Log;
+  /** Where onSuccess and onFailure lead; undefined: anywhere. @throws WaferError `invalid_config` */
+  assertFollowers: ((config: Pick<FunctionConfig, 'onSuccess' | 'onFailure'>) => Promise<void>) | undefined;
   /** Told after a version went live. Must not throw. */
   onPublished: (version: FunctionVersion) => void;
 }
@@ -148,6 +150,8 @@ async function deploy(
 async function deploySource(source: SourceTree, context: ImageDeploy): Promise<FunctionVersion> {
   const { request, deps, leases, onEvent } = context;
   const file = await readConfigFile(request, source);
+  // Before minutes of building; what an image says is looked at when it is published.
+  await deps.assertFollowers?.(file);
   const dockerfile = dockerfileOf(file, () => source.find('Dockerfile')?.kind === 'file');
   if (dockerfile !== null) return deployDockerfile(dockerfile, file, source, context);
   const config = completeConfig(file, source, deps.bases);

@@ -84,7 +84,7 @@ export async function openDurableLab(): Promise<DurableLab> {
       contentType: 'application/json',
       retry: QUICK,
       limits: { pending: 1000 },
-      followers: false,
+      followers: {},
       ...more,
     }),
     work(run, concurrency = 8) {

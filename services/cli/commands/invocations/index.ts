@@ -16,6 +16,18 @@ const commands: readonly CommandEntry[] = [
     synonyms: ['kill'],
     load: () => import('./cancel.ts'),
   },
+  {
+    name: 'deliveries',
+    summary: 'Show what follows one: callbacks and chained functions',
+    synonyms: ['callbacks', 'followers'],
+    load: () => import('./deliveries.ts'),
+  },
+  {
+    name: 'redeliver',
+    summary: 'Deliver once more what follows one',
+    synonyms: ['resend'],
+    load: () => import('./redeliver.ts'),
+  },
   { name: 'retry', summary: 'Run dead letters again', synonyms: ['rerun'], load: () => import('./retry.ts') },
   { name: 'replay', summary: 'Run a stored request again, and compare', load: () => import('./replay.ts') },
 ];

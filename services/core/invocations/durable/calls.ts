@@ -28,10 +28,15 @@ export interface CallsDeps {
   bodies: Bodies;
   endings: Endings;
   namespace?: string;
+  /** Accepted and not ended, of a function whose version does not say how many. */
+  mostPending?: number;
+  /** How long an idempotency key names its invocation. */
+  idempotencyMs?: number;
   now?: () => number;
 }
 
-const IDEMPOTENCY_SECONDS = 24 * 3600;
+export const DEFAULT_PENDING = 100_000;
+export const DEFAULT_IDEMPOTENCY_MS = 86_400_000;
 const FULL_RETRY_MS = 1_000;
 
 export function createDurableCalls(deps: CallsDeps): DurableCalls {
@@ -42,12 +47,13 @@ export function createDurableCalls(deps: CallsDeps): DurableCalls {
     const at = now();
     const id = newInvocationId(at);
     const body = await bodies.put(id, 'event', request.body, request.contentType);
-    const written = runAccept(redis, root, { id, at, request, fields: toFields(request, body, at) });
+    const bounds = boundsOf(deps, request);
+    const written = runAccept(redis, root, { id, at, ...bounds, request, fields: toFields(request, body, at) });
     // Both are sent at once, in this order. A ticket without a record is thrown away by whoever draws it,
     // and a record without a ticket is pushed again by the sweep.
     const pushed = request.idempotencyKey === undefined ? queue.push(toTicket(id, request)) : undefined;
     const answer = await settled(written, pushed);
-    const done = readAnswer(answer, id, request);
+    const done = readAnswer(answer, id, request, bounds);
     if (done.kind === 'repeated') await bodies.forget([id]);
     else {
       await (pushed ?? queue.push(toTicket(id, request)));
@@ -97,6 +103,11 @@ export function createDurableCalls(deps: CallsDeps): DurableCalls {
   };
 }
 
+const boundsOf = (deps: CallsDeps, { limits }: AcceptRequest) => ({
+  most: limits.pending ?? deps.mostPending ?? DEFAULT_PENDING,
+  idempotencyMs: deps.idempotencyMs ?? DEFAULT_IDEMPOTENCY_MS,
+});
+
 const toTicket = (id: string, { runAt, priority }: AcceptRequest): Ticket => ({
   id,
   ...(runAt !== undefined && { runAt }),
@@ -107,14 +118,18 @@ interface Writing {
   id: string;
   at: number;
   request: AcceptRequest;
+  /** Pending ones of the function. */
+  most: number;
+  idempotencyMs: number;
   fields: string[];
 }
 
-async function runAccept(redis: Redis, root: string, { id, at, request, fields }: Writing): Promise<string[]> {
-  const { functionName, limits, idempotencyKey } = request;
+async function runAccept(redis: Redis, root: string, writing: Writing): Promise<string[]> {
+  const { id, at, request, most, idempotencyMs, fields } = writing;
+  const { functionName, idempotencyKey } = request;
   const once = idempotencyKey === undefined ? '' : digestOf(Buffer.from(`${functionName}\n${idempotencyKey}`));
   const entry: TimelineEntry = { at, event: 'accepted', ...(request.runAt !== undefined && { next: request.runAt }) };
-  const settings = [functionName, limits.pending, once, digestOf(request.body), IDEMPOTENCY_SECONDS];
+  const settings = [functionName, most, once, digestOf(request.body), Math.ceil(idempotencyMs / 1000)];
   const args = [root, at, id, ...settings, JSON.stringify(entry), ...fields];
   return (await withStore('accept a call', () => runScript(redis, acceptScript, [], args))) as string[];
 }
@@ -125,24 +140,27 @@ async function settled<T>(first: Promise<T>, second: Promise<unknown> | undefine
   return await first;
 }
 
-function readAnswer([kind, detail]: string[], id: string, { functionName, limits }: AcceptRequest): Accepted {
+function readAnswer(
+  [kind, detail]: string[],
+  id: string,
+  { functionName }: AcceptRequest,
+  { most, idempotencyMs }: Pick<Writing, 'most' | 'idempotencyMs'>,
+): Accepted {
   if (kind === 'accepted') return { kind, id };
   if (kind === 'repeated') return { kind, id: detail ?? id };
   if (kind === 'conflict') {
     throw new WaferError('idempotency_conflict', `The Idempotency-Key was used for ${detail} with another body.`, {
-      hint: 'A key names one request, for 24 hours; use a new one for another.',
+      hint: `A key names one request, for ${inHours(idempotencyMs)}; use a new one for another.`,
       details: { invocation: detail },
     });
   }
-  throw new WaferError(
-    'overloaded',
-    `${functionName} has ${detail} calls that have not ended; ${limits.pending} may be.`,
-    {
-      hint: 'Try again later, or raise maxPending in wafer.json.',
-      details: { retryAfterMs: FULL_RETRY_MS },
-    },
-  );
+  throw new WaferError('overloaded', `${functionName} has ${detail} calls that have not ended; ${most} may be.`, {
+    hint: 'Try again later, or raise queue.maxPending in wafer.json.',
+    details: { retryAfterMs: FULL_RETRY_MS },
+  });
 }
+
+const inHours = (ms: number) => (ms % 3_600_000 === 0 ? `${ms / 3_600_000} hours` : `${Math.ceil(ms / 1000)} s`);
 
 /** The latest result counts; an attempt that lost its claim may have left another file. */
 function readPart(bodies: Bodies, record: DurableRecord, part: 'event' | 'result'): Promise<Buffer> {

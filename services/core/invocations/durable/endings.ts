@@ -5,12 +5,16 @@ import { keysOf } from '../../store/keys.ts';
 export interface Endings {
   /** Resolves when it ends after this call, when `signal` aborts, or when the connection is lost: look again. Never rejects. */
   of(id: string, signal: AbortSignal): Promise<void>;
+  /** Told when one has ended that something follows, unless the connection is lost just then. Must not throw. */
+  onFollowed(told: () => void): void;
   close(): void;
 }
 
 /** `redis` is copied: a connection that listens can do nothing else. */
 export async function listenForEndings(redis: Redis, namespace?: string): Promise<Endings> {
   const waiting = new Map<string, Set<() => void>>();
+  const followed = new Set<() => void>();
+  const { root } = keysOf(namespace);
   const connection = redis.duplicate({
     maxRetriesPerRequest: null,
     enableOfflineQueue: true,
@@ -23,8 +27,11 @@ export async function listenForEndings(redis: Redis, namespace?: string): Promis
   connection.on('close', () => {
     for (const id of [...waiting.keys()]) tell(id);
   });
-  connection.on('message', (_channel: string, id: string) => tell(id));
-  await connection.subscribe(`${keysOf(namespace).root}:ended`);
+  connection.on('message', (channel: string, id: string) => {
+    if (channel === `${root}:ended`) return tell(id);
+    for (const told of followed) told();
+  });
+  await connection.subscribe(`${root}:ended`, `${root}:outbox`);
   return {
     of: (id, signal) =>
       new Promise((resolve) => {
@@ -40,6 +47,7 @@ export async function listenForEndings(redis: Redis, namespace?: string): Promis
         signal.addEventListener('abort', done, { once: true });
         if (signal.aborted) done();
       }),
+    onFollowed: (told) => void followed.add(told),
     close: () => connection.disconnect(),
   };
 }

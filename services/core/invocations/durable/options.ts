@@ -5,13 +5,11 @@ import type { AcceptRequest, CallLimits, RetryPolicy } from './types.ts';
 
 export type AcceptOptions = Pick<AcceptRequest, 'retry' | 'limits' | 'followers'>;
 
-export const DEFAULT_PENDING = 100_000;
-
 export function acceptOptions({ config }: Pick<FunctionVersion, 'config'>): AcceptOptions {
   return {
     retry: retryOf(config.retries),
     limits: limitsOf(config.queue),
-    followers: config.onSuccess !== undefined || config.onFailure !== undefined,
+    followers: followersOf(config),
   };
 }
 
@@ -40,8 +38,13 @@ function retryOf({
   };
 }
 
+const followersOf = ({ onSuccess, onFailure }: Config) => ({
+  ...(onSuccess !== undefined && { onSuccess }),
+  ...(onFailure !== undefined && { onFailure }),
+});
+
 const limitsOf = ({ maxPending, concurrency, concurrencyPerKey, rate }: Config['queue'] = {}): CallLimits => ({
-  pending: maxPending ?? DEFAULT_PENDING,
+  ...(maxPending !== undefined && { pending: maxPending }),
   ...(concurrency !== undefined && { concurrency }),
   ...(concurrencyPerKey !== undefined && { concurrencyPerKey }),
   ...(rate !== undefined && { rate: { burst: 1, ...rate } }),

@@ -22,9 +22,15 @@ export function toFields(request: AcceptRequest, body: StoredBody, acceptedAt: n
     mostPerKey: limits.concurrencyPerKey,
     rateEvery: limits.rate && limits.rate.periodMs / limits.rate.count,
     rateBurst: limits.rate?.burst,
-    follow: request.callbackUrl !== undefined || request.followers ? 1 : undefined,
+    ...followersOf(request),
   };
   return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+}
+
+/** `follow`: it goes into the outbox when it ends. */
+function followersOf({ callbackUrl, followers: { onSuccess, onFailure } }: AcceptRequest) {
+  const isFollowed = [callbackUrl, onSuccess, onFailure].some((one) => one !== undefined);
+  return { onSuccess, onFailure, follow: isFollowed ? 1 : undefined };
 }
 
 /** Undefined when there is no such hash. */
@@ -44,7 +50,7 @@ export function toRecord(id: string, hash: Record<string, string>, timeline: str
     crashes: Number(hash['crashes']),
     timeline: timeline.map((entry) => JSON.parse(entry) as TimelineEntry),
     request: JSON.parse(request) as StoredBody,
-    ...texts(hash, ['origin', 'concurrencyKey', 'callbackUrl']),
+    ...texts(hash, ['origin', 'concurrencyKey', 'callbackUrl', 'onSuccess', 'onFailure']),
     ...numbers(hash, ['runAt', 'startedAt', 'finishedAt']),
     ...documents(hash, ['result', 'outcome', 'receipt']),
   };

@@ -65,8 +65,14 @@ export interface AcceptRequest {
   limits: CallLimits;
   idempotencyKey?: string;
   callbackUrl?: string;
-  /** The version has `onSuccess` or `onFailure`: something follows its end. */
-  followers: boolean;
+  /** Of the version: what follows its end, also when the version is gone by then. */
+  followers: Followers;
+}
+
+/** Each the name of a function, or a URL. */
+export interface Followers {
+  onSuccess?: string;
+  onFailure?: string;
 }
 
 /** Of the version; undefined: no limit of its own. */
@@ -77,11 +83,20 @@ export interface CallLimits {
   concurrencyPerKey?: number;
   /** Starts per period, smoothed; `burst` may come together. */
   rate?: { count: number; periodMs: number; burst: number };
-  /** Accepted and not ended yet; more are refused with `overloaded`. */
-  pending: number;
+  /** Accepted and not ended yet; more are refused with `overloaded`. Undefined: what the platform says. */
+  pending?: number;
 }
 
-export const EVENTS = ['accepted', 'waiting', 'attempt_failed', 'attempt_lost', ...STATES] as const;
+/** The last two: of what follows its end. */
+export const EVENTS = [
+  'accepted',
+  'waiting',
+  'attempt_failed',
+  'attempt_lost',
+  ...STATES,
+  'delivered',
+  'undelivered',
+] as const;
 
 export interface TimelineEntry {
   at: number;
@@ -115,6 +130,8 @@ export interface DurableRecord {
   receipt?: Receipt;
   concurrencyKey?: string;
   callbackUrl?: string;
+  onSuccess?: string;
+  onFailure?: string;
 }
 
 export type Accepted =

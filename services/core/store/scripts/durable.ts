@@ -12,7 +12,7 @@
  *   room:FN, room:FN:k:KEY         lists: those that wait for room, first come first
  *   rate:FN            the time before which no start is due (GCRA)
  *   dead, dead:FN      zsets id -> finished at: the dead letters
- *   outbox             zset id -> finished at: ended ones whose followers are not on their way yet
+ *   outbox             zset id -> when to look: ended ones whose followers have not got everything; see `callbacks.ts`
  *   once:DIGEST        string `ID BODY-DIGEST`: idempotency keys; expires
  *   durable            hash of counters
  *
@@ -58,7 +58,10 @@ local function finish(id, state, outcome, receipt, result, entry)
     redis.call('ZADD', root .. ':dead', at, id)
     redis.call('ZADD', root .. ':dead:' .. fn, at, id)
   end
-  if got[3] == '1' then redis.call('ZADD', root .. ':outbox', at, id) end
+  if got[3] == '1' then
+    redis.call('ZADD', root .. ':outbox', at, id)
+    redis.call('PUBLISH', root .. ':outbox', id)
+  end
   redis.call('HINCRBY', root .. ':durable', state, 1)
   redis.call('PUBLISH', root .. ':ended', id)
   return leaveRoom(id, fn, got[2])
@@ -219,7 +222,7 @@ export const forgetScript = script(
 local gone = {}
 local function forget(id)
   local fn = field(id, 'functionName')
-  redis.call('UNLINK', recordKey(id), recordKey(id) .. ':timeline')
+  redis.call('UNLINK', recordKey(id), recordKey(id) .. ':timeline', recordKey(id) .. ':deliveries')
   for _, set in ipairs({'ended', 'dead', 'outbox', 'calls'}) do redis.call('ZREM', root .. ':' .. set, id) end
   if fn then
     redis.call('ZREM', root .. ':dead:' .. fn, id)
@@ -237,8 +240,9 @@ for _, id in ipairs(old) do forget(id) end
 for fn in pairs(functions) do
   local over = redis.call('ZCARD', root .. ':calls:' .. fn) - tonumber(ARGV[4])
   if over > 0 then
-    for _, id in ipairs(redis.call('ZRANGE', root .. ':calls:' .. fn, 0, over - 1)) do
-      if isFinal(field(id, 'state') or 'gone') then forget(id) end
+    for _, id in ipairs(redis.call('ZRANGE', root .. ':calls:' .. fn, 0, math.min(over, 4 * tonumber(ARGV[5])) - 1)) do
+      -- What follows it needs its record.
+      if isFinal(field(id, 'state') or 'gone') and not redis.call('ZSCORE', root .. ':outbox', id) then forget(id) end
     end
   end
 end

@@ -1,0 +1,149 @@
+/** Empties the outbox. Any number of senders may run. */
+import { WaferError } from '../../errors.ts';
+import type { DurableRecord } from '../../invocations/durable/types.ts';
+import type { Log } from '../../log.ts';
+import { withStore } from '../../store/errors.ts';
+import { keysOf } from '../../store/keys.ts';
+import { claimOutboxScript } from '../../store/scripts/callbacks.ts';
+import { runScript } from '../../store/scripts/script.ts';
+import { attemptDelivery, type DeliverDeps } from './deliver.ts';
+import { type Change, noteDeliveries, readDeliveries, type Stored } from './deliveries.ts';
+import { ATTEMPT_MS } from './post.ts';
+import { createSlots, type SlotLimits, type Slots } from './slots.ts';
+import type { Delivery } from './types.ts';
+
+export interface SenderDeps extends DeliverDeps {
+  log: Log;
+  limits?: SlotLimits;
+}
+
+export interface Sender {
+  /** Something may be there: looks soon. */
+  hurry(): void;
+  /** Takes no more; resolves when what runs has ended. */
+  close(): Promise<void>;
+}
+
+/** Attempts of one invocation run side by side. */
+export const CLAIM_MS = 2 * ATTEMPT_MS;
+const LOOK_MS = 500;
+/** What ends within that time is taken together. */
+const HURRY_MS = 10;
+const MOST_AT_ONCE = 200;
+const LIMITS: SlotLimits = { perHost: 20, bytes: 64 * 1024 * 1024 };
+/** What found no slot comes again then; that is no attempt. */
+const DEFER_MS = 500;
+/** When the platform itself could not try it. */
+const FAILED_MS = 5_000;
+
+export function startSender(deps: SenderDeps): Sender {
+  const sender = createSender(deps);
+  let isAway = false;
+  let soon: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  const look = () => {
+    soon = undefined;
+    if (isClosed) return;
+    sender.take().then(
+      () => {
+        isAway = false;
+      },
+      (err: unknown) => {
+        if (!isAway) deps.log.warn({ err }, 'what follows ended invocations could not be looked at');
+        isAway = true;
+      },
+    );
+  };
+  const timer = setInterval(look, LOOK_MS).unref();
+  return {
+    hurry() {
+      soon ??= setTimeout(look, HURRY_MS).unref();
+    },
+    async close() {
+      isClosed = true;
+      clearInterval(timer);
+      clearTimeout(soon);
+      await sender.settled();
+    },
+  };
+}
+
+/** Without a timer. */
+export function createSender(deps: SenderDeps) {
+  const { redis, log, now = Date.now } = deps;
+  const { root } = keysOf(deps.namespace);
+  const slots = createSlots(deps.limits ?? LIMITS);
+  const running = new Set<Promise<void>>();
+  let taking: Promise<number> | undefined;
+
+  const claim = async (): Promise<number> => {
+    const room = MOST_AT_ONCE - running.size;
+    if (room <= 0) return 0;
+    const at = now();
+    const ids = (await withStore('look into the outbox', () =>
+      runScript(redis, claimOutboxScript, [], [root, at, at + CLAIM_MS, room]),
+    )) as string[];
+    for (const id of ids) {
+      const one = sendOne(deps, slots, id)
+        .catch((err: unknown) => log.warn({ err, invocation: id }, 'what follows an invocation could not be sent'))
+        .finally(() => running.delete(one));
+      running.add(one);
+    }
+    return ids.length;
+  };
+  const settled = async () => {
+    await taking?.catch(() => {});
+    await Promise.all(running);
+  };
+  return {
+    /** Claims what is due, as far as there is room, and begins to send it. @throws WaferError `store_unavailable` */
+    take(): Promise<number> {
+      // One at a time: a slow Redis does not get more of it.
+      taking ??= claim().finally(() => {
+        taking = undefined;
+      });
+      return taking;
+    },
+    settled,
+  };
+}
+
+async function sendOne(deps: SenderDeps, slots: Slots, id: string): Promise<void> {
+  const { calls, now = Date.now } = deps;
+  const record = await calls.get(id).catch((error: unknown) => {
+    if (error instanceof WaferError && error.code === 'invocation_not_found') return undefined;
+    throw error;
+  });
+  if (record === undefined) {
+    await noteDeliveries(deps, id, []);
+    return;
+  }
+  const at = now();
+  const due = (await readDeliveries(deps, record)).filter(({ delivery }) => isDue(delivery, at));
+  const failures: unknown[] = [];
+  const changes = await Promise.all(
+    due.map(async (before): Promise<Change> => {
+      const after = await attempt(deps, slots, record, before).catch((error: unknown) => {
+        failures.push(error);
+        return { ...before.delivery, next: now() + FAILED_MS };
+      });
+      return { before, after };
+    }),
+  );
+  await noteDeliveries(deps, id, changes);
+  if (failures.length > 0) throw failures[0];
+}
+
+const isDue = ({ state, next = 0 }: Delivery, at: number) => state === 'pending' && next <= at;
+
+async function attempt(deps: SenderDeps, slots: Slots, record: DurableRecord, { delivery }: Stored): Promise<Delivery> {
+  const { now = Date.now } = deps;
+  const host = delivery.kind === 'url' && URL.canParse(delivery.to) ? new URL(delivery.to).host : '';
+  const free = slots.take(host, record.request.bytes + (record.result?.bytes ?? 0));
+  if (free === null) return { ...delivery, next: now() + DEFER_MS };
+  try {
+    return await attemptDelivery(deps, record, delivery);
+  } finally {
+    free();
+  }
+}
