@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
 import { buildApp } from './api/app.ts';
 import { listenError, startServer } from './api/server.ts';
-import { openCallbacks } from './callbacks.ts';
+import { type CallbackDeps, type OpenedCallbacks, openCallbacks } from './callbacks.ts';
 import { loadAdminKey } from './core/auth/admin-key.ts';
 import { type Config, dataPaths } from './core/config.ts';
 import { lockDataDir } from './core/data-lock.ts';
@@ -67,36 +67,22 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const { telemetry, functions, logs, invocations } = openStores(connection, log, opened);
     const registry = openRegistryAccess(config, env);
     const guard = createAddressGuard({ allowed: config.callbackHosts });
-    const workerDeps = {
-      functions,
-      logs,
-      log,
-      env,
-      registry: registry.client,
-      assertFollowers: assertFollowers(guard),
-    };
-    const worker = await openWorkerHere(config, workerDeps, opened);
+    const shared = { functions, logs, log, env, registry: registry.client, assertFollowers: assertFollowers(guard) };
+    const worker = await openWorkerHere(config, shared, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
     const { key: adminKey } = await loadAdminKey(dataPaths(config.dataDir).adminKey);
     observe(telemetry, worker, functions);
-    const { dispatcher, deployer, images, imageBuilds } = worker;
     const imageService = await openImageService(config, worker, functions, registry);
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
     const triggers = openTriggersHere({ redis: connection.redis, calls: durable.calls, functions, log }, opened);
-    const callbacks = openCallbacks(config, { redis: connection.redis, durable, functions, guard, log });
-    opened.push(() => callbacks.close());
+    const callbacks = openCallbacksHere(config, { redis: connection.redis, durable, functions, guard, log }, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
-      functions: worker.functions,
-      deployer,
-      dispatcher,
-      images,
+      ...servedBy(worker),
       imageService,
-      imageBuilds,
       distribution,
-      containers: worker.containers.containers,
       invocations,
       durable: durable.calls,
       again: durable.again,
@@ -134,6 +120,17 @@ async function openDurableHere(
   const durable = await openDurableCalls(config, { redis, dispatcher, functions, log });
   opened.push(() => durable.close());
   return durable;
+}
+
+/** What the API takes of the worker as it is. */
+function servedBy({ functions, deployer, dispatcher, images, imageBuilds, containers }: Worker) {
+  return { functions, deployer, dispatcher, images, imageBuilds, containers: containers.containers };
+}
+
+function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Promise<unknown>)[]): OpenedCallbacks {
+  const callbacks = openCallbacks(config, deps);
+  opened.push(() => callbacks.close());
+  return callbacks;
 }
 
 function openTriggersHere(deps: TriggerDeps, opened: (() => Promise<unknown>)[]): Triggers {
