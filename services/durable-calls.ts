@@ -7,6 +7,7 @@ import { createAttempts } from './core/invocations/durable/attempts.ts';
 import { type Bodies, type LocalBodies, openBodies } from './core/invocations/durable/bodies.ts';
 import { createDurableCalls } from './core/invocations/durable/calls.ts';
 import { listenForCancellations } from './core/invocations/durable/cancellations.ts';
+import { countDurable, type DurableCounts } from './core/invocations/durable/counts.ts';
 import { listenForEndings } from './core/invocations/durable/endings.ts';
 import { startSweep } from './core/invocations/durable/sweep.ts';
 import type { DurableCalls } from './core/invocations/durable/types.ts';
@@ -25,6 +26,7 @@ export interface OpenedDurableCalls {
   bodies: LocalBodies;
   /** Told when an invocation has ended that something follows. Must not throw. */
   onFollowed(told: () => void): void;
+  counts(): Promise<DurableCounts>;
   /** From now on this process runs what is accepted, too. */
   consume(): Promise<void>;
   /** Takes no more turns and lets those that run end; before the dispatcher closes. */
@@ -48,6 +50,7 @@ export async function openDurableCalls(config: Config, deps: DurableDeps): Promi
     bodies,
     onFollowed: (told) => endings.onFollowed(told),
     again: createAgain(redis, calls),
+    counts: () => countDurable(redis, queue),
     async consume() {
       if (config.asyncConcurrency > 0) consumers.push(await openConsumer(config, { ...deps, queue, bodies }));
     },

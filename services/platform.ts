@@ -76,6 +76,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const imageService = await openImageService(config, worker, functions, registry);
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
+    telemetry.observe({ durable: () => durable.counts() });
     const triggers = openTriggersHere({ redis: connection.redis, calls: durable.calls, functions, log }, opened);
     const callbacks = openCallbacksHere(config, { redis: connection.redis, durable, functions, guard, log }, opened);
     const ready = () => readiness(connection, worker);

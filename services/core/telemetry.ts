@@ -6,6 +6,7 @@
  * be the server's memory. Per function there are invocation records and logs.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type DurableCounts, HAPPENINGS, PLACES } from './invocations/durable/counts.ts';
 import type { InstanceInfo, Outcome, Phases, StartKind } from './invocations/types.ts';
 import { PHASES } from './invocations/types.ts';
 
@@ -29,6 +30,8 @@ export interface Readings {
   store?: () => Promise<{ blobsBytes: number; layers: number; images: number }>;
   functions?: () => Promise<number>;
   engine?: () => Promise<{ sandboxes: number; fds: number; ids: number }>;
+  /** Calls that are accepted first. */
+  durable?: () => Promise<DurableCounts>;
 }
 
 export interface Telemetry {
@@ -53,6 +56,7 @@ export function createTelemetry(): Telemetry {
   const recorders = createRecorders(registry);
   const readings: Readings = {};
   createGauges(registry, readings);
+  createDurableGauges(registry, readings);
   return {
     registry,
     ...recorders,
@@ -157,6 +161,33 @@ function createGauges(registry: Registry, readings: Readings): void {
   gauge('wafer_store_bytes', 'Bytes of compressed layers and manifests', async () => (await usage())?.blobsBytes);
   gauge('wafer_store_layers', 'Layers in the image store', async () => (await usage())?.layers);
   gauge('wafer_store_images', 'Images in the image store', async () => (await usage())?.images);
+}
+
+/** Over all workers, so each platform on one Redis says the same. */
+function createDurableGauges(registry: Registry, readings: Readings): void {
+  const counts = oncePerScrape(async () => readings.durable?.());
+  new Gauge({
+    name: 'wafer_async_calls',
+    help: 'Accepted calls by where they are; pending: all that have not ended; dead: the dead letters',
+    labelNames: ['place'] as const,
+    registers: [registry],
+    async collect() {
+      const read = await settled(counts);
+      this.reset();
+      for (const place of read === undefined ? [] : PLACES) this.set({ place }, read?.now[place] ?? 0);
+    },
+  });
+  new Counter({
+    name: 'wafer_async_total',
+    help: 'Accepted calls by how they ended; lost: attempts whose worker was gone; late: results that were refused since their attempt had been given up',
+    labelNames: ['event'] as const,
+    registers: [registry],
+    async collect() {
+      const read = await settled(counts);
+      this.reset();
+      for (const event of read === undefined ? [] : HAPPENINGS) this.inc({ event }, read?.ever[event] ?? 0);
+    },
+  });
 }
 
 /** The gauges of a scrape read at the same moment; it may be a walk over a disk. */

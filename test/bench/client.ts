@@ -13,8 +13,8 @@ export interface Answer {
 }
 
 export interface Client {
-  /** @throws when the status is not 200 */
-  post(path: string, body: string): Promise<Answer>;
+  /** @throws when the status is not the wanted one, which is 200 unless said */
+  post(path: string, body: string, wanted?: number, more?: Record<string, string>): Promise<Answer>;
   /** JSON. @throws when the status is not 201 */
   put(path: string, body: string): Promise<void>;
   /** Opens every connection with a GET. */
@@ -30,12 +30,17 @@ export function openClient(url: string, { key, connections = 1 }: { key?: string
     ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
   };
   return {
-    async post(path, body) {
+    async post(path, body, wanted = 200, more) {
       const began = performance.now();
-      const reply = await pool.request({ method: 'POST', path, headers, body });
+      const reply = await pool.request({
+        method: 'POST',
+        path,
+        headers: more ? { ...headers, ...more } : headers,
+        body,
+      });
       const text = await reply.body.text();
       const ms = performance.now() - began;
-      if (reply.statusCode !== 200) throw new Error(`${path} answered ${reply.statusCode}: ${text.slice(0, 300)}`);
+      if (reply.statusCode !== wanted) throw new Error(`${path} answered ${reply.statusCode}: ${text.slice(0, 300)}`);
       const start = reply.headers['x-wafer-start'];
       const timing = reply.headers['server-timing'];
       return {

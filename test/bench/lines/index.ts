@@ -1,5 +1,6 @@
 /** Every line of the bench, in the order in which they are measured: those that share a platform follow each other. */
 import type { Line } from '../types.ts';
+import { lines as async } from './async.ts';
 import { lines as bundle } from './bundle.ts';
 import { lines as burst } from './burst.ts';
 import { lines as containers } from './containers.ts';
@@ -17,6 +18,7 @@ export const LINES: readonly Line[] = [
   ...containers,
   ...warm,
   ...deploy,
+  ...async,
   ...images,
   cold,
   ...burst,

@@ -1,0 +1,154 @@
+/** Calls that are accepted first, beside bare BullMQ on the same Redis: to accept them, one there and back, and to drain many. */
+import { type TestPlatform, until } from '../../helpers/platform.ts';
+import { type Client, openClient } from '../client.ts';
+import { EVENT, invokePath, nodeCode, PREFIX, SMALL, untilQuiet } from '../functions.ts';
+import { openRawQueue, type RawQueue } from '../peers/raw-queue.ts';
+import { atLeast, atMost, compare } from '../rows.ts';
+import { summarize, timed } from '../stats.ts';
+import type { BenchContext, Line, Row } from '../types.ts';
+
+const ADD = 'BullMQ add() in process, same Redis';
+const CONNECTIONS = 32;
+const BLOCK = 20;
+/** One that runs when nobody measures: those that are only accepted must not share the processors with their runs. */
+const LATER = '&delayMs=3600000';
+const asyncPath = (name: string, more = '') => `/v1/functions/${name}/async?${more}`;
+
+interface Bench {
+  wafer: TestPlatform;
+  client: Client;
+  raw: RawQueue;
+  name: string;
+}
+
+async function withBench(context: BenchContext, text: string, work: (bench: Bench) => Promise<Row[]>): Promise<Row[]> {
+  const wafer = await context.platform();
+  const client = openClient(wafer.url, { key: wafer.key, connections: CONNECTIONS });
+  const raw = await openRawQueue();
+  const name = `${PREFIX}async-${text}`;
+  try {
+    await wafer.deploy(name, nodeCode(text), { ...SMALL, queue: { maxPending: 100_000 } });
+    return await work({ wafer, client, raw, name });
+  } finally {
+    await raw.close();
+    await client.close();
+  }
+}
+
+const measureAccept = (context: BenchContext) =>
+  withBench(context, 'accept', async ({ client, raw, name }) => {
+    const accept = () => client.post(asyncPath(name, LATER), EVENT, 202);
+    const one = { ours: [] as number[], theirs: [] as number[] };
+    const many = { ours: [] as number[], theirs: [] as number[] };
+    for (let round = 0; round < context.count(20, 4); round++) {
+      for (let call = 0; call < BLOCK; call++) one.theirs.push(await timed(raw.add));
+      for (let call = 0; call < BLOCK; call++) one.ours.push(await timed(accept));
+    }
+    const seconds = context.count(2, 1);
+    for (let round = 0; round < context.count(5, 2); round++) {
+      many.theirs.push(await ratePerSecond(raw.add, seconds));
+      many.ours.push(await ratePerSecond(accept, seconds));
+    }
+    const [ours, theirs] = [summarize(many.ours), summarize(many.theirs)];
+    return [
+      compare({
+        what: 'accept one async call over HTTP, one at a time',
+        ours: one.ours,
+        reference: { name: ADD, samples: one.theirs },
+        p50: null,
+        p99: null,
+        notes: ['each waits for its fsync'],
+      }),
+      {
+        what: `accept async calls over HTTP, ${CONNECTIONS} at a time`,
+        unit: 'calls/s',
+        ours,
+        reference: { name: ADD, ...theirs },
+        figures: [{ what: 'p50 ratio', value: ours.p50 / theirs.p50, target: atLeast(0.7) }],
+        notes: ['closed loop; the client runs on the same cores'],
+      },
+    ];
+  });
+
+/** Closed loop: each of the connections begins the next when its last one was answered. */
+async function ratePerSecond(call: () => Promise<unknown>, seconds: number): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  let calls = 0;
+  const loop = async () => {
+    for (; performance.now() < end; calls++) await call();
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: CONNECTIONS }, loop));
+  return (calls * 1000) / (performance.now() - began);
+}
+
+const measureRoundTrip = (context: BenchContext) =>
+  withBench(context, 'round-trip', async ({ client, raw, name }) => {
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    const accepted = () => client.post(invokePath(name), EVENT, 200, { prefer: 'respond-async, wait=30' });
+    for (let round = -1; round < context.count(20, 4); round++) {
+      for (let call = 0; call < BLOCK; call++) {
+        const there = await timed(raw.roundTrip);
+        const warm = await timed(() => client.post(invokePath(name), EVENT));
+        const all = await timed(accepted);
+        if (round < 0) continue; // both come to rest
+        theirs.push(there + warm);
+        ours.push(all);
+      }
+    }
+    return [
+      compare({
+        what: 'an async call from the request to its result, idle system',
+        ours,
+        reference: { name: 'BullMQ round trip + warm call', samples: theirs },
+        p50: atMost(3),
+        p99: null,
+        notes: ['Prefer: respond-async, wait=30; an instance is warm'],
+      }),
+    ];
+  });
+
+const measureDrain = (context: BenchContext) =>
+  withBench(context, 'drain', async ({ wafer, client, raw, name }) => {
+    const count = context.count(10_000, 1_000);
+    await client.post(invokePath(name), EVENT);
+    const theirs = await raw.drain(count, 16);
+    const ours = await drain({ wafer, client, raw, name }, count);
+    return [
+      {
+        what: `drain of ${count.toLocaleString('en')} queued calls`,
+        unit: 'calls/s',
+        ours: summarize([ours]),
+        reference: { name: 'BullMQ, empty jobs, 16 at a time', ...summarize([theirs]) },
+        figures: [{ what: 'p50 ratio', value: ours / theirs, target: null }],
+        notes: ['each call runs in a sandbox and leaves a record; instances of one call at a time'],
+      },
+    ];
+  });
+
+/** All are due at one moment, when the last of them has been accepted for some time. */
+async function drain({ wafer, client, name }: Bench, count: number): Promise<number> {
+  const events = JSON.stringify(Array.from({ length: 1_000 }, () => ({ n: 1 })));
+  const dueAt = Date.now() + count * 3 + 5_000;
+  for (let at = 0; at < count; at += 1_000)
+    await client.post(`/v1/functions/${name}/batch?runAt=${new Date(dueAt).toISOString()}`, events, 202);
+  if (Date.now() > dueAt) throw new Error('the calls were due before all of them were accepted');
+  const pending = async () => {
+    const text = await (await wafer.fetch('/metrics')).text();
+    return Number(/^wafer_async_calls\{place="pending"\} (\d+)/m.exec(text)?.[1] ?? Number.NaN);
+  };
+  await until('all have ended', async () => (await pending()) === 0, 600_000);
+  const { invocations } = (await (await wafer.fetch(`/v1/invocations?function=${name}&limit=1`)).json()) as {
+    invocations: { finishedAt: string }[];
+  };
+  const endedAt = Date.parse(invocations[0]?.finishedAt ?? '');
+  await untilQuiet(wafer, { instances: 0 }).catch(() => {});
+  return (count * 1000) / (endedAt - dueAt);
+}
+
+export const lines: Line[] = [
+  { name: 'accept', group: 'async', about: 'to accept async calls', measure: measureAccept },
+  { name: 'round-trip', group: 'async', about: 'an async call there and back', measure: measureRoundTrip },
+  { name: 'drain', group: 'async', about: 'queued calls a second', measure: measureDrain },
+];
