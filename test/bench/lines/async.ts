@@ -1,7 +1,7 @@
 /** Calls that are accepted first, beside bare BullMQ on the same Redis: to accept them, one there and back, and to drain many. */
 import { type TestPlatform, until } from '../../helpers/platform.ts';
 import { type Client, openClient } from '../client.ts';
-import { EVENT, invokePath, nodeCode, PREFIX, SMALL, untilQuiet } from '../functions.ts';
+import { EVENT, eachOf, invokePath, nodeCode, PREFIX, SMALL, untilQuiet } from '../functions.ts';
 import { openRawQueue, type RawQueue } from '../peers/raw-queue.ts';
 import { atLeast, atMost, compare } from '../rows.ts';
 import { summarize, timed } from '../stats.ts';
@@ -36,8 +36,12 @@ async function withBench(context: BenchContext, text: string, work: (bench: Benc
 }
 
 const measureAccept = (context: BenchContext) =>
-  withBench(context, 'accept', async ({ client, raw, name }) => {
-    const accept = () => client.post(asyncPath(name, LATER), EVENT, 202);
+  withBench(context, 'accept', async ({ wafer, client, raw, name }) => {
+    const accepted: string[] = [];
+    const accept = async () => {
+      const { text } = await client.post(asyncPath(name, LATER), EVENT, 202);
+      accepted.push((JSON.parse(text) as { id: string }).id);
+    };
     const one = { ours: [] as number[], theirs: [] as number[] };
     const many = { ours: [] as number[], theirs: [] as number[] };
     for (let round = 0; round < context.count(20, 4); round++) {
@@ -49,6 +53,7 @@ const measureAccept = (context: BenchContext) =>
       many.theirs.push(await ratePerSecond(raw.add, seconds));
       many.ours.push(await ratePerSecond(accept, seconds));
     }
+    await eachOf(accepted, CONNECTIONS, (id) => wafer.fetch(`/v1/invocations/${id}`, { method: 'DELETE' }));
     const [ours, theirs] = [summarize(many.ours), summarize(many.theirs)];
     return [
       compare({
