@@ -9,7 +9,7 @@ import type { ApiLimits } from '../limits.ts';
 import type { AcceptQuery } from '../schemas/async.ts';
 import { accept, checkCallback, sendAccepted, toAcceptRequest } from './accept.ts';
 import { failureError } from './answer.ts';
-import { checkEvent } from './event.ts';
+import { eventOf } from './event.ts';
 import { appliedPrefer, type Preference } from './prefer.ts';
 
 export interface LaterCall {
@@ -26,8 +26,7 @@ export async function invokeLater(
   limits: ApiLimits,
   { request, reply, version, query, prefer }: LaterCall,
 ): Promise<FastifyReply> {
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  checkEvent(body, limits.eventDepth);
+  const body = eventOf(request, limits);
   const { headers } = request;
   await checkCallback(deps, headers);
   const accepted = await accept(deps, toAcceptRequest({ version, trigger: 'async', body, query, headers }));

@@ -1,9 +1,9 @@
 /** Calls that are accepted first: one, or many. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { toProblem, WaferError } from '../../core/errors.ts';
+import { toProblem } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { accept, checkCallback, sendAccepted, toAcceptRequest } from '../calls/accept.ts';
-import { checkEvent, requireJson } from '../calls/event.ts';
+import { eventOf, eventsOf, requireJson } from '../calls/event.ts';
 import { selectVersion } from '../calls/select-version.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
@@ -30,14 +30,13 @@ const ACCEPTED = {
   state: 'accepted',
   url: '/v1/invocations/inv_01m7xr2fq4s4x1ew1pga6576t1',
 };
-const MAX_BATCH = 1_000;
 
 const oneSchema = {
   tags,
   operationId: 'invokeAsync',
   summary: 'Accept a call that runs later',
   description:
-    'Answered when the call is on disk; from then on it runs to one outcome, whatever crashes. The same as `invoke` with `Prefer: respond-async`. `Idempotency-Key`: the same key and body are one call for 24 hours.',
+    'Answered when the call is on disk; from then on it runs to one outcome, whatever crashes. A CloudEvent comes as with `invoke`. The same as `invoke` with `Prefer: respond-async`. `Idempotency-Key`: the same key and body are one call for 24 hours.',
   params: NameParams,
   querystring: AcceptQuery,
   response: { 202: json('Accepted', ref('Accepted'), ACCEPTED), ...problems(...ACCEPT_ERRORS) },
@@ -47,7 +46,7 @@ const batchSchema = {
   tags,
   operationId: 'invokeBatch',
   summary: 'Accept up to 1,000 calls, each with an id of its own',
-  description: 'The body is a list of events. Each is accepted or refused for itself.',
+  description: 'The body is a list of events, or a batch of CloudEvents. Each is accepted or refused for itself.',
   params: NameParams,
   querystring: AcceptQuery,
   response: {
@@ -83,7 +82,7 @@ export async function asyncRoutes(app: App, deps: ApiDeps, limits: ApiLimits): P
     { ...options, schema: batchSchema, config: { bodyDocs: bodyDocs('A list of events') } },
     async (request, reply) => {
       const version = await selectVersion(deps.functions, request.params.name, request.query);
-      const events = readBatch(bytesOf(request), limits);
+      const events = eventsOf(request, limits);
       const { query, headers } = request;
       await checkCallback(deps, headers);
       const single = { ...headers, 'idempotency-key': undefined };
@@ -112,22 +111,8 @@ interface AcceptOne {
 }
 
 async function acceptOne(deps: ApiDeps, limits: ApiLimits, { request, reply, version, query }: AcceptOne) {
-  const body = bytesOf(request);
-  checkEvent(body, limits.eventDepth);
+  const body = eventOf(request, limits);
   const { headers } = request;
   await checkCallback(deps, headers);
   return sendAccepted(reply, await accept(deps, toAcceptRequest({ version, trigger: 'async', body, query, headers })));
-}
-
-const bytesOf = ({ body }: FastifyRequest): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));
-
-function readBatch(body: Buffer, limits: ApiLimits): Buffer[] {
-  checkEvent(body, limits.eventDepth);
-  const events: unknown = body.length === 0 ? null : JSON.parse(body.toString('utf8'));
-  if (!Array.isArray(events) || events.length === 0 || events.length > MAX_BATCH) {
-    throw new WaferError('invalid_request', `A batch is a list of 1 to ${MAX_BATCH} events.`, {
-      details: { path: 'body' },
-    });
-  }
-  return events.map((event) => Buffer.from(JSON.stringify(event)));
 }

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { newInvocationId } from '../../core/ids.ts';
 import { sendAnswer } from '../calls/answer.ts';
-import { checkEvent, requireJson } from '../calls/event.ts';
+import { eventOf, requireJson } from '../calls/event.ts';
 import { invokeLater, refuseLaterOnly } from '../calls/invoke-later.ts';
 import { createNote } from '../calls/note.ts';
 import { readPrefer } from '../calls/prefer.ts';
@@ -28,7 +28,7 @@ const schema = {
   operationId: 'invoke',
   summary: 'Call a function with an event and get its value',
   description:
-    'The body is JSON of any kind; an empty one is `null`. Bytes that a handler returns come as they are. With `Prefer: respond-async` the call is accepted (202) and runs later; with `Prefer: wait=N` it is accepted, and answered as a call when it ends within N seconds.',
+    'The body is JSON of any kind; an empty one is `null`. A CloudEvent, binary or structured, is given to the handler in the JSON format of CloudEvents. Bytes that a handler returns come as they are. With `Prefer: respond-async` the call is accepted (202) and runs later; with `Prefer: wait=N` it is accepted, and answered as a call when it ends within N seconds.',
   params: NameParams,
   querystring: AcceptQuery,
   response: {
@@ -93,8 +93,7 @@ async function invoke(
   limits: ApiLimits,
   { request, reply, version, acceptedAt }: Invocation,
 ): Promise<FastifyReply> {
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  checkEvent(body, limits.eventDepth);
+  const body = eventOf(request, limits);
   const id = String(reply.getHeader('x-wafer-invocation'));
   const signal = callerOfCall(reply);
   const start = { id, trigger: 'invoke', version, request: { kind: 'event', body }, acceptedAt, signal } as const;

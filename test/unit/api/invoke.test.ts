@@ -34,7 +34,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
   test.each([
     'application/json',
     'application/json; charset=utf-8',
-    'application/cloudevents+json;charset="UTF-8"',
+    'application/vnd.api+json;charset="UTF-8"',
     'APPLICATION/JSON',
   ])('takes %s', async (type) => {
     const { send } = await testApp();

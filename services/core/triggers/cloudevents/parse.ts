@@ -14,12 +14,17 @@ export type CloudEvent = {
   type: string;
 } & Record<string, unknown>;
 
-export type Recognised = { mode: 'binary' | 'structured'; event: CloudEvent } | { mode: 'batch'; events: CloudEvent[] };
+/** `json`: the event, or all of a batch, in the JSON format, with numbers as their sender wrote them. */
+export type Recognised = { json: string } & (
+  | { mode: 'binary' | 'structured'; event: CloudEvent }
+  | { mode: 'batch'; events: CloudEvent[] }
+);
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
 export const MOST_EVENTS = 1_000;
 const REQUIRED = ['id', 'source', 'specversion', 'type'] as const;
+const CLOUDEVENTS_TYPE = 'application/cloudevents';
 const JSON_MODES = {
   'application/cloudevents+json': 'structured',
   'application/cloudevents-batch+json': 'batch',
@@ -32,10 +37,15 @@ const JSON_MODES = {
  */
 export function recogniseCloudEvent(headers: Headers, body: Buffer): Recognised | null {
   const mediaType = mediaTypeOf(headers['content-type']);
-  if (mediaType.startsWith('application/cloudevents')) return readJsonFormat(mediaType, body);
+  if (mediaType.startsWith(CLOUDEVENTS_TYPE)) return readJsonFormat(mediaType, body);
   if (!REQUIRED.every((name) => headers[`ce-${name}`] !== undefined)) return null;
-  return { mode: 'binary', event: readBinary(headers, body) };
+  return { mode: 'binary', ...readBinary(headers, body) };
 }
+
+/** Cheap, for whoever looks at every request; `recogniseCloudEvent` may still say that it is none. */
+export const mayBeCloudEvent = (headers: { [name: string]: string | string[] | undefined }): boolean =>
+  headers['ce-specversion'] !== undefined ||
+  mediaTypeOf(String(headers['content-type'] ?? '')).startsWith(CLOUDEVENTS_TYPE);
 
 const mediaTypeOf = (contentType = '') => (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 
@@ -51,34 +61,42 @@ function readJsonFormat(mediaType: string, body: Buffer): Recognised {
     );
   }
   const value = parseJson(body, 'The CloudEvent');
-  if (mode === 'structured') return { mode, event: checkEvent(value, 'the event') };
+  const json = body.toString('utf8');
+  if (mode === 'structured') return { mode, json, event: checkEvent(value, 'the event') };
   if (!Array.isArray(value) || value.length > MOST_EVENTS)
     throw invalid(`a batch is a list of at most ${MOST_EVENTS} events`);
-  return { mode, events: value.map((one, at) => checkEvent(one, `event ${at}`)) };
+  return { mode, json, events: value.map((one, at) => checkEvent(one, `event ${at}`)) };
 }
 
-function readBinary(headers: Headers, body: Buffer): CloudEvent {
-  const event: Record<string, unknown> = {};
+function readBinary(headers: Headers, body: Buffer): { event: CloudEvent; json: string } {
+  const attributes: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith('ce-') || value === undefined) continue;
-    event[name.slice(3)] = decodeHeader(value) ?? refuseHeader(name);
+    attributes[name.slice(3)] = decodeHeader(value) ?? refuseHeader(name);
   }
-  if ('datacontenttype' in event) throw invalid('ce-datacontenttype must not be there: Content-Type says it');
-  if ('data' in event || 'data_base64' in event) throw invalid('ce-data must not be there: the body is the data');
+  if ('datacontenttype' in attributes) throw invalid('ce-datacontenttype must not be there: Content-Type says it');
+  if ('data' in attributes || 'data_base64' in attributes)
+    throw invalid('ce-data must not be there: the body is the data');
   const contentType = headers['content-type'];
-  if (contentType !== undefined) event['datacontenttype'] = contentType;
-  return checkEvent({ ...event, ...dataOf(body, contentType) }, 'the event');
+  if (contentType !== undefined) attributes['datacontenttype'] = contentType;
+  const { json, ...data } = dataOf(body, contentType);
+  const event = checkEvent({ ...attributes, ...data }, 'the event');
+  if (json === undefined) return { event, json: JSON.stringify(event) };
+  return { event, json: `${JSON.stringify(attributes).slice(0, -1)},"data":${json}}` };
 }
 
 const refuseHeader = (name: string): never => {
   throw invalid(`the header ${name} is not valid UTF-8, percent-encoded`);
 };
 
-/** As the JSON format has it: a value for JSON, text for text, base64 for the rest. */
-function dataOf(body: Buffer, contentType: string | undefined): Record<string, unknown> {
+/** As the JSON format has it: a value for JSON, with its text, text for text, base64 for the rest. */
+function dataOf(
+  body: Buffer,
+  contentType: string | undefined,
+): { data?: unknown; data_base64?: string; json?: string } {
   if (body.length === 0) return {};
   if (/^application\/(?:[a-z0-9!#$&^_.-]+\+)?json$/.test(mediaTypeOf(contentType)))
-    return { data: parseJson(body, 'The data of the CloudEvent') };
+    return { data: parseJson(body, 'The data of the CloudEvent'), json: body.toString('utf8') };
   if (mediaTypeOf(contentType).startsWith('text/') && isUtf8(body)) return { data: body.toString('utf8') };
   return { data_base64: body.toString('base64') };
 }

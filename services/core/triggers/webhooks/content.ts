@@ -21,18 +21,19 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i;
 /** @throws WaferError `invalid_json | invalid_request | unsupported_media_type` for what is not what it says it is */
 export function readContent({ headers, body }: IncomingRequest): Content {
   const contentType = headers['content-type'] ?? '';
-  if (scanJson(body, MAX_DEPTH) === 'deep') {
-    if (!JSON_TYPE.test(contentType)) return { eventJson: 'null', types: [] };
+  // Compressed: the function gets the bytes, and the header that says how.
+  if (!/^(?:identity)?$/i.test(headers['content-encoding'] ?? '')) return { eventJson: 'null', types: [] };
+  const isDeep = scanJson(body, MAX_DEPTH) === 'deep';
+  if (isDeep && JSON_TYPE.test(contentType))
     throw new WaferError('invalid_json', `The body nests arrays and objects deeper than ${MAX_DEPTH} levels.`);
-  }
   const found = recogniseCloudEvent(headers, body);
   if (found?.mode === 'batch')
-    return { eventJson: JSON.stringify(found.events), types: [...new Set(found.events.map(({ type }) => type))] };
+    return { eventJson: found.json, types: [...new Set(found.events.map(({ type }) => type))] };
   if (found !== null) {
-    const { event } = found;
-    return { eventJson: JSON.stringify(event), types: [event.type], name: JSON.stringify([event.source, event.id]) };
+    const { event, json } = found;
+    return { eventJson: json, types: [event.type], name: JSON.stringify([event.source, event.id]) };
   }
-  return { eventJson: plainEvent(contentType, body), types: [] };
+  return { eventJson: isDeep ? 'null' : plainEvent(contentType, body), types: [] };
 }
 
 function plainEvent(contentType: string, body: Buffer): string {
