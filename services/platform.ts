@@ -6,6 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
 import { buildApp } from './api/app.ts';
+import { API_LIMITS } from './api/limits.ts';
 import { listenError, startServer } from './api/server.ts';
 import { type CallbackDeps, type OpenedCallbacks, openCallbacks } from './callbacks.ts';
 import { loadAdminKey } from './core/auth/admin-key.ts';
@@ -77,7 +78,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
     telemetry.observe({ durable: () => durable.counts() });
-    const triggers = openTriggersHere({ redis: connection.redis, calls: durable.calls, functions, log }, opened);
+    const triggers = openTriggersHere({ redis: connection.redis, functions, log, ...durable }, opened);
     const callbacks = openCallbacksHere(config, { redis: connection.redis, durable, functions, guard, log }, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
@@ -90,6 +91,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       bodies: durable.bodies,
       schedules: triggers.schedules,
       callbacks: callbacks.callbacks,
+      webhooks: triggers.webhooks,
       logs,
       telemetry,
       log,
@@ -134,8 +136,12 @@ function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Pr
   return callbacks;
 }
 
-function openTriggersHere(deps: TriggerDeps, opened: (() => Promise<unknown>)[]): Triggers {
-  const triggers = openTriggers(deps);
+function openTriggersHere(
+  { redis, functions, log, calls, bodies }: Omit<TriggerDeps, 'maxEventBytes'>,
+  opened: (() => Promise<unknown>)[],
+): Triggers {
+  const maxEventBytes = API_LIMITS.invokeBytes;
+  const triggers = openTriggers({ redis, functions, log, calls, bodies, maxEventBytes });
   opened.push(() => triggers.close());
   return triggers;
 }

@@ -25,6 +25,7 @@ import { distributionRoutes } from './routes/distribution.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
+import { hookRoutes } from './routes/hooks.ts';
 import { httpFunctionRoutes } from './routes/http-function.ts';
 import { imageBuildRoutes } from './routes/image-build.ts';
 import { imageTransferRoutes } from './routes/image-transfers.ts';
@@ -35,6 +36,7 @@ import { logRoutes } from './routes/logs.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { registryRoutes } from './routes/registries.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 /** `close()` lets calls in flight finish, refuses new ones, and ends streams that follow a log. */
 export function buildApp(deps: ApiDeps): FastifyInstance {
@@ -57,6 +59,8 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     callbackRoutes(scope, deps);
     scheduleRoutes(scope, deps);
     againRoutes(scope, deps);
+    webhookRoutes(scope, deps);
+    scope.register((inner) => hookRoutes(inner, deps, limits));
     logRoutes(scope, deps, limits, stopping.signal);
     imageRoutes(scope, deps);
     scope.register((inner) => imageTransferRoutes(inner, deps));
@@ -101,7 +105,7 @@ function addHooks(app: App, deps: ApiDeps, limits: ApiLimits, stopping: AbortCon
     reply.headers(SECURITY_HEADERS);
     if (stopping.signal.aborted) throw new WaferError('shutting_down', 'Wafer is stopping and takes no more requests.');
     requireKey(check, request);
-    if (config.rawBody !== true) refuseEncoding(request.headers['content-encoding']);
+    if (config.rawBody !== true && config.anyEncoding !== true) refuseEncoding(request.headers['content-encoding']);
     done();
   });
   app.addHook('preClose', async () => stopping.abort());

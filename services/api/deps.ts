@@ -15,6 +15,7 @@ import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Callbacks } from '../core/triggers/callbacks/types.ts';
 import type { Schedules } from '../core/triggers/schedules/types.ts';
+import type { Webhooks } from '../core/triggers/webhooks/types.ts';
 import type { ApiLimits } from './limits.ts';
 
 export interface ReadyCheck {
@@ -49,6 +50,7 @@ export interface ApiDeps {
   schedules: Schedules;
   /** What follows the end of accepted invocations. */
   callbacks: Callbacks;
+  webhooks: Omit<Webhooks, 'close'>;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
   telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;

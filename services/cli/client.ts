@@ -134,10 +134,10 @@ export async function readProblem(reply: HttpReply, { origin, keyHint }: Connect
   return value.code === 'unauthorized' ? { ...value, hint: keyHint } : value;
 }
 
-export const query = (values: Record<string, string | number | boolean | undefined>): string => {
+export const query = (values: Record<string, string | number | boolean | null | undefined>): string => {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(values)) {
-    if (value !== undefined && value !== false) params.set(key, String(value));
+    if (value !== undefined && value !== null && value !== false) params.set(key, String(value));
   }
   return params.size === 0 ? '' : `?${params}`;
 };

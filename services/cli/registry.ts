@@ -162,6 +162,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/callbacks/index.ts'),
   },
   {
+    name: 'webhook',
+    group: 'Functions',
+    summary: 'Functions by webhooks: GitHub, Stripe, Slack, your own',
+    synonyms: ['webhooks', 'hook', 'hooks'],
+    load: () => import('./commands/webhook/index.ts'),
+  },
+  {
     name: 'schema',
     group: 'Functions',
     summary: 'Print the JSON schema of wafer.json',

@@ -49,6 +49,7 @@ export const ERRORS = {
   container_not_found: spec(404, 2, 'The container does not exist'),
   webhook_not_found: spec(404, 2, 'The webhook does not exist'),
   delivery_not_found: spec(404, 2, 'The delivery does not exist'),
+  webhook_disabled: spec(403, 3, 'The webhook takes no deliveries'),
   method_not_allowed: spec(405, 2, 'The method is not allowed here'),
   idempotency_conflict: spec(409, 2, 'The idempotency key was used for something else'),
   conflict: spec(409, 2, 'The state does not allow this'),

@@ -112,6 +112,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     schedules: createNoSchedules(),
     callbacks: createNoCallbacks(),
     again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
+    webhooks: createNoWebhooks(),
     logs: createLogs(() => platform),
     telemetry: createTelemetry(() => platform),
     log: pino({ level: 'silent' }),
@@ -159,6 +160,28 @@ function createNoDurable(): ApiDeps['durable'] {
     readBody: missing,
     wait: missing,
     cancel: missing,
+  };
+}
+
+/** No webhooks; tests of their routes give the real ones. */
+function createNoWebhooks(): ApiDeps['webhooks'] {
+  const missing = async () => {
+    throw new WaferError('webhook_not_found', 'There is no such webhook.');
+  };
+  return {
+    list: async () => [],
+    create: missing,
+    get: missing,
+    update: missing,
+    rotate: missing,
+    remove: missing,
+    find: missing,
+    receive: missing,
+    deliveries: missing,
+    delivery: missing,
+    redeliver: missing,
+    redeliverRange: missing,
+    sample: missing,
   };
 }
 

@@ -11,6 +11,8 @@ declare module 'fastify' {
     basicAuth?: boolean;
     /** The body goes on as it came; content encodings are the function's business. */
     rawBody?: boolean;
+    /** The body is taken whole, but as it came: its bytes are signed. */
+    anyEncoding?: boolean;
     /** Only for the OpenAPI document: a body that is not validated by its schema. */
     bodyDocs?: object;
   }

@@ -25,12 +25,19 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const place = { code: problem.code, method: request.method, route: request.routeOptions.url, invocation };
   if (isOurFault(problem)) request.log.error({ err: error, ...place }, 'a request failed');
   else request.log.debug({ ...place, detail: problem.detail }, 'a request was refused');
-  const retry = RETRY_AFTER_S[problem.code];
+  const retry = retryAfterOf(problem);
   if (retry !== undefined) reply.header('retry-after', String(retry));
   // Fastify closes at once when a body is too large; the client would often see a reset instead of the answer.
   reply.removeHeader('connection');
   reply.removeHeader('content-length');
   return reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+/** Whoever refuses may know better than the table; in whole seconds. */
+function retryAfterOf({ code, details }: Problem): number | undefined {
+  const standard = RETRY_AFTER_S[code];
+  const ms = details?.['retryAfterMs'];
+  return standard === undefined || typeof ms !== 'number' ? standard : Math.max(1, Math.ceil(ms / 1000));
 }
 
 /** A function's failure is 5xx on the wire but not a fault of the platform. */

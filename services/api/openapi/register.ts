@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
 import { COMPONENTS } from '../schemas/components.ts';
 import { CONTAINER_COMPONENTS } from '../schemas/containers.ts';
+import { WEBHOOK_COMPONENTS } from '../schemas/webhooks.ts';
 
 const DESCRIPTION = `Serverless functions in rootless, layered, copy-on-write sandboxes.
 
@@ -15,6 +16,7 @@ const TAGS = [
   { name: 'functions', description: 'Deploy, describe, roll back, remove' },
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
+  { name: 'webhooks', description: 'URLs for senders of events, and what came there' },
   { name: 'images', description: 'Images: builds, layers, registries and archives' },
   { name: 'registry', description: 'Images for podman, skopeo and other registry clients' },
   { name: 'containers', description: 'Containers: an image, one writable layer, and what it runs' },
@@ -22,7 +24,7 @@ const TAGS = [
 ];
 
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
-  for (const [name, schema] of Object.entries({ ...COMPONENTS, ...CONTAINER_COMPONENTS }))
+  for (const [name, schema] of Object.entries({ ...COMPONENTS, ...CONTAINER_COMPONENTS, ...WEBHOOK_COMPONENTS }))
     app.addSchema({ $id: name, ...schema });
   await app.register(fastifySwagger, {
     openapi: {

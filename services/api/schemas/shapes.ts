@@ -3,8 +3,8 @@ import { Type } from 'typebox';
 
 export const strict = { additionalProperties: false };
 
-export const literals = (values: readonly string[], options: object = {}) =>
-  Type.Unsafe<string>({ type: 'string', enum: [...values], ...options });
+export const literals = <const T extends string>(values: readonly T[], options: object = {}) =>
+  Type.Unsafe<T>({ type: 'string', enum: [...values], ...options });
 
 export const time = (description: string) => Type.Integer({ description: `${description}, epoch ms` });
 

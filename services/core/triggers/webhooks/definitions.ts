@@ -28,14 +28,15 @@ export function createDefinitions(store: DefinitionStore, { functions, now = Dat
     void (await functions.resolve(checkFunctionName(functionName), { alias }));
   return {
     async create(input: NewWebhook): SetUp {
-      const { name, functionName, alias = LIVE_ALIAS, scheme, secret, toleranceMs = DEFAULT_TOLERANCE_MS } = input;
+      const { name, functionName, alias = LIVE_ALIAS, scheme, secret } = input;
+      const { toleranceMs = DEFAULT_TOLERANCE_MS, disabled = false } = input;
       checkWebhookName(name);
       const settings = checkSettings(scheme, input.settings ?? {});
       const events = checkEvents(input.events ?? []);
       const { secrets, madeSecret } = firstSecret(scheme, secret, now());
       await checkFunction(functionName, alias);
       const about = { id: newWebhookId(), name, functionName, alias, scheme, settings, secrets, events };
-      const webhook: Webhook = { ...about, toleranceMs, createdAt: now() };
+      const webhook: Webhook = { ...about, toleranceMs, disabled, createdAt: now() };
       const answer = await store.add(webhook);
       if (answer !== 'ok') throw notAdded(answer, name);
       return { webhook, madeSecret };

@@ -66,6 +66,7 @@ export function createInbox(deps: InboxDeps) {
   return async (webhook: Webhook, request: IncomingRequest): Promise<Received> => {
     const proved = prove(webhook, request, now());
     if (!proved.ok) return refused(webhook, request, { verdict: proved.verdict });
+    if (webhook.disabled) return refused(webhook, request, { verdict: 'disabled' });
     if (proved.handshake !== undefined) {
       noteOther(webhook, request, 'handshake', names(undefined, proved.eventType));
       return { verdict: 'handshake', ...proved.handshake };

@@ -25,6 +25,8 @@ export interface Webhook {
   /** Types that become invocations; `a` is also `a.b`, and `*` at the end is anything. Empty: all. */
   events: string[];
   toleranceMs: number;
+  /** Takes nothing, and says so to its sender. What is redelivered runs all the same. */
+  disabled: boolean;
   createdAt: number;
 }
 
@@ -43,19 +45,21 @@ export interface NewWebhook {
   secret?: string;
   events?: string[];
   toleranceMs?: number;
+  disabled?: boolean;
 }
 
 export type WebhookChanges = Partial<
-  Pick<Webhook, 'functionName' | 'alias' | 'scheme' | 'settings' | 'events' | 'toleranceMs'>
+  Pick<Webhook, 'functionName' | 'alias' | 'scheme' | 'settings' | 'events' | 'toleranceMs' | 'disabled'>
 >;
 
-/** `invalid_body`: proved, but not what it says it is. */
+/** `invalid_body`: proved, but not what it says it is; `disabled`: proved, but its webhook was. */
 export const VERDICTS = [
   'accepted',
   'filtered',
   'duplicate',
   'handshake',
   'invalid_body',
+  'disabled',
   'no_signature',
   'bad_signature',
   'bad_timestamp',
@@ -104,7 +108,7 @@ export type Received =
   /** `delivery` is the one that came first. */
   | { verdict: 'duplicate'; delivery: string }
   | { verdict: 'handshake'; contentType: string; body: string }
-  | { verdict: Refusal }
+  | { verdict: Refusal | 'disabled' }
   | { verdict: 'invalid_body'; error: unknown }
   /** So many were refused lately that no more of them are looked at closely. */
   | { verdict: 'too_many_refused'; retryAfterMs: number };
