@@ -9,6 +9,12 @@ const SECRET = 'a-secret-of-sixteen-or-more';
 /** RFC 8032, section 7.1, TEST 2. */
 const PUBLIC_KEY = '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c';
 
+/** Deliveries of one millisecond are in no order. */
+async function nextMillisecond(): Promise<void> {
+  const before = Date.now();
+  while (Date.now() === before) await new Promise(setImmediate);
+}
+
 describe('definitions', () => {
   it('are made, listed, shown, changed and removed', async () => {
     const { api } = await openHookServer();
@@ -144,12 +150,11 @@ describe('deliveries', () => {
       settings: { idHeader: 'x-id', typeHeader: 'x-type' },
       events: ['a'],
     });
-    for (let n = 0; n < 7; n++)
-      await post(
-        id,
-        { 'x-id': String(n), 'x-type': n % 2 === 0 ? 'a' : 'b', 'content-type': 'text/plain' },
-        `body ${n}`,
-      );
+    for (let n = 0; n < 7; n++) {
+      const headers = { 'x-id': String(n), 'x-type': n % 2 === 0 ? 'a' : 'b', 'content-type': 'text/plain' };
+      await post(id, headers, `body ${n}`);
+      await nextMillisecond();
+    }
     const first = (await api('GET', `${path}/deliveries?limit=4`)).body;
     const second = (await api('GET', `${path}/deliveries?limit=4&cursor=${first.cursor}`)).body;
     const ids = [...first.deliveries, ...second.deliveries].map((one: { deliveryId: string }) => one.deliveryId);

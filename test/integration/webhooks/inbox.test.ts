@@ -317,7 +317,9 @@ describe('retention', () => {
     for (let n = 0; n < 1_005; n++) await receive(lab.webhooks, `guid-${n}`, '{}');
     const { deliveries } = await lab.webhooks.deliveries(id, { limit: 1_000 });
     expect(deliveries).toHaveLength(1_000);
-    expect(deliveries.at(-1)?.deliveryId).toBe('guid-5');
+    // Those of one millisecond are in no order.
+    const kept = new Set(deliveries.map(({ deliveryId }) => deliveryId));
+    for (let n = 100; n < 1_005; n++) expect(kept).toContain(`guid-${n}`);
     await expect(lab.webhooks.delivery(id, before!.id)).rejects.toMatchObject({ code: 'delivery_not_found' });
     const later = lab.open({ now: () => Date.now() + 8 * 24 * HOUR });
     await later.forget();
