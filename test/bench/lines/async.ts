@@ -2,16 +2,22 @@
 import { type TestPlatform, until } from '../../helpers/platform.ts';
 import { type Client, openClient } from '../client.ts';
 import { EVENT, eachOf, invokePath, nodeCode, PREFIX, SMALL, untilQuiet } from '../functions.ts';
-import { openRawQueue, type RawQueue } from '../peers/raw-queue.ts';
+import { startAdder } from '../peers/bare-fastify.ts';
+import { openRawQueue, type RawQueue, REDIS_SOCKET } from '../peers/raw-queue.ts';
 import { atLeast, atMost, compare } from '../rows.ts';
 import { summarize, timed } from '../stats.ts';
 import type { BenchContext, Line, Row } from '../types.ts';
 
-const ADD = 'BullMQ add() in process, same Redis';
 const CONNECTIONS = 32;
+const ADD = `BullMQ add() in process, ${CONNECTIONS} at a time`;
+const ADD_HTTP = 'bare fastify that adds to BullMQ';
+const CLOSED = 'closed loop; the same Redis; the client runs on the same cores';
 const BLOCK = 20;
 /** One that runs when nobody measures: those that are only accepted must not share the processors with their runs. */
 const LATER = '&delayMs=3600000';
+const BATCH_SIZE = 100;
+const BATCH = JSON.stringify(Array.from({ length: BATCH_SIZE }, () => ({ n: 1 })));
+const batchPath = (name: string, more: string) => `/v1/functions/${name}/batch?${more}`;
 const asyncPath = (name: string, more = '') => `/v1/functions/${name}/async?${more}`;
 
 interface Bench {
@@ -37,53 +43,94 @@ async function withBench(context: BenchContext, text: string, work: (bench: Benc
 
 const measureAccept = (context: BenchContext) =>
   withBench(context, 'accept', async ({ wafer, client, raw, name }) => {
+    const adder = await startAdder(REDIS_SOCKET);
+    const bare = openClient(adder.url, { connections: CONNECTIONS });
     const accepted: string[] = [];
-    const accept = async () => {
-      const { text } = await client.post(asyncPath(name, LATER), EVENT, 202);
-      accepted.push((JSON.parse(text) as { id: string }).id);
+    const accept = async () => accepted.push((await post<Taken>(client, asyncPath(name, LATER), EVENT)).id);
+    const acceptMany = async () => {
+      const { results } = await post<{ results: Taken[] }>(client, batchPath(name, LATER), BATCH);
+      accepted.push(...results.map(({ id }) => id));
     };
-    const one = { ours: [] as number[], theirs: [] as number[] };
-    const many = { ours: [] as number[], theirs: [] as number[] };
-    for (let round = 0; round < context.count(20, 4); round++) {
-      for (let call = 0; call < BLOCK; call++) one.theirs.push(await timed(raw.add));
-      for (let call = 0; call < BLOCK; call++) one.ours.push(await timed(accept));
+    try {
+      const rows = [
+        await acceptOneByOne(context, { accept, addOverHttp: () => bare.post('/', EVENT, 202), add: raw.add }),
+        ...(await acceptManyAtOnce(context, {
+          accept,
+          acceptMany,
+          addOverHttp: () => bare.post('/', EVENT, 202),
+          add: raw.add,
+        })),
+      ];
+      await eachOf(accepted, CONNECTIONS, (id) => wafer.fetch(`/v1/invocations/${id}`, { method: 'DELETE' }));
+      return rows;
+    } finally {
+      await bare.close();
+      await adder.close();
     }
-    const seconds = context.count(2, 1);
-    for (let round = 0; round < context.count(5, 2); round++) {
-      many.theirs.push(await ratePerSecond(raw.add, seconds));
-      many.ours.push(await ratePerSecond(accept, seconds));
-    }
-    await eachOf(accepted, CONNECTIONS, (id) => wafer.fetch(`/v1/invocations/${id}`, { method: 'DELETE' }));
-    const [ours, theirs] = [summarize(many.ours), summarize(many.theirs)];
-    return [
-      compare({
-        what: 'accept one async call over HTTP, one at a time',
-        ours: one.ours,
-        reference: { name: ADD, samples: one.theirs },
-        p50: null,
-        p99: null,
-        notes: ['each waits for its fsync'],
-      }),
-      {
-        what: `accept async calls over HTTP, ${CONNECTIONS} at a time`,
-        unit: 'calls/s',
-        ours,
-        reference: { name: ADD, ...theirs },
-        figures: [{ what: 'p50 ratio', value: ours.p50 / theirs.p50, target: atLeast(0.7) }],
-        notes: ['closed loop; the client runs on the same cores'],
-      },
-    ];
   });
 
+interface Taken {
+  id: string;
+}
+const post = async <T>(client: Client, path: string, body: string) =>
+  JSON.parse((await client.post(path, body, 202)).text) as T;
+
+type Ways<Name extends string> = Record<Name, () => Promise<unknown>>;
+
+async function acceptOneByOne(context: BenchContext, ways: Ways<'accept' | 'addOverHttp' | 'add'>): Promise<Row> {
+  const samples = { ours: [] as number[], http: [] as number[], add: [] as number[] };
+  for (let round = -1; round < context.count(20, 4); round++) {
+    const into = round < 0 ? { ours: [], http: [], add: [] } : samples; // compilers come to rest
+    for (let call = 0; call < BLOCK; call++) into.add.push(await timed(ways.add));
+    for (let call = 0; call < BLOCK; call++) into.http.push(await timed(ways.addOverHttp));
+    for (let call = 0; call < BLOCK; call++) into.ours.push(await timed(ways.accept));
+  }
+  return compare({
+    what: 'accept an async call, one at a time',
+    ours: samples.ours,
+    reference: { name: ADD_HTTP, samples: samples.http },
+    p50: null,
+    p99: null,
+    notes: [`each waits for its fsync; add() alone, in process: p50 ${summarize(samples.add).p50.toFixed(2)} ms`],
+  });
+}
+
+async function acceptManyAtOnce(
+  context: BenchContext,
+  ways: Ways<'accept' | 'acceptMany' | 'addOverHttp' | 'add'>,
+): Promise<Row[]> {
+  const rates = { accept: [] as number[], acceptMany: [] as number[], http: [] as number[], add: [] as number[] };
+  const seconds = context.count(2, 1);
+  for (let round = 0; round < context.count(5, 2); round++) {
+    rates.add.push(await ratePerSecond(ways.add, seconds));
+    rates.http.push(await ratePerSecond(ways.addOverHttp, seconds));
+    rates.accept.push(await ratePerSecond(ways.accept, seconds));
+    rates.acceptMany.push((await ratePerSecond(ways.acceptMany, seconds, 2)) * BATCH_SIZE);
+  }
+  const row = (what: string, ours: number[], name: string, theirs: number[]): Row => {
+    const [mine, reference] = [summarize(ours), summarize(theirs)];
+    const figures = [{ what: 'p50 ratio', value: mine.p50 / reference.p50, target: atLeast(0.7) }];
+    return { what, unit: 'calls/s', ours: mine, reference: { name, ...reference }, figures, notes: [CLOSED] };
+  };
+  return [
+    row(`accept async calls, ${CONNECTIONS} connections`, rates.accept, ADD_HTTP, rates.http),
+    row(`accept async calls, ${BATCH_SIZE} in a batch`, rates.acceptMany, ADD, rates.add),
+  ];
+}
+
 /** Closed loop: each of the connections begins the next when its last one was answered. */
-async function ratePerSecond(call: () => Promise<unknown>, seconds: number): Promise<number> {
+async function ratePerSecond(
+  call: () => Promise<unknown>,
+  seconds: number,
+  connections = CONNECTIONS,
+): Promise<number> {
   const end = performance.now() + seconds * 1000;
   let calls = 0;
   const loop = async () => {
     for (; performance.now() < end; calls++) await call();
   };
   const began = performance.now();
-  await Promise.all(Array.from({ length: CONNECTIONS }, loop));
+  await Promise.all(Array.from({ length: connections }, loop));
   return (calls * 1000) / (performance.now() - began);
 }
 

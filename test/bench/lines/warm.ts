@@ -1,7 +1,7 @@
 /** Warm calls beside an echo on a bare fastify: one at a time, and over 32 connections. */
 import { type Client, openClient } from '../client.ts';
 import { EVENT, invokePath, nodeCode, PREFIX, SMALL } from '../functions.ts';
-import { startEcho } from '../peers/echo.ts';
+import { startEcho } from '../peers/bare-fastify.ts';
 import { atLeast, atMost, compare } from '../rows.ts';
 import { summarize } from '../stats.ts';
 import type { BenchContext, Line, Row, Target } from '../types.ts';

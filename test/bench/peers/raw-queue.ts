@@ -14,12 +14,13 @@ export interface RawQueue {
   close(): Promise<void>;
 }
 
+export const REDIS_SOCKET = join(dataPaths(TEST_DATA).redis, 'redis.sock');
 const NAME = 'bench-raw';
 const AT_ONCE = 1_000;
 const KEEP_NONE = { removeOnComplete: true, removeOnFail: true };
 
 export async function openRawQueue(): Promise<RawQueue> {
-  const redis = new Redis({ path: join(dataPaths(TEST_DATA).redis, 'redis.sock'), maxRetriesPerRequest: null });
+  const redis = new Redis({ path: REDIS_SOCKET, maxRetriesPerRequest: null });
   const place = { connection: redis, prefix: '{bench}' };
   const queue = new Queue(NAME, { ...place, defaultJobOptions: KEEP_NONE });
   const add = async () => void (await queue.add('call', {}, { priority: 1 }));
