@@ -9,7 +9,7 @@ import { createDurableCalls } from './core/invocations/durable/calls.ts';
 import { listenForCancellations } from './core/invocations/durable/cancellations.ts';
 import { countDurable, type DurableCounts } from './core/invocations/durable/counts.ts';
 import { listenForEndings } from './core/invocations/durable/endings.ts';
-import { startSweep } from './core/invocations/durable/sweep.ts';
+import { forgetStrays, startSweep } from './core/invocations/durable/sweep.ts';
 import type { DurableCalls } from './core/invocations/durable/types.ts';
 import type { Log } from './core/log.ts';
 import { type CallQueue, consumeCalls, openCallQueue } from './core/queue/index.ts';
@@ -43,6 +43,7 @@ export async function openDurableCalls(config: Config, deps: DurableDeps): Promi
   const endings = await listenForEndings(redis);
   const { maxPending: mostPending, idempotencyMs, keepRecordsMs: keepMs, keepRecords: keepPerFunction } = config;
   const sweep = startSweep({ redis, queue, bodies, log, keepMs, keepPerFunction });
+  void forgetStrays(redis, bodies).catch((err: unknown) => log.warn({ err }, 'bodies of no invocation stay'));
   const consumers: { close(): Promise<void> }[] = [];
   const calls = createDurableCalls({ redis, queue, bodies, endings, mostPending, idempotencyMs });
   return {

@@ -1,5 +1,8 @@
 /** Accepted once, run to one outcome. */
+import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { newInvocationId } from '../../../services/core/ids.ts';
+import { forgetStrays } from '../../../services/core/invocations/durable/sweep.ts';
 import { eventually } from '../../helpers/redis.ts';
 import { type DurableLab, failed, ok, openDurableLab, QUICK } from './lab.ts';
 
@@ -58,6 +61,21 @@ describe('an accepted call', () => {
   });
 });
 
+describe('a body without an invocation', () => {
+  it('is removed when it is old; others stay', async () => {
+    const body = Buffer.alloc(100_000, 'x');
+    const { id } = await lab.calls.accept(lab.request({ body }));
+    const stray = newInvocationId(Date.now());
+    await lab.bodies.put(stray, 'event', body, 'text/plain');
+    const { redis } = lab.redis.connection;
+    await forgetStrays(redis, lab.bodies);
+    expect(await lab.bodies.read(stray, 'event')).toEqual(body);
+    await forgetStrays(redis, lab.bodies, { olderThanMs: -1 });
+    await expect(lab.bodies.read(stray, 'event')).rejects.toMatchObject({ code: 'invocation_not_found' });
+    expect(await lab.bodies.read(id, 'event')).toEqual(body);
+  });
+});
+
 describe('a call that fails', () => {
   it('comes again as often as it may, then it is a dead letter', async () => {
     const { id } = await lab.calls.accept(lab.request());
@@ -113,6 +131,24 @@ describe('limits', () => {
     });
     const { redis } = lab.redis.connection;
     expect(await redis.zcard('wafer:{default}:calls')).toBe(2);
+    // No file of a body, and no ticket: all workers may be busy for long.
+    expect(readdirSync(lab.dir, { recursive: true }).filter((path) => String(path).includes('inv_'))).toEqual([]);
+    expect(await eventually('two tickets', async () => (await lab.queue.counts()).waiting === 2)).toBe(true);
+    await expect(lab.calls.accept(lab.request({ limits }))).rejects.toMatchObject({ code: 'overloaded' });
+    expect((await lab.queue.counts()).waiting).toBe(2);
+  });
+
+  it('are asked of each call of those that come at once', async () => {
+    const limits = { pending: 250 };
+    const at = (number: number) => lab.calls.accept(lab.request({ limits, functionName: `f${number % 2}` }));
+    const answers = await Promise.allSettled(Array.from({ length: 600 }, (_, number) => at(number)));
+    const codes = answers.map((one) => (one.status === 'fulfilled' ? one.value.kind : one.reason.code));
+    expect(codes.filter((code) => code === 'accepted')).toHaveLength(500);
+    expect(codes.slice(500)).toEqual(new Array(100).fill('overloaded'));
+    expect(await eventually('their tickets', async () => (await lab.queue.counts()).waiting === 500)).toBe(true);
+    let ran = 0;
+    lab.work(async () => ok(String(++ran)));
+    expect(await eventually('all have run', () => ran === 500)).toBe(true);
   });
 
   it('of calls at once hold over two workers, and no call is left behind', async () => {

@@ -43,6 +43,8 @@ export type Run = (attempt: Attempt, claim: Claim) => Promise<AttemptEnd>;
 
 export interface DurableLab {
   redis: TestRedis;
+  /** Of bodies. */
+  dir: string;
   calls: DurableCalls;
   bodies: ReturnType<typeof openBodies>;
   queue: ReturnType<typeof openCallQueue>;
@@ -70,6 +72,7 @@ export async function openDurableLab(): Promise<DurableLab> {
   const workers: { close(): Promise<void> }[] = [];
   return {
     redis: server,
+    dir,
     calls,
     bodies,
     queue,

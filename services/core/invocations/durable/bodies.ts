@@ -3,7 +3,7 @@
  * waiting in memory, and twice on disk. A file is there before the record that names it.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, WaferError } from '../../errors.ts';
 import type { StoredBody } from './types.ts';
@@ -24,6 +24,8 @@ const INLINE_BYTES = 16 * 1024;
 export interface LocalBodies extends Bodies {
   /** One that is in a file. @throws WaferError `invocation_not_found` */
   read(id: string, part: string): Promise<Buffer>;
+  /** Ids of invocations that have files which are older than so many ms. */
+  olderThan(ms: number): AsyncIterable<string>;
 }
 
 export function openBodies(dir: string): LocalBodies {
@@ -50,6 +52,13 @@ export function openBodies(dir: string): LocalBodies {
       const bytes = await readFile(join(folder(id), part)).catch(() => null);
       if (bytes !== null) return bytes;
       throw new WaferError('invocation_not_found', `There is no ${part} of ${id} in a file.`);
+    },
+    async *olderThan(ms) {
+      for (const parent of await readdir(dir).catch(() => []))
+        for (const id of await readdir(join(dir, parent)).catch(() => [])) {
+          const found = await stat(join(dir, parent, id)).catch(() => null);
+          if (found !== null && Date.now() - found.mtimeMs > ms) yield id;
+        }
     },
     async forget(ids) {
       await Promise.all(ids.map((id) => rm(folder(id), { recursive: true, force: true })));

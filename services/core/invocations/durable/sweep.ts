@@ -8,7 +8,7 @@ import type { CallQueue } from '../../queue/types.ts';
 import { keysOf } from '../../store/keys.ts';
 import { forgetScript } from '../../store/scripts/durable.ts';
 import { runScript } from '../../store/scripts/script.ts';
-import type { Bodies } from './bodies.ts';
+import type { Bodies, LocalBodies } from './bodies.ts';
 
 export interface SweepOptions {
   redis: Redis;
@@ -83,4 +83,19 @@ async function sweepOnce(options: SweepOptions): Promise<void> {
   }
   const gone = await runScript(redis, forgetScript, [], [root, now(), now() - keepMs, keepPerFunction, AT_ONCE]);
   await bodies.forget(gone as string[]);
+}
+
+/** A body is written before its record, and an answer may come late. */
+const STRAY_MS = 3_600_000;
+
+/** Bodies of invocations that there are not: the platform ended between the two, or the record is gone. */
+export async function forgetStrays(
+  redis: Redis,
+  bodies: Pick<LocalBodies, 'olderThan' | 'forget'>,
+  { namespace, olderThanMs = STRAY_MS }: { namespace?: string; olderThanMs?: number } = {},
+): Promise<void> {
+  const { root } = keysOf(namespace);
+  for await (const id of bodies.olderThan(olderThanMs)) {
+    if ((await redis.exists(`${root}:call:${id}`)) === 0) await bodies.forget([id]);
+  }
 }

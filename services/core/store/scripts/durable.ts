@@ -71,33 +71,42 @@ local function isFinal(state) return state ~= 'queued' and state ~= 'running' en
 `;
 
 /**
- * ARGV root, now, id, function, most pending, '' or key of idempotency, digest of the body, seconds it is kept,
- * entry of the timeline, then fields and values of the record.
- * @returns `accepted` | `repeated` id | `conflict` id | `full` count
+ * ARGV root, now; then of each call: id, function, most pending, '' or key of idempotency, digest of the body, seconds
+ * it is kept, entry of the timeline, number of what follows: fields and values of the record.
+ * @returns of each, in their order: `accepted` | `repeated` id | `conflict` id | `full` count
  */
 export const acceptScript = script(
   'durable-accept',
   `${COMMON}
-local id, fn, most, once = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-if once ~= '' then
-  local before = redis.call('GET', root .. ':once:' .. once)
-  if before then
-    local first, digest = string.match(before, '^(%S+) (%S+)$')
-    if digest == ARGV[7] then return {'repeated', first} end
-    return {'conflict', first}
+local function accept(from, count)
+  local id, fn, most, once, digest = ARGV[from], ARGV[from + 1], tonumber(ARGV[from + 2]), ARGV[from + 3], ARGV[from + 4]
+  if once ~= '' then
+    local before = redis.call('GET', root .. ':once:' .. once)
+    if before then
+      local first, same = string.match(before, '^(%S+) (%S+)$')
+      return {same == digest and 'repeated' or 'conflict', first}
+    end
   end
+  local pending = redis.call('ZCARD', root .. ':pending:' .. fn)
+  if pending >= most then return {'full', pending} end
+  if once ~= '' then redis.call('SET', root .. ':once:' .. once, id .. ' ' .. digest, 'EX', ARGV[from + 5]) end
+  redis.call('HSET', recordKey(id), 'state', 'queued', 'attempts', 0, 'crashes', 0, unpack(ARGV, from + 8, from + 7 + count))
+  note(id, ARGV[from + 6])
+  redis.call('ZADD', root .. ':calls', 0, id)
+  redis.call('ZADD', root .. ':calls:' .. fn, 0, id)
+  redis.call('ZADD', root .. ':pending', at, id)
+  redis.call('ZADD', root .. ':pending:' .. fn, at, id)
+  redis.call('ZADD', root .. ':pushing', at, id)
+  return {'accepted'}
 end
-local pending = redis.call('ZCARD', root .. ':pending:' .. fn)
-if pending >= most then return {'full', pending} end
-if once ~= '' then redis.call('SET', root .. ':once:' .. once, id .. ' ' .. ARGV[7], 'EX', ARGV[8]) end
-redis.call('HSET', recordKey(id), 'state', 'queued', 'attempts', 0, 'crashes', 0, unpack(ARGV, 10))
-note(id, ARGV[9])
-redis.call('ZADD', root .. ':calls', 0, id)
-redis.call('ZADD', root .. ':calls:' .. fn, 0, id)
-redis.call('ZADD', root .. ':pending', at, id)
-redis.call('ZADD', root .. ':pending:' .. fn, at, id)
-redis.call('ZADD', root .. ':pushing', at, id)
-return {'accepted'}
+
+local answers, from = {}, 3
+while ARGV[from] do
+  local count = tonumber(ARGV[from + 7])
+  answers[#answers + 1] = accept(from, count)
+  from = from + 8 + count
+end
+return answers
 `,
 );
 

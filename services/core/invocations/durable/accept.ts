@@ -1,0 +1,167 @@
+/**
+ * Accepts, in groups: what comes in one turn of the loop is written by one script, and pushed behind it. Each
+ * answer waits for the disk, so a group costs what one alone does, and under load groups form by themselves.
+ */
+import type { Redis } from 'ioredis';
+import { WaferError } from '../../errors.ts';
+import { newInvocationId } from '../../ids.ts';
+import type { CallQueue, Ticket } from '../../queue/types.ts';
+import { withStore } from '../../store/errors.ts';
+import { acceptScript } from '../../store/scripts/durable.ts';
+import { runScript } from '../../store/scripts/script.ts';
+import { type Bodies, digestOf } from './bodies.ts';
+import { toFields } from './record.ts';
+import type { Accepted, AcceptRequest, StoredBody, TimelineEntry } from './types.ts';
+
+export interface AcceptDeps {
+  redis: Redis;
+  queue: Pick<CallQueue, 'push' | 'pushAll' | 'remove'>;
+  bodies: Pick<Bodies, 'put' | 'forget'>;
+  /** Of the namespace's keys. */
+  root: string;
+  /** Accepted and not ended, of a function whose version does not say how many. */
+  mostPending: number;
+  /** How long an idempotency key names its invocation. */
+  idempotencyMs: number;
+  now: () => number;
+}
+
+/** On disk when it resolves. @throws WaferError `overloaded | idempotency_conflict | store_unavailable | disk_full` */
+export type Accept = (request: AcceptRequest) => Promise<Accepted>;
+
+interface Item {
+  id: string;
+  at: number;
+  request: AcceptRequest;
+  body: StoredBody;
+  /** Pending ones of the function. */
+  most: number;
+  resolve(accepted: Accepted): void;
+  reject(error: unknown): void;
+}
+
+type Answer = readonly [kind: string, detail?: string | number];
+
+/** One script holds up all others for the time that it takes. */
+const MOST_IN_GROUP = 100;
+const FULL_RETRY_MS = 1_000;
+
+export function createAccept(deps: AcceptDeps): Accept {
+  let waiting: Item[] = [];
+  /** Functions whose last call was refused: theirs are pushed when they are known to be taken. */
+  const full = new Set<string>();
+
+  const flush = () => {
+    const group = waiting.slice(0, MOST_IN_GROUP);
+    waiting = waiting.slice(MOST_IN_GROUP);
+    if (waiting.length > 0) setImmediate(flush);
+    commit(deps, full, group).catch((error: unknown) => {
+      for (const { reject } of group) reject(error);
+    });
+  };
+  return async (request) => {
+    const at = deps.now();
+    const id = newInvocationId(at);
+    const body = await deps.bodies.put(id, 'event', request.body, request.contentType);
+    const most = request.limits.pending ?? deps.mostPending;
+    const { promise, ...settle } = withResolvers<Accepted>();
+    waiting.push({ id, at, request, body, most, ...settle });
+    if (waiting.length === 1) setImmediate(flush);
+    try {
+      const accepted = await promise;
+      if (accepted.kind === 'repeated') await deps.bodies.forget([id]);
+      return accepted;
+    } catch (error) {
+      // When the answer was lost it may have been written; `forgetStrays` looks at what is left.
+      if (error instanceof WaferError && error.code !== 'store_unavailable') await deps.bodies.forget([id]);
+      throw error;
+    }
+  };
+}
+
+/** Writes and pushes; those that are refused, or were there, hear of it. */
+async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promise<void> {
+  const { redis, queue, root } = deps;
+  const written = runAccept(deps, group);
+  // Both are sent at once, in this order. A ticket without a record is thrown away by whoever draws it,
+  // and a record without a ticket is pushed again by the sweep.
+  const early = group.filter(({ request }) => request.idempotencyKey === undefined && !full.has(request.functionName));
+  const pushed = push(queue, early);
+  pushed.catch(() => {}); // must not be left without a handler when the other fails
+  const answers = await written;
+  const taken = group.filter((_, at) => answers[at]?.[0] === 'accepted');
+  const sent = new Set(early);
+  await Promise.all([
+    pushed,
+    push(
+      queue,
+      taken.filter((item) => !sent.has(item)),
+    ),
+  ]);
+  // Nobody waits for it: the sweep would only push once more.
+  if (taken.length > 0) void redis.zrem(`${root}:pushing`, ...taken.map(({ id }) => id)).catch(() => {});
+  for (const [at, item] of group.entries()) {
+    const answer = answers[at] as Answer;
+    const { functionName } = item.request;
+    const isFull = answer[0] === 'full';
+    if (isFull) full.add(functionName);
+    else full.delete(functionName);
+    // Nothing waits in the queue for what was not taken, however long all workers are busy.
+    if (isFull && sent.has(item)) void queue.remove(item.id).catch(() => {});
+    const accepted = readAnswer(deps, item, answer);
+    if (accepted instanceof WaferError) item.reject(accepted);
+    else item.resolve(accepted);
+  }
+}
+
+async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group: Item[]): Promise<Answer[]> {
+  const args = group.flatMap(({ id, at, request, body, most }) => {
+    const { functionName, idempotencyKey, runAt } = request;
+    const once = idempotencyKey === undefined ? '' : digestOf(Buffer.from(`${functionName}\n${idempotencyKey}`));
+    const entry: TimelineEntry = { at, event: 'accepted', ...(runAt !== undefined && { next: runAt }) };
+    const fields = toFields(request, body, at);
+    const seconds = Math.ceil(idempotencyMs / 1000);
+    return [id, functionName, most, once, body.digest, seconds, JSON.stringify(entry), fields.length, ...fields];
+  });
+  return (await withStore('accept a call', () =>
+    runScript(redis, acceptScript, [], [root, now(), ...args]),
+  )) as Answer[];
+}
+
+async function push(queue: AcceptDeps['queue'], items: Item[]): Promise<void> {
+  const [first, ...more] = items.map(({ id, request }) => toTicket(id, request));
+  if (first !== undefined) await (more.length === 0 ? queue.push(first) : queue.pushAll([first, ...more]));
+}
+
+const toTicket = (id: string, { runAt, priority }: AcceptRequest): Ticket => ({
+  id,
+  ...(runAt !== undefined && { runAt }),
+  ...(priority !== undefined && { priority }),
+});
+
+function readAnswer({ idempotencyMs }: AcceptDeps, item: Item, [kind, detail]: Answer): Accepted | WaferError {
+  const { id, most, request } = item;
+  if (kind === 'accepted') return { kind, id };
+  if (kind === 'repeated') return { kind, id: String(detail) };
+  if (kind === 'conflict') {
+    const message = `The Idempotency-Key was used for ${detail} with another body.`;
+    const hint = `A key names one request, for ${inHours(idempotencyMs)}; use a new one for another.`;
+    return new WaferError('idempotency_conflict', message, { hint, details: { invocation: detail } });
+  }
+  const message = `${request.functionName} has ${detail} calls that have not ended; ${most} may be.`;
+  const hint = 'Try again later, or raise queue.maxPending in wafer.json.';
+  return new WaferError('overloaded', message, { hint, details: { retryAfterMs: FULL_RETRY_MS } });
+}
+
+const inHours = (ms: number) => (ms % 3_600_000 === 0 ? `${ms / 3_600_000} hours` : `${Math.ceil(ms / 1000)} s`);
+
+/** `Promise.withResolvers`, which Node 20 does not have. */
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
