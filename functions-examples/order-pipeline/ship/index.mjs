@@ -1,0 +1,3 @@
+export async function handler({ result: order }) {
+  return { order: order.order, payment: order.payment, parcel: Object.keys(order.items) };
+}
