@@ -50,6 +50,35 @@ export function scanJson(bytes: Uint8Array, maxDepth: number): 'ok' | 'deep' | '
   }
 }
 
+/** The items of a list as they were written: to parse and write them again would change large numbers. Of valid JSON; null: no list. */
+export function jsonItems(bytes: Buffer): Buffer[] | null {
+  let at = skipSpace(bytes, 0);
+  if (bytes[at] !== OPEN_LIST) return null;
+  const items: Buffer[] = [];
+  at = skipSpace(bytes, at + 1);
+  while (at < bytes.length && bytes[at] !== CLOSE_LIST) {
+    const end = skipItem(bytes, at);
+    items.push(bytes.subarray(at, end));
+    at = skipSpace(bytes, end);
+    if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1);
+  }
+  return items;
+}
+
+/** Behind a value of any depth. */
+function skipItem(bytes: Uint8Array, from: number): number {
+  let depth = 0;
+  for (let at = from; ; ) {
+    const byte = bytes[at];
+    if (byte === OPEN_LIST || byte === OPEN_OBJECT) depth++;
+    else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
+    const isScalar = byte === QUOTE || byte === MINUS || isDigit(byte) || ((byte ?? 0) >= 0x61 && (byte ?? 0) <= 0x7a);
+    at = isScalar ? skipScalar(bytes, at) : at + 1;
+    if (depth === 0 && byte !== COMMA && byte !== COLON) return at;
+    at = skipSpace(bytes, at);
+  }
+}
+
 function skipSpace(bytes: Uint8Array, from: number): number {
   let at = from;
   for (;;) {

@@ -8,6 +8,8 @@ import type { ApiDeps } from '../deps.ts';
 import type { AcceptQuery } from '../schemas/async.ts';
 
 const MAX_DELAY_MS = 366 * 24 * 3_600_000;
+/** With a zone: without one it would be another time on another machine. */
+const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 const MAX_KEY = 255;
 const MAX_URL = 2_048;
 
@@ -35,7 +37,8 @@ export function toAcceptRequest({ version, trigger, body, query, headers }: Acce
     ...(runAt !== undefined && { runAt }),
     ...(query.priority !== undefined && { priority: Number(query.priority) }),
     ...(query.key !== undefined && { concurrencyKey: query.key }),
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    // Schedules and chains have keys of their own.
+    ...(idempotencyKey !== undefined && { idempotencyKey: `by-caller:${idempotencyKey}` }),
     ...(callbackUrl !== undefined && { callbackUrl }),
   };
 }
@@ -69,12 +72,17 @@ export async function checkCallback({ callbacks }: ApiDeps, headers: FastifyRequ
 function readRunAt({ delayMs, runAt }: AcceptQuery): number | undefined {
   if (delayMs !== undefined && runAt !== undefined)
     throw wrong('runAt', 'Give query/delayMs or query/runAt, not both.');
-  if (delayMs !== undefined) return Date.now() + Number(delayMs);
+  const now = Date.now();
+  if (delayMs !== undefined) {
+    if (Number(delayMs) > MAX_DELAY_MS) throw wrong('delayMs', 'query/delayMs is more than a year.');
+    return now + Number(delayMs);
+  }
   if (runAt === undefined) return undefined;
-  const at = /^\d+$/.test(runAt) ? Number(runAt) : Date.parse(runAt);
+  const at = /^\d+$/.test(runAt) ? Number(runAt) : RFC3339.test(runAt) ? Date.parse(runAt) : Number.NaN;
   if (Number.isNaN(at)) throw wrong('runAt', 'query/runAt is not a time: epoch ms, or RFC 3339 with a time zone.');
-  if (at > Date.now() + MAX_DELAY_MS) throw wrong('runAt', 'query/runAt is more than a year away.');
-  return at;
+  if (at > now + MAX_DELAY_MS) throw wrong('runAt', 'query/runAt is more than a year away.');
+  // What is over is now: a record says when it could run.
+  return Math.max(at, now);
 }
 
 function headerOf(headers: FastifyRequest['headers'], name: string): string | undefined {

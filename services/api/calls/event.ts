@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import { coerceError, WaferError } from '../../core/errors.ts';
-import { scanJson } from '../../core/scan-json.ts';
+import { jsonItems, scanJson } from '../../core/scan-json.ts';
 import { mayBeCloudEvent, type Recognised, recogniseCloudEvent } from '../../core/triggers/cloudevents/parse.ts';
 import { isJsonType } from '../http/body.ts';
 import type { ApiLimits } from '../limits.ts';
@@ -35,13 +35,13 @@ export function eventsOf(request: FastifyRequest, limits: ApiLimits): Buffer[] {
     throw new WaferError('unsupported_media_type', 'This is one CloudEvent, and no batch of them.', {
       hint: 'POST one to /v1/functions/<name>/async, or a list as application/cloudevents-batch+json.',
     });
-  const events: unknown = found?.events ?? (body.length === 0 ? null : JSON.parse(body.toString('utf8')));
-  if (!Array.isArray(events) || events.length === 0 || events.length > MAX_BATCH) {
+  const events = found === null ? jsonItems(body) : found.events.map((event) => Buffer.from(JSON.stringify(event)));
+  if (events === null || events.length === 0 || events.length > MAX_BATCH) {
     throw new WaferError('invalid_request', `A batch is a list of 1 to ${MAX_BATCH} events.`, {
       details: { path: 'body' },
     });
   }
-  return events.map((event) => Buffer.from(JSON.stringify(event)));
+  return events;
 }
 
 const bytesOf = ({ body }: FastifyRequest): Buffer => (Buffer.isBuffer(body) ? body : Buffer.alloc(0));

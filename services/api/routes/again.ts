@@ -4,7 +4,7 @@ import type { AgainOptions } from '../../core/invocations/durable/again.ts';
 import { acceptOptions } from '../../core/invocations/durable/options.ts';
 import type { DurableRecord } from '../../core/invocations/durable/types.ts';
 import { viewOfDurable } from '../../core/invocations/view.ts';
-import { sendAccepted } from '../calls/accept.ts';
+import { keyOf, sendAccepted } from '../calls/accept.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, list, problems, ref } from '../openapi/docs.ts';
@@ -27,9 +27,14 @@ export function againRoutes(app: App, deps: ApiDeps): void {
   const { durable, again, functions } = deps;
   const options: AgainOptions['options'] = async (functionName, version) =>
     acceptOptions(await functions.resolve(functionName, { version }));
-  app.post('/v1/invocations/:id/replay', { schema: replaySchema }, async ({ params, body }, reply) => {
+  app.post('/v1/invocations/:id/replay', { schema: replaySchema }, async ({ params, body, headers }, reply) => {
     const version = body?.version;
-    return sendAccepted(reply, await again.replay(params.id, { options, ...(version !== undefined && { version }) }));
+    const idempotencyKey = keyOf(headers);
+    const chosen = {
+      ...(version !== undefined && { version }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+    return sendAccepted(reply, await again.replay(params.id, { options, ...chosen }));
   });
   app.get('/v1/dead-letters', { schema: deadSchema }, async ({ query }) => {
     const page = await durable.list({
@@ -66,6 +71,7 @@ const replaySchema = {
   tags,
   operationId: 'replayInvocation',
   summary: 'Run the stored request again, as an invocation of its own',
+  description: '`Idempotency-Key`: the same key and version are one invocation for 24 hours.',
   params: InvocationParams,
   body: ReplayBody,
   response: { 202: json('Accepted', ref('Accepted')), ...problems(...AGAIN_ERRORS) },

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { toProblem } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
-import { accept, checkCallback, sendAccepted, toAcceptRequest } from '../calls/accept.ts';
+import { accept, checkCallback, keyOf, sendAccepted, toAcceptRequest } from '../calls/accept.ts';
 import { eventOf, eventsOf, requireJson } from '../calls/event.ts';
 import { selectVersion } from '../calls/select-version.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -46,7 +46,8 @@ const batchSchema = {
   tags,
   operationId: 'invokeBatch',
   summary: 'Accept up to 1,000 calls, each with an id of its own',
-  description: 'The body is a list of events, or a batch of CloudEvents. Each is accepted or refused for itself.',
+  description:
+    'The body is a list of events, or a batch of CloudEvents. Each is accepted or refused for itself. `Idempotency-Key`: of the whole list, each event by its place.',
   params: NameParams,
   querystring: AcceptQuery,
   response: {
@@ -86,10 +87,10 @@ export async function asyncRoutes(app: App, deps: ApiDeps, limits: ApiLimits): P
       const { query, headers } = request;
       await checkCallback(deps, headers);
       const single = { ...headers, 'idempotency-key': undefined };
-      const key = headers['idempotency-key'];
+      const key = keyOf(headers);
       const requests = events.map((event, at) => ({
         ...toAcceptRequest({ version, trigger: 'batch', body: event, query, headers: single }),
-        ...(typeof key === 'string' && { idempotencyKey: `${key.slice(0, 255)}/${at}` }),
+        ...(key !== undefined && { idempotencyKey: `by-caller:${key}\n${at}` }),
       }));
       const answers = await deps.durable.acceptAll(requests);
       const results = answers.map((answer) =>

@@ -6,8 +6,15 @@ import { literals, strict, whole } from './shapes.ts';
 const acceptQuery = {
   alias: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Alias to call; default `live`' })),
   version: Type.Optional(whole(9, 'Version to call; not together with `alias`')),
-  delayMs: Type.Optional(whole(11, 'Not before so many milliseconds from now')),
-  runAt: Type.Optional(Type.String({ maxLength: 40, description: 'Not before: epoch ms, or RFC 3339' })),
+  delayMs: Type.Optional(
+    Type.String({
+      pattern: '^(0|[1-9][0-9]{0,10})$',
+      description: 'Not before so many milliseconds from now; a year at most',
+    }),
+  ),
+  runAt: Type.Optional(
+    Type.String({ maxLength: 40, description: 'Not before: epoch ms, or RFC 3339 with a time zone' }),
+  ),
   priority: Type.Optional(Type.String({ pattern: '^[0-9]$', description: '0 (first) to 9; default 5' })),
   key: Type.Optional(
     Type.String({ minLength: 1, maxLength: 255, description: 'Calls with the same key share `concurrencyPerKey`' }),

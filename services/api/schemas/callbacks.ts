@@ -19,7 +19,7 @@ export const RotateBody = Type.Optional(
           minimum: 0,
           maximum: 30 * DAY_MS,
           default: DAY_MS,
-          description: 'How long the present one signs beside the new one',
+          description: 'How long the present one, and those before it, sign beside the new one at most',
         }),
       ),
     },

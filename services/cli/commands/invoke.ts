@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ERRORS } from '../../core/errors.ts';
+import { ERRORS, WaferError } from '../../core/errors.ts';
 import { type Client, createClient } from '../client.ts';
 import { command, jsonFlag } from '../command.ts';
 import { readEvent } from '../event-input.ts';
@@ -43,6 +43,15 @@ function fail(ui: Ui, name: string, reply: Reply, problem: NonNullable<Reply['pr
   return ERRORS[problem.code].exit;
 }
 
+const LATER_ONLY = ['wait', 'delay', 'idempotency-key', 'callback'] as const;
+
+/** Without --async they would be passed over, and the call would run now. */
+function refuseLaterOnly(given: Partial<Record<(typeof LATER_ONLY)[number], unknown>>): void {
+  const flag = LATER_ONLY.find((name) => given[name] !== undefined && given[name] !== false);
+  if (flag === undefined) return;
+  throw new WaferError('usage', `--${flag} is for calls that run later.`, { hint: 'Add --async.' });
+}
+
 export default command({
   name: 'invoke',
   about:
@@ -81,6 +90,7 @@ export default command({
         { ui, env },
       );
     }
+    refuseLaterOnly(later);
     const client = createClient(env);
     const event = await readEvent(data, cwd, ui);
     const reply = await client.invoke(name, event, selector);

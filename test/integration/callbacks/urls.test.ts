@@ -85,8 +85,12 @@ describe('a callback', () => {
     expect(verify(secret, got)).toEqual(verify(before, got));
     lab.clock.ahead = MINUTE + 1;
     expect((await lab.callbacks.secrets()).previous).toEqual([]);
-    const alone = await lab.callbacks.rotate(0);
-    expect(alone.previous).toEqual([]);
+  });
+
+  it('is signed with at most two secrets before the present one, and with none of them when others know them', async () => {
+    for (let round = 0; round < 4; round++) await lab.callbacks.rotate(MINUTE * (5 - round));
+    expect((await lab.callbacks.secrets()).previous).toHaveLength(2);
+    expect((await lab.callbacks.rotate(0)).previous).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { scanJson } from '../../../services/core/scan-json.ts';
+import { jsonItems, scanJson } from '../../../services/core/scan-json.ts';
 import { createRandom } from '../../bench/random.ts';
 
 const DEPTH = 50;
@@ -82,6 +82,39 @@ describe('a scan of JSON', () => {
       }
       const made = text.join('');
       if ((scan(made) === 'ok') !== parses(made)) expect([made, scan(made)]).toEqual([made, parses(made)]);
+    }
+  });
+});
+
+describe('the items of a list', () => {
+  const items = (text: string) => jsonItems(Buffer.from(text))?.map(String) ?? null;
+
+  test.each([
+    ['[]', []],
+    [' [ ] ', []],
+    ['[1]', ['1']],
+    ['[12345678901234567890, 1.0e5]', ['12345678901234567890', '1.0e5']],
+    [
+      '[ "a]\\"," , {"b":[1,"}"],"c":{}} ,[[],[{}]],null,true , -1 ]',
+      ['"a]\\","', '{"b":[1,"}"],"c":{}}', '[[],[{}]]', 'null', 'true', '-1'],
+    ],
+    ['{"a":[1]}', null],
+    ['"[1]"', null],
+    ['', null],
+  ])('of %s are as they were written', (text, expected) => expect(items(text)).toEqual(expected));
+
+  test('of random lists are what a parser finds', () => {
+    const { uniform: random } = createRandom(7);
+    const make = (depth: number): unknown => {
+      const kind = Math.floor(random() * (depth > 3 ? 4 : 6));
+      if (kind === 4) return Array.from({ length: Math.floor(random() * 4) }, () => make(depth + 1));
+      if (kind === 5) return Object.fromEntries(Array.from({ length: 2 }, (_, n) => [`k${n}"[{`, make(depth + 1)]));
+      return [null, random() > 0.5, (random() - 0.5) * 1e6, '[",\\"]}'][kind];
+    };
+    for (let round = 0; round < 500; round++) {
+      const list = Array.from({ length: Math.floor(random() * 6) }, () => make(0));
+      expect(items(JSON.stringify(list, null, round % 3))).toHaveLength(list.length);
+      expect(items(JSON.stringify(list))).toEqual(list.map((one) => JSON.stringify(one)));
     }
   });
 });

@@ -17,6 +17,7 @@ export interface Again {
 export interface AgainOptions {
   /** Default: the version that it was accepted for. */
   version?: number;
+  idempotencyKey?: string;
   /** What its version says of retries and limits. */
   options: (functionName: string, version: number) => Promise<Pick<AcceptRequest, 'retry' | 'limits' | 'followers'>>;
 }
@@ -35,7 +36,10 @@ export function createAgain(
     }
     await withStore('clear dead letters', () => pipeline.exec());
   };
-  const run = async (record: DurableRecord, { version = record.version, options }: AgainOptions) => {
+  const run = async (
+    record: DurableRecord,
+    { version = record.version, options, idempotencyKey: key }: AgainOptions,
+  ) => {
     const { functionName, concurrencyKey, callbackUrl } = record;
     return calls.accept({
       ...(await options(functionName, version)),
@@ -48,6 +52,7 @@ export function createAgain(
       contentType: record.request.contentType,
       ...(concurrencyKey !== undefined && { concurrencyKey }),
       ...(callbackUrl !== undefined && { callbackUrl }),
+      ...(key !== undefined && { idempotencyKey: `replay:${record.id}:${version}:${key}` }),
     });
   };
   return {

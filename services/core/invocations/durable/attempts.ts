@@ -96,8 +96,8 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
           return { next: null, args: ['succeeded', '{"kind":"ok"}', receipt, result, done, ...cancelled] };
         }
         const { failure, final } = ended;
-        const { acceptedAt } = record;
-        const next = nextAttempt(policy, { failure, attempt: number, acceptedAt, final }, at, deps.random);
+        const dueAt = Math.max(record.acceptedAt, record.runAt ?? 0);
+        const next = nextAttempt(policy, { failure, attempt: number, dueAt, final }, at, deps.random);
         const reason = failure.message.slice(0, 1000);
         const failed =
           next === null

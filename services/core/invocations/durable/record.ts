@@ -11,7 +11,7 @@ export function toFields(request: AcceptRequest, body: StoredBody, acceptedAt: n
     origin: request.origin,
     depth: request.depth,
     acceptedAt,
-    expiresAt: acceptedAt + retry.maxAgeMs,
+    expiresAt: Math.max(acceptedAt, request.runAt ?? 0) + retry.maxAgeMs,
     runAt: request.runAt,
     priority: request.priority,
     request: JSON.stringify(body),

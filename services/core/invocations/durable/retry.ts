@@ -22,7 +22,8 @@ export interface Failed {
   failure: Failure;
   /** Attempts so far, this one included. */
   attempt: number;
-  acceptedAt: number;
+  /** When it was accepted, or when it was to run. */
+  dueAt: number;
   /** The handler said that it is of no use. */
   final: boolean;
 }
@@ -30,13 +31,13 @@ export interface Failed {
 /** Epoch ms of the next attempt; null: there is none. `random` gives 0 to below 1. */
 export function nextAttempt(
   policy: RetryPolicy,
-  { failure, attempt, acceptedAt, final }: Failed,
+  { failure, attempt, dueAt, final }: Failed,
   now: number,
   random: () => number = Math.random,
 ): number | null {
   if (final || attempt >= policy.attempts || !mayRetry(policy, failure)) return null;
   const at = now + delayAfter(policy, attempt, random);
-  return at >= acceptedAt + policy.maxAgeMs ? null : at;
+  return at >= dueAt + policy.maxAgeMs ? null : at;
 }
 
 function mayRetry({ retryOn }: RetryPolicy, { kind, errorType }: Failure): boolean {

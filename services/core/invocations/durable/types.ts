@@ -41,7 +41,7 @@ export interface RetryPolicy {
   };
   /** Outcome kinds, and names of error classes as `error:TypeError`; empty: all that may succeed another time. */
   retryOn: readonly string[];
-  /** From acceptance; then it is `expired`. */
+  /** From acceptance, or from `runAt`; then it is `expired`. */
   maxAgeMs: number;
 }
 

@@ -51,8 +51,8 @@ return 1
 );
 
 /**
- * Signs with the given secret from now on; those before it sign too until their time, at most two of them.
- * KEYS callbacks:secrets; ARGV the new secret, now, until when the present one stays, '1': only when there is none.
+ * Signs with the given secret from now on; those before it sign, too, until their time and no longer than asked, at most two of them.
+ * KEYS callbacks:secrets; ARGV the new secret, now, until when those before stay, '1': only when there is none.
  */
 export const rotateSecretScript = script(
   'callbacks-rotate',
@@ -61,7 +61,7 @@ local key, fresh, now, till = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV
 local all, former = redis.call('HGETALL', key), {}
 if ARGV[4] == '1' and #all > 0 then return 0 end
 for index = 1, #all, 2 do
-  local at = all[index + 1] == '' and till or tonumber(all[index + 1])
+  local at = all[index + 1] == '' and till or math.min(tonumber(all[index + 1]), till)
   former[#former + 1] = {all[index], at, all[index + 1] == ''}
 end
 table.sort(former, function(a, b) if a[3] ~= b[3] then return a[3] end return a[2] > b[2] end)

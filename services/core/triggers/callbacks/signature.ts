@@ -28,7 +28,7 @@ export async function readSecrets(deps: SecretsDeps): Promise<SigningSecrets> {
   return made;
 }
 
-/** The one before signs for `keepMs` more, beside the new one. */
+/** Those before sign for `keepMs` more at most, beside the new one. */
 export async function rotateSecrets(deps: SecretsDeps, keepMs: number): Promise<SigningSecrets> {
   await change(deps, keepMs, false);
   return readSecrets(deps);
