@@ -4,6 +4,7 @@
  * has no first program and ends when it is killed.
  *
  *   init.c             the loop and what the engine asks
+ *   |- init_runs.c     the programs: start, end, and what is reported of it
  *   |- exec.c          the start of a program
  *   |- init_output.c   its output to the worker
  *   |- init_input.c    the worker's bytes to its stdin
@@ -14,154 +15,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "init_run.h"
-#include "zygote.h"
-
-#define MAX_RUNS 33 /* the first program and 32 execs */
 #define HUNG_MS 50  /* between looks whether a terminal is in use again: poll can not wait for that */
-
-static const struct run no_run = { .pipes = { -1, -1 }, .logs = -1, .input = -1, .sink = -1 };
-static struct run runs[MAX_RUNS];
-
-static void report(const struct init *init, uint32_t type, uint32_t number, int64_t value)
-{
-	struct report message = { .type = type, .number = number, .value = value };
-	if (type == REPORT_FAULT)
-		message.fault = last_fault;
-	send_with_fds(init->commands, &message, sizeof(message), NULL, 0);
-}
-
-static void forget_run(struct run *run)
-{
-	close_fd(&run->pipes[0]);
-	close_fd(&run->pipes[1]);
-	close_fd(&run->logs);
-	input_close(run);
-	free(run->chunk);
-	*run = no_run;
-}
-
-/* Of the zygote, if there is one. */
-static pid_t start_first(const struct init *init, const struct start *start)
-{
-	if (init->zygote < 0)
-		return program_start(init, start);
-	pid_t pid = zygote_fork(init, start);
-	struct report forked = { .type = REPORT_FORKED, .value = pid > 0 };
-	if (pid == ZYGOTE_STUCK)
-		return -1;
-	if (pid < 0)
-		forked.fault = last_fault;
-	send_with_fds(init->commands, &forked, sizeof(forked), NULL, 0);
-	return pid < 0 ? program_start(init, start) : pid;
-}
-
-/* Takes over `logs` and `input`. */
-static int start_run(const struct init *init, struct run *run, const struct program *program,
-                     uint32_t number, struct streams streams)
-{
-	cleanup_fd int in = -1;
-	int writers[2] = { -1, -1 };
-	*run = no_run;
-	run->used = true;
-	run->number = number;
-	run->logs = streams.logs;
-	run->input = streams.input;
-	int bad = program->terminal.given ? terminal_open(run, &program->terminal, &in)
-	          : output_open(run, writers) ? -1
-	          : run->input >= 0           ? input_open(run, &in)
-	                                      : 0;
-	struct start start = { program, number, streams.control, in, writers[0], writers[1] };
-	if (program->terminal.given)
-		start.out = start.err = in;
-	run->pid = bad          ? -1
-	           : number == 0 ? start_first(init, &start)
-	                         : program_start(init, &start);
-	close_fd(&writers[0]);
-	close_fd(&writers[1]);
-	if (run->pid > 0)
-		return 0;
-	forget_run(run);
-	return -1;
-}
-
-/*
- * What has to be read of an ended program: what is in its pipes now. A daemon of it may hold
- * them open, and write, for ever. A terminal does not say how much it has; it is hung up on.
- */
-static void note_tail(struct run *run)
-{
-	for (int stream = 0; stream < 2; stream++) {
-		int bytes = 0;
-		if (run->pipes[stream] >= 0 && ioctl(run->pipes[stream], FIONREAD, &bytes))
-			bytes = 0;
-		run->tail[stream] = run->terminal ? LONG_MAX : bytes;
-	}
-}
-
-static void reap(void)
-{
-	int status;
-	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (int i = 0; i < MAX_RUNS; i++)
-			if (runs[i].used && !runs[i].ended && runs[i].pid == pid) {
-				runs[i].ended = true;
-				runs[i].status = status;
-				runs[i].hung = false;
-				input_close(&runs[i]);
-				note_tail(&runs[i]);
-				if (i == 0)
-					kill(-1, SIGKILL); /* the rest, so that its output ends too */
-			}
-}
-
-static void drain_now(struct run *run)
-{
-	for (int stream = 0; stream < 2; stream++)
-		while (run->tail[stream] > 0 && output_pump(run, stream))
-			;
-}
-
-static void settle(const struct init *init)
-{
-	for (int i = 0; i < MAX_RUNS; i++) {
-		struct run *run = &runs[i];
-		if (!run->used || !run->ended)
-			continue;
-		if (i > 0)
-			drain_now(run);
-		bool open = run->pipes[0] >= 0 || run->pipes[1] >= 0;
-		if (output_waits(run) || (i == 0 && open))
-			continue;
-		report(init, REPORT_EXIT, run->number, run->status);
-		if (i == 0)
-			_exit(WIFEXITED(run->status) ? WEXITSTATUS(run->status)
-			                             : 128 + WTERMSIG(run->status));
-		forget_run(run);
-	}
-}
-
-static struct run *find_run(uint32_t number)
-{
-	for (int i = 0; i < MAX_RUNS; i++)
-		if (runs[i].used && !runs[i].ended && runs[i].number == number)
-			return &runs[i];
-	return NULL;
-}
 
 /* Takes over the streams. */
 static int exec_request(const struct init *init, uint32_t number, int body,
@@ -186,7 +50,7 @@ static int exec_request(const struct init *init, uint32_t number, int body,
 		close_fd(&streams.logs);
 		close_fd(&streams.input);
 	} else {
-		bad = start_run(init, run, &program, number, streams);
+		bad = run_start(init, run, &program, number, streams);
 	}
 	program_free(&program);
 	message_free(&message);
@@ -205,15 +69,15 @@ static void take_exec(const struct init *init, const struct command *command, in
 		streams.input = *next;
 	fds[1] = fds[2] = -1;
 	if (exec_request(init, command->number, fds[0], streams))
-		report(init, REPORT_FAULT, command->number, 0);
+		init_report(init, REPORT_FAULT, command->number, 0);
 	else
-		report(init, REPORT_STARTED, command->number, (int64_t)(now_us() - since));
+		init_report(init, REPORT_STARTED, command->number, (int64_t)(now_us() - since));
 }
 
 static void signal_all(const struct init *init, const struct command *command)
 {
 	kill(-1, command->signal);
-	report(init, REPORT_DONE, command->number, 0);
+	init_report(init, REPORT_DONE, command->number, 0);
 }
 
 /* The connection is made in this network; the engine waits for it, and takes it out. */
@@ -227,7 +91,7 @@ static void take_connect(const struct init *init, const struct command *command)
 	if (fd < 0 || (connect(fd, (const struct sockaddr *)&address, sizeof(address)) &&
 	               errno != EINPROGRESS)) {
 		fault("connect", "port %u", command->port);
-		report(init, REPORT_FAULT, command->number, 0);
+		init_report(init, REPORT_FAULT, command->number, 0);
 		return;
 	}
 	send_with_fds(init->commands, &done, sizeof(done), &fd, 1);
@@ -243,7 +107,7 @@ static void take_command(const struct init *init)
 		_exit(1); /* the engine is gone */
 	if (got != (ssize_t)sizeof(command))
 		return;
-	const struct run *run = find_run(command.number);
+	const struct run *run = run_find(command.number);
 	if (command.type == COMMAND_EXEC)
 		take_exec(init, &command, fds);
 	else if (command.type == COMMAND_CONNECT)
@@ -317,7 +181,7 @@ static void wait_and_serve(const struct init *init, int signals)
 		struct signalfd_siginfo information;
 		while (read(signals, &information, sizeof(information)) > 0)
 			;
-		reap();
+		runs_reap();
 	}
 	if (polls[0].revents)
 		take_command(init);
@@ -327,22 +191,21 @@ _Noreturn void init_run(const struct init *init, struct streams streams, uint64_
 {
 	sigset_t child;
 	const struct program *first = &init->spec->program;
-	for (int i = 0; i < MAX_RUNS; i++)
-		runs[i] = no_run;
+	runs_clear();
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &child, NULL);
 	int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0)
 		fault("init", "signalfd");
-	if (signals < 0 || (first->argv[0] && start_run(init, &runs[0], first, 0, streams))) {
-		report(init, REPORT_FAULT, 0, 0);
+	if (signals < 0 || (first->argv[0] && run_start(init, &runs[0], first, 0, streams))) {
+		init_report(init, REPORT_FAULT, 0, 0);
 		_exit(1);
 	}
 	close_fd(&streams.control);
-	report(init, REPORT_STARTED, 0, (int64_t)(now_us() - since));
+	init_report(init, REPORT_STARTED, 0, (int64_t)(now_us() - since));
 	for (;;) {
-		settle(init);
+		runs_settle(init);
 		wait_and_serve(init, signals);
 	}
 }

@@ -1,4 +1,4 @@
-/* One program as pid 1 serves it, and the ways of its bytes. init.c starts and ends them. */
+/* One program as pid 1 serves it, and the ways of its bytes. init_runs.c starts and ends them. */
 #ifndef WAFER_INIT_RUN_H
 #define WAFER_INIT_RUN_H
 
@@ -23,6 +23,21 @@ struct run {
 	bool hung;       /* nobody has the terminal open now; its program may open it again */
 	bool line_begun; /* the last byte typed was no newline */
 };
+
+/* init_runs.c: the table; [0] is the first program. */
+#define MAX_RUNS 33 /* the first program and 32 execs */
+extern struct run runs[MAX_RUNS];
+void runs_clear(void);
+/* Takes over `logs` and `input`. */
+int run_start(const struct init *init, struct run *run, const struct program *program,
+              uint32_t number, struct streams streams);
+/* The one that runs, or NULL. */
+struct run *run_find(uint32_t number);
+/* Notes what has ended; with the first program everything ends. */
+void runs_reap(void);
+/* Reports those whose output has gone out; does not return when the first one's has. */
+void runs_settle(const struct init *init);
+void init_report(const struct init *init, uint32_t type, uint32_t number, int64_t value);
 
 /* init_output.c: makes the pipes; the program's ends go to `writers`. */
 int output_open(struct run *run, int writers[2]);

@@ -19,6 +19,9 @@
 #define PLACE_EMPTY "/w/empty"
 #define PLACE_SCRATCH "/w/scratch"
 
+#define SCRATCH_SIZE "16m"
+#define SAFE_ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
 #define DEFAULT_HOSTS "127.0.0.1 localhost\n::1 localhost\n"
 
 /* A detached copy of the mount at `path` (all of its tree), with `attributes` (MOUNT_ATTR_*) added. */
@@ -53,10 +56,15 @@ int sandbox_mounts(const struct spec *spec, int commands);
 int zygote_mounts(const struct spec *spec);
 int sandbox_enter_root(void);
 
-/* A look-up by openat2; `resolve` are RESOLVE_* flags, and magic links are never followed. */
-int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
+/* mount_files.c: `text` (NULL: nothing) at `path`, by the name `name` in the scratch directory. */
+int mount_text(int rootfd, const char *name, const char *path, const char *text);
+/* The spec's file `index`, read-only. */
+int mount_file(const struct spec *spec, size_t index, int rootfd);
 /* Makes the directories above the absolute `path` and opens the last of them, inside the root. */
 int make_parents(int rootfd, const char *path);
+
+/* A look-up by openat2; `resolve` are RESOLVE_* flags, and magic links are never followed. */
+int open_inside(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
 
 /* code.c: mounts spec's code layers at /function of the root ... */
 int code_mount(const struct spec *spec, int rootfd);
