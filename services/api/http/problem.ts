@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, isErrno, type Problem, toProblem, WaferError } from '../../core/errors.ts';
 import { checkAlias, checkFunctionName } from '../../core/functions/names.ts';
+import { checkScheduleName } from '../../core/triggers/schedules/check.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -102,7 +103,8 @@ function fromValidation(error: FastifyError, request: FastifyRequest | undefined
   const details = { path, rule: first?.keyword };
   if (part === 'params') {
     const { name, alias } = (request?.params ?? {}) as Record<string, string | undefined>;
-    if (path === 'params/name') return nameError(() => checkFunctionName(name ?? ''), details);
+    const checkName = request?.routeOptions.url?.startsWith('/v1/schedules') ? checkScheduleName : checkFunctionName;
+    if (path === 'params/name') return nameError(() => checkName(name ?? ''), details);
     if (path === 'params/alias') return nameError(() => checkAlias(alias ?? ''), details);
   }
   if (typeof extra === 'string') return new WaferError('invalid_request', `${path} is not known here.`, { details });

@@ -5,6 +5,7 @@ import { acceptOptions } from '../../core/invocations/durable/options.ts';
 import type { DurableRecord } from '../../core/invocations/durable/types.ts';
 import { viewOfDurable } from '../../core/invocations/view.ts';
 import { keyOf, sendAccepted } from '../calls/accept.ts';
+import { getAccepted } from '../calls/get-accepted.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, list, problems, ref } from '../openapi/docs.ts';
@@ -29,6 +30,7 @@ export function againRoutes(app: App, deps: ApiDeps): void {
     acceptOptions(await functions.resolve(functionName, { version }));
   app.post('/v1/invocations/:id/replay', { schema: replaySchema }, async ({ params, body, headers }, reply) => {
     const version = body?.version;
+    await getAccepted(deps, params.id);
     const idempotencyKey = keyOf(headers);
     const chosen = {
       ...(version !== undefined && { version }),

@@ -1,5 +1,6 @@
 /** What follows accepted invocations: deliveries of callbacks and chains, and the secret that signs them. */
 import type { DeliveryTarget } from '../../core/triggers/callbacks/types.ts';
+import { getAccepted } from '../calls/get-accepted.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, list, problems, ref } from '../openapi/docs.ts';
@@ -20,12 +21,19 @@ const DELIVERY = {
 };
 const SECRETS = { secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', previous: [] };
 
-export function callbackRoutes(app: App, { callbacks }: ApiDeps): void {
-  app.get('/v1/invocations/:id/deliveries', { schema: listSchema }, async ({ params }) => ({
-    deliveries: await callbacks.deliveries(params.id),
-  }));
-  app.post('/v1/invocations/:id/deliveries/:target/redeliver', { schema: redeliverSchema }, async ({ params }, reply) =>
-    reply.code(202).send(await callbacks.redeliver(params.id, params.target as DeliveryTarget)),
+export function callbackRoutes(app: App, deps: ApiDeps): void {
+  const { callbacks } = deps;
+  app.get('/v1/invocations/:id/deliveries', { schema: listSchema }, async ({ params }) => {
+    await getAccepted(deps, params.id);
+    return { deliveries: await callbacks.deliveries(params.id) };
+  });
+  app.post(
+    '/v1/invocations/:id/deliveries/:target/redeliver',
+    { schema: redeliverSchema },
+    async ({ params }, reply) => {
+      await getAccepted(deps, params.id);
+      return reply.code(202).send(await callbacks.redeliver(params.id, params.target as DeliveryTarget));
+    },
   );
   app.get('/v1/callbacks/secret', { schema: secretSchema }, async () => callbacks.secrets());
   app.post('/v1/callbacks/secret/rotate', { schema: rotateSchema }, async ({ body }) =>
@@ -42,7 +50,7 @@ const listSchema = {
   params: InvocationParams,
   response: {
     200: json('At most three', list('deliveries', 'CallbackDelivery'), { deliveries: [DELIVERY] }),
-    ...problems(...COMMON, 'invocation_not_found'),
+    ...problems(...COMMON, 'invocation_not_found', 'conflict'),
   },
 };
 

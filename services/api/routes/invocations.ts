@@ -5,6 +5,7 @@ import type { DurableState } from '../../core/invocations/durable/types.ts';
 import { createHistory } from '../../core/invocations/history.ts';
 import type { Outcome } from '../../core/invocations/types.ts';
 import { viewOfDurable } from '../../core/invocations/view.ts';
+import { getAccepted } from '../calls/get-accepted.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { App } from '../http/create-server.ts';
 import { COMMON, json, list, problems, ref } from '../openapi/docs.ts';
@@ -26,9 +27,10 @@ export function invocationRoutes(app: App, deps: ApiDeps): void {
     }),
   );
   app.get('/v1/invocations/:id', { schema: oneSchema }, async ({ params }) => history.get(params.id));
-  app.delete('/v1/invocations/:id', { schema: cancelSchema }, async ({ params }) =>
-    viewOfDurable(await deps.durable.cancel(params.id, 'It was cancelled by a request.'), Date.now()),
-  );
+  app.delete('/v1/invocations/:id', { schema: cancelSchema }, async ({ params }) => {
+    await getAccepted(deps, params.id);
+    return viewOfDurable(await deps.durable.cancel(params.id, 'It was cancelled by a request.'), Date.now());
+  });
   for (const part of ['result', 'request'] as const) {
     app.get(`/v1/invocations/:id/${part}`, { schema: bodySchema(part) }, async ({ params }, reply) =>
       sendBody(deps, reply, params.id, part),
@@ -37,19 +39,19 @@ export function invocationRoutes(app: App, deps: ApiDeps): void {
 }
 
 async function sendBody(
-  { durable }: ApiDeps,
+  deps: ApiDeps,
   reply: FastifyReply,
   id: string,
   part: 'result' | 'request',
 ): Promise<FastifyReply> {
-  const record = await durable.get(id);
+  const record = await getAccepted(deps, id);
   const stored = record[part];
   if (stored === undefined) {
     throw new WaferError('conflict', `${id} is ${record.state} and has no result.`, {
       hint: 'A result is there when it has succeeded.',
     });
   }
-  const bytes = await durable.readBody(record, part === 'result' ? 'result' : 'event');
+  const bytes = await deps.durable.readBody(record, part === 'result' ? 'result' : 'event');
   // A function says what its result is; a browser must not act on it.
   return reply.headers({ 'content-type': stored.contentType, 'content-disposition': 'attachment' }).send(bytes);
 }
@@ -90,7 +92,7 @@ const cancelSchema = {
   params: InvocationParams,
   response: {
     200: json('The invocation as it is now', ref('Invocation')),
-    ...problems(...COMMON, 'invocation_not_found'),
+    ...problems(...COMMON, 'invocation_not_found', 'conflict'),
   },
 };
 

@@ -1,7 +1,7 @@
 /** What goes in and out of invocations that are accepted first. */
 import { type Static, Type } from 'typebox';
 import { NAME_PATTERN } from '../../core/functions/schema.ts';
-import { literals, strict, whole } from './shapes.ts';
+import { literals, optionalBody, strict, whole } from './shapes.ts';
 
 const acceptQuery = {
   alias: Type.Optional(Type.String({ pattern: NAME_PATTERN, description: 'Alias to call; default `live`' })),
@@ -47,12 +47,9 @@ export const Accepted = Type.Object({
 
 const InvocationId = Type.String({ pattern: '^inv_[0-9a-z]{26}$' });
 
-export const ReplayBody = Type.Optional(
-  Type.Object(
-    { version: Type.Optional(Type.Integer({ minimum: 1, description: 'Another version than then' })) },
-    strict,
-  ),
-);
+export const ReplayBody = optionalBody({
+  version: Type.Optional(Type.Integer({ minimum: 1, description: 'Another version than then' })),
+});
 
 export const DeadLettersQuery = Type.Object(
   {

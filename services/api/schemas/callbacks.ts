@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import { DELIVERY_STATES, TARGETS } from '../../core/triggers/callbacks/types.ts';
 import { InvocationParams } from './invocations.ts';
-import { literals, strict, time } from './shapes.ts';
+import { literals, optionalBody, time } from './shapes.ts';
 
 export const CallbackParams = Type.Object({
   ...InvocationParams.properties,
@@ -11,21 +11,16 @@ export const CallbackParams = Type.Object({
 
 const DAY_MS = 86_400_000;
 
-export const RotateBody = Type.Optional(
-  Type.Object(
-    {
-      keepMs: Type.Optional(
-        Type.Integer({
-          minimum: 0,
-          maximum: 30 * DAY_MS,
-          default: DAY_MS,
-          description: 'How long the present one, and those before it, sign beside the new one at most',
-        }),
-      ),
-    },
-    strict,
+export const RotateBody = optionalBody({
+  keepMs: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 30 * DAY_MS,
+      default: DAY_MS,
+      description: 'How long the present one, and those before it, sign beside the new one at most',
+    }),
   ),
-);
+});
 
 const Attempt = Type.Object({
   at: time('When it began'),

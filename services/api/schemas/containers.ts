@@ -2,7 +2,7 @@
 import { type TSchema, Type } from 'typebox';
 import { VOLUME_NAME } from '../../core/containers/config.ts';
 import { CONTAINER_NAME } from '../../core/containers/names.ts';
-import { flag, literals, nullable, strict } from './shapes.ts';
+import { flag, literals, nullable, optionalBody, strict } from './shapes.ts';
 
 const text = (maxLength: number, description: string) => Type.String({ maxLength, description });
 const MAX_SECONDS = 86_400;
@@ -114,9 +114,6 @@ export const CreateContainer = Type.Object(
   strict,
 );
 
-/** A body that may be left out. */
-const optionalBody = <T extends Record<string, TSchema>>(properties: T) =>
-  Type.Union([Type.Object(properties, strict), Type.Null()]);
 const side = (description: string) => Type.Integer({ minimum: 1, maximum: 65_535, description });
 const TimeoutSeconds = Type.Optional(
   Type.Integer({

@@ -15,7 +15,7 @@ const timing = {
     Type.String({ maxLength: 600, description: 'Five fields, or six with seconds first, or `@daily` and the like' }),
   ),
   timeZone: Type.Optional(Type.String({ maxLength: 64, description: 'Of `cron`: an IANA name; default UTC' })),
-  everyMs: Type.Optional(Type.Integer({ minimum: 1, description: 'Instead of `cron`: every so many milliseconds' })),
+  everyMs: Type.Optional(Type.Integer({ minimum: 0, description: 'Instead of `cron`: every so many milliseconds' })),
   at: moment('Instead of `cron`: once, epoch ms'),
   start: moment('No due time before, epoch ms'),
   end: moment('No due time after, epoch ms'),

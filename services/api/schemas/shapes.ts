@@ -1,7 +1,11 @@
 /** The small shapes that schemas are made of. */
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 
 export const strict = { additionalProperties: false };
+
+/** A body that may be left out. */
+export const optionalBody = <T extends Record<string, TSchema>>(properties: T) =>
+  Type.Union([Type.Object(properties, strict), Type.Null()]);
 
 export const literals = <const T extends string>(values: readonly T[], options: object = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: [...values], ...options });

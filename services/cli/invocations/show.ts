@@ -64,7 +64,7 @@ export function showInvocation(ui: Ui, one: Invocation, now: number): void {
       event.padEnd(14),
       attempt === undefined ? '' : `attempt ${attempt}`,
       reason === undefined ? '' : safeText(reason),
-      next === undefined ? '' : `again in ${formatAge(now, next)}`,
+      next === undefined ? '' : next <= now ? 'and again' : `again in ${formatAge(now, next)}`,
     ];
     ui.out(parts.filter((part) => part !== '').join('  '));
   }

@@ -18,6 +18,8 @@ export function badFollower(text: string): string | null {
 
 /** The same of a URL alone. */
 export function badCallbackUrl(text: string): string | null {
+  // Parsers pass over it, and two headers come as one with it.
+  if (/\s/.test(text)) return 'must not hold white space';
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null) return 'is not a URL';
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with http:// or https://';

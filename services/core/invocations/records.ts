@@ -191,7 +191,7 @@ const parseRecord = (json: string) => JSON.parse(json) as InvocationRecord;
 
 export function invocationNotFound(id: string): WaferError {
   return new WaferError('invocation_not_found', `There is no invocation "${id.slice(0, 80)}".`, {
-    hint: 'Records are kept for a day, and the newest 1,000 of a function.',
+    hint: 'Records are kept for a day, and the newest 1,000 of a function; of accepted calls as WAFER_KEEP_RECORDS_MS and WAFER_KEEP_RECORDS say.',
     details: { id: id.slice(0, 80) },
   });
 }

@@ -199,6 +199,26 @@ describe('what only accepted calls have', () => {
     expect(reply).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
   });
 
+  it('is not there for one that was answered at once, and that is said', async () => {
+    const reply = await post('/v1/functions/hello/invoke', '{}');
+    const at = `/v1/invocations/${reply.headers.get('x-wafer-invocation')}`;
+    const parts: [string, string][] = [
+      ['POST', '/replay'],
+      ['GET', '/result'],
+      ['GET', '/request'],
+      ['GET', '/deliveries'],
+      ['POST', '/deliveries/callback/redeliver'],
+      ['DELETE', ''],
+    ];
+    for (const [method, path] of parts) {
+      const answer = await fetch(`${url}${at}${path}`, { method, headers: { authorization: `Bearer ${TEST_KEY}` } });
+      expect([answer.status, await answer.json()], path).toEqual([
+        409,
+        expect.objectContaining({ code: 'conflict', detail: expect.stringContaining('answered at once') }),
+      ]);
+    }
+  });
+
   it('is refused for a function, a version and an alias that are not there', async () => {
     expect(await post('/v1/functions/nobody/async', '{}')).toMatchObject({ status: 404 });
     expect(await one('?version=99')).toMatchObject({ status: 404, body: { code: 'version_not_found' } });

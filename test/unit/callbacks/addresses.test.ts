@@ -148,7 +148,9 @@ describe('what is not the URL of a receiver', () => {
     ['http://', 'is not a URL'],
     ['http://[fe80::1%25eth0]/', 'is not a URL'],
     ['http://1.2.3.4.5/', 'is not a URL'],
-    ['http://exa mple.org/', 'is not a URL'],
+    ['http://exa mple.org/', 'must not hold white space'],
+    ['http://12\t7.0.0.1/', 'must not hold white space'],
+    ['https://a.example/, https://b.example/', 'must not hold white space'],
     [`http://example.org/${'a'.repeat(2_048)}`, 'must not have more than 2048'],
   ])('%j is refused', async (url, why) => {
     expect(await guardOf().problem(url)).toContain(why);

@@ -32,6 +32,7 @@ export interface GuardOptions {
   resolve?: Resolve;
 }
 
+export const NOT_PUBLIC = 'that address is not public';
 export const HOSTS_HINT =
   'WAFER_CALLBACK_HOSTS names hosts and networks that may be called although their addresses are private.';
 
@@ -65,7 +66,7 @@ export function createAddressGuard({ allowed, resolve = resolveAll }: GuardOptio
 }
 
 const refusal = (host: string, address: string) =>
-  `must not lead to ${address}${host === address ? '' : ` (${host})`}: that address is not public`;
+  `must not lead to ${address}${host === address ? '' : ` (${host})`}: ${NOT_PUBLIC}`;
 
 /** One address that is not public refuses the name: a receiver does not choose between the two. */
 const guardedLookup =
@@ -94,7 +95,7 @@ export const assertFollowers =
       const problem = follower?.kind === 'url' ? await guard.problem(follower.url) : null;
       if (problem === null) continue;
       throw new WaferError('invalid_config', `/${key}: ${problem}.`, {
-        hint: HOSTS_HINT,
+        ...(problem.endsWith(NOT_PUBLIC) && { hint: HOSTS_HINT }),
         details: { path: `/${key}`, problems: [{ path: `/${key}`, problem }] },
       });
     }

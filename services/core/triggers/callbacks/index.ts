@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import { WaferError } from '../../errors.ts';
 import type { DurableCalls } from '../../invocations/durable/types.ts';
-import { type AddressGuard, HOSTS_HINT } from './addresses.ts';
+import { type AddressGuard, HOSTS_HINT, NOT_PUBLIC } from './addresses.ts';
 import { noteDeliveries, readDeliveries } from './deliveries.ts';
 import { readSecrets, rotateSecrets } from './signature.ts';
 import type { Callbacks, Delivery, DeliveryTarget } from './types.ts';
@@ -27,7 +27,7 @@ export const createCallbacks = (deps: CallbacksDeps): Callbacks => ({
     const problem = await deps.guard.problem(url);
     if (problem === null) return;
     throw new WaferError('invalid_request', `The callback URL ${JSON.stringify(url.slice(0, 200))} ${problem}.`, {
-      hint: HOSTS_HINT,
+      ...(problem.endsWith(NOT_PUBLIC) && { hint: HOSTS_HINT }),
       details: { path: 'header/x-callback-url' },
     });
   },
