@@ -13,6 +13,7 @@ import { forgetStrays, startSweep } from './core/invocations/durable/sweep.ts';
 import type { DurableCalls } from './core/invocations/durable/types.ts';
 import type { Log } from './core/log.ts';
 import { type CallQueue, consumeCalls, openCallQueue } from './core/queue/index.ts';
+import { watchHeadroom } from './core/store/headroom.ts';
 import { createTurn, type TurnDeps } from './worker/calls/durable-turn.ts';
 
 export interface DurableDeps extends Pick<TurnDeps, 'dispatcher' | 'functions'> {
@@ -41,11 +42,12 @@ export async function openDurableCalls(config: Config, deps: DurableDeps): Promi
   const bodies = openBodies(dataPaths(config.dataDir).bodies);
   const queue = openCallQueue(redis, PLACE);
   const endings = await listenForEndings(redis);
+  const headroom = await watchHeadroom(redis);
   const { maxPending: mostPending, idempotencyMs, keepRecordsMs: keepMs, keepRecords: keepPerFunction } = config;
   const sweep = startSweep({ redis, queue, bodies, log, keepMs, keepPerFunction });
   void forgetStrays(redis, bodies).catch((err: unknown) => log.warn({ err }, 'bodies of no invocation stay'));
   const consumers: { close(): Promise<void> }[] = [];
-  const calls = createDurableCalls({ redis, queue, bodies, endings, mostPending, idempotencyMs });
+  const calls = createDurableCalls({ redis, queue, bodies, endings, headroom, mostPending, idempotencyMs });
   return {
     calls,
     bodies,
@@ -60,6 +62,7 @@ export async function openDurableCalls(config: Config, deps: DurableDeps): Promi
       await sweep.close();
       await queue.close();
       endings.close();
+      headroom.close();
     },
   };
 }

@@ -17,6 +17,7 @@ import type {
 } from '../../../services/core/invocations/durable/types.ts';
 import type { Receipt } from '../../../services/core/invocations/types.ts';
 import { type Claim, consumeCalls, openCallQueue } from '../../../services/core/queue/index.ts';
+import { type Headroom, watchHeadroom } from '../../../services/core/store/headroom.ts';
 import { silentLog, startTestRedis, type TestRedis } from '../../helpers/redis.ts';
 
 export const RECEIPT: Receipt = {
@@ -50,6 +51,7 @@ export interface DurableLab {
   queue: ReturnType<typeof openCallQueue>;
   attempts: ReturnType<typeof createAttempts>;
   sweep: ReturnType<typeof startSweep>;
+  headroom: Headroom;
   request(more?: Partial<AcceptRequest>): AcceptRequest;
   /** One more worker. */
   work(run: Run, concurrency?: number): { close(): Promise<void> };
@@ -65,8 +67,9 @@ export async function openDurableLab(): Promise<DurableLab> {
   const bodies = openBodies(dir);
   const queue = openCallQueue(redis, PLACE);
   const endings = await listenForEndings(redis);
+  const headroom = await watchHeadroom(redis);
   const cancellations = await listenForCancellations(redis);
-  const calls = createDurableCalls({ redis, queue, bodies, endings });
+  const calls = createDurableCalls({ redis, queue, bodies, endings, headroom });
   const attempts = createAttempts({ redis, queue, bodies, cancellations, worker: 'test' });
   const sweep = startSweep({ redis, queue, bodies, log: silentLog });
   const workers: { close(): Promise<void> }[] = [];
@@ -78,6 +81,7 @@ export async function openDurableLab(): Promise<DurableLab> {
     queue,
     attempts,
     sweep,
+    headroom,
     request: (more = {}) => ({
       functionName: 'f',
       version: 1,
@@ -109,6 +113,7 @@ export async function openDurableLab(): Promise<DurableLab> {
       await sweep.close();
       await queue.close();
       endings.close();
+      headroom.close();
       cancellations.close();
       await server.close();
       rmSync(dir, { recursive: true, force: true });

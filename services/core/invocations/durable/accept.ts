@@ -7,6 +7,7 @@ import { WaferError } from '../../errors.ts';
 import { newInvocationId } from '../../ids.ts';
 import type { CallQueue, Ticket } from '../../queue/types.ts';
 import { withStore } from '../../store/errors.ts';
+import type { Headroom } from '../../store/headroom.ts';
 import { acceptScript } from '../../store/scripts/durable.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import { type Bodies, digestOf } from './bodies.ts';
@@ -17,6 +18,8 @@ export interface AcceptDeps {
   redis: Redis;
   queue: Pick<CallQueue, 'push' | 'pushAll' | 'remove'>;
   bodies: Pick<Bodies, 'put' | 'forget'>;
+  /** Asked before anything is written. */
+  headroom?: Pick<Headroom, 'assert'> | undefined;
   /** Of the namespace's keys. */
   root: string;
   /** Accepted and not ended, of a function whose version does not say how many. */
@@ -60,6 +63,7 @@ export function createAccept(deps: AcceptDeps): Accept {
     });
   };
   return async (request) => {
+    deps.headroom?.assert();
     const at = deps.now();
     const id = newInvocationId(at);
     const body = await deps.bodies.put(id, 'event', request.body, request.contentType);

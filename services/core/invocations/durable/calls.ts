@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { isInvocationId } from '../../ids.ts';
 import type { CallQueue } from '../../queue/types.ts';
 import { withStore } from '../../store/errors.ts';
+import type { Headroom } from '../../store/headroom.ts';
 import { keysOf } from '../../store/keys.ts';
 import { cancelScript } from '../../store/scripts/durable.ts';
 import { runScript } from '../../store/scripts/script.ts';
@@ -20,6 +21,7 @@ export interface CallsDeps {
   queue: CallQueue;
   bodies: Bodies;
   endings: Endings;
+  headroom?: Pick<Headroom, 'assert'>;
   namespace?: string;
   /** Accepted and not ended, of a function whose version does not say how many. */
   mostPending?: number;
@@ -39,6 +41,7 @@ export function createDurableCalls(deps: CallsDeps): DurableCalls {
     redis,
     queue,
     bodies,
+    headroom: deps.headroom,
     root,
     mostPending: deps.mostPending ?? DEFAULT_PENDING,
     idempotencyMs: deps.idempotencyMs ?? DEFAULT_IDEMPOTENCY_MS,
