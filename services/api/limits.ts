@@ -14,6 +14,8 @@ export const API_LIMITS = {
   /** Deploy with inline `files`; held in memory. */
   inlineBytes: 10 * MIB,
   configBytes: 256 * KIB,
+  /** Bodies of deliveries to webhooks that are held in memory at one time: nobody needs a key to send one. */
+  hookBytesAtOnce: 64 * MIB,
   /** Every other JSON body. */
   jsonBytes: 64 * KIB,
   /** Build output waiting for a slow reader; above it lines are left out and counted. */

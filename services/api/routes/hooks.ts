@@ -4,6 +4,7 @@ import { WaferError } from '../../core/errors.ts';
 import { REFUSALS } from '../../core/triggers/webhooks/schemes/types.ts';
 import type { Received, Webhook } from '../../core/triggers/webhooks/types.ts';
 import type { ApiDeps } from '../deps.ts';
+import { createBodyBudget } from '../http/body-budget.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
 import { content, json, problems } from '../openapi/docs.ts';
@@ -76,10 +77,12 @@ const lookSchema = {
 /** In a scope of its own: bodies stay as bytes here. */
 export async function hookRoutes(app: App, { webhooks }: ApiDeps, limits: ApiLimits): Promise<void> {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  const budget = createBodyBudget({ bodyBytes: limits.invokeBytes, allBytes: limits.hookBytesAtOnce });
+  app.addContentTypeParser('*', budget.read);
   const found = new WeakMap<FastifyRequest, Webhook>();
   /** Before the body is read: nobody gets 6 MiB into memory with a URL that does not exist. */
-  const onRequest = async (request: FastifyRequest) => {
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+    budget.watch(request, reply);
     found.set(request, await webhooks.find((request.params as { id: string }).id));
   };
   const webhookOf = (request: FastifyRequest): Webhook => {
@@ -92,7 +95,6 @@ export async function hookRoutes(app: App, { webhooks }: ApiDeps, limits: ApiLim
     {
       schema: receiveSchema,
       onRequest,
-      bodyLimit: limits.invokeBytes,
       config: {
         open: true,
         anyEncoding: true,

@@ -176,6 +176,23 @@ describe('POST /hooks/{id}', () => {
     expect((await server.post(id, {}, 'x'.repeat(4_000))).status).toBe(202);
   });
 
+  it('holds no more of all bodies at once than its budget, whoever sends them, and gives back what was cut off', async () => {
+    const server = await openHookServer({ hookBytesAtOnce: 20_000 });
+    const { id } = await server.make({ scheme: 'none' });
+    const send = () => server.post(id, { 'content-type': 'text/plain' }, 'x'.repeat(10_000));
+    const slow = httpRequest(`${server.url}/hooks/${id}`, { method: 'POST', headers: { 'content-length': 18_000 } });
+    slow.on('error', () => {});
+    slow.write('x'.repeat(15_000));
+    const refused = await eventually('it is held', async () => {
+      const answer = await send();
+      return answer.status === 202 ? null : answer;
+    });
+    expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([429, 'overloaded', '1']);
+    slow.destroy();
+    await eventually('there is room again', async () => (await send()).status === 202);
+    expect(server.logged()).not.toContain('"level":50');
+  });
+
   it('refuses headers that are too many with 431', async () => {
     const server = await openHookServer();
     const { id } = await server.make({ scheme: 'none' });
