@@ -6,7 +6,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
 import { buildApp } from './api/app.ts';
-import { API_LIMITS } from './api/limits.ts';
 import { listenError, startServer } from './api/server.ts';
 import { type CallbackDeps, type OpenedCallbacks, openCallbacks } from './callbacks.ts';
 import { loadAdminKey } from './core/auth/admin-key.ts';
@@ -78,7 +77,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
     telemetry.observe({ durable: () => durable.counts() });
-    const triggers = openTriggersHere({ redis: connection.redis, functions, log, ...durable }, opened);
+    const triggers = openTriggersHere(config, { redis: connection.redis, functions, log, ...durable }, opened);
     const callbacks = openCallbacksHere(config, { redis: connection.redis, durable, functions, guard, log }, opened);
     const ready = () => readiness(connection, worker);
     const app = buildApp({
@@ -137,11 +136,11 @@ function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Pr
 }
 
 function openTriggersHere(
+  { maxEventKb }: Config,
   { redis, functions, log, calls, bodies }: Omit<TriggerDeps, 'maxEventBytes'>,
   opened: (() => Promise<unknown>)[],
 ): Triggers {
-  const maxEventBytes = API_LIMITS.invokeBytes;
-  const triggers = openTriggers({ redis, functions, log, calls, bodies, maxEventBytes });
+  const triggers = openTriggers({ redis, functions, log, calls, bodies, maxEventBytes: maxEventKb * 1024 });
   opened.push(() => triggers.close());
   return triggers;
 }

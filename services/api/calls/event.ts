@@ -35,7 +35,7 @@ export function eventsOf(request: FastifyRequest, limits: ApiLimits): Buffer[] {
     throw new WaferError('unsupported_media_type', 'This is one CloudEvent, and no batch of them.', {
       hint: 'POST one to /v1/functions/<name>/async, or a list as application/cloudevents-batch+json.',
     });
-  const events = found === null ? jsonItems(body) : found.events.map((event) => Buffer.from(JSON.stringify(event)));
+  const events = jsonItems(body);
   if (events === null || events.length === 0 || events.length > MAX_BATCH) {
     throw new WaferError('invalid_request', `A batch is a list of 1 to ${MAX_BATCH} events.`, {
       details: { path: 'body' },

@@ -64,11 +64,14 @@ describe('a CloudEvent', () => {
   );
 
   test('in a batch becomes an invocation of its own; a batch is not one event, nor is one event a batch', async () => {
-    const { send, events } = await acceptingApp();
+    const { send, events, accepted } = await acceptingApp();
     const payload = JSON.stringify([EVENT, { ...EVENT, id: '2' }]);
     const answer = await send({ method: 'POST', url: `${url}/batch`, headers: BATCH, payload });
     expect([answer.statusCode, answer.json().accepted]).toEqual([202, 2]);
     expect(events()).toEqual([EVENT, { ...EVENT, id: '2' }]);
+    const big = JSON.stringify([{ ...EVENT, data: 0 }]).replace('"data":0', '"data":12345678901234567890');
+    await send({ method: 'POST', url: `${url}/batch`, headers: BATCH, payload: big });
+    expect(`[${accepted.pop()?.body}]`).toBe(big);
     for (const route of ['invoke', 'async']) {
       const refused = await send({ method: 'POST', url: `${url}/${route}`, headers: BATCH, payload });
       expect(refused.json()).toMatchObject({ status: 415, hint: expect.stringContaining('/batch') });
