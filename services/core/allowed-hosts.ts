@@ -21,7 +21,7 @@ function readEntry(text: string): Entry | null {
       ? { kind: 'network', address, bits: Number(bits), family }
       : null;
   const authority = isIP(text) === 6 ? `[${text}]` : text;
-  if (!/^[^\s/?#@\\]+$/.test(authority) || !URL.canParse(`http://${authority}`)) return null;
+  if (!/^[\w.:[\]-]+$/.test(authority) || !URL.canParse(`http://${authority}`)) return null;
   const { hostname } = new URL(`http://${authority}`);
   const port = /:(\d+)$/.exec(authority.replace(/^\[[^\]]*\]/, ''))?.[1];
   return { kind: 'host', host: port === undefined ? hostname : `${hostname}:${Number(port)}` };

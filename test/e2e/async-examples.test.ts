@@ -12,9 +12,12 @@ const STEPS = { 'order-pipeline': '', 'order-charge': 'charge', 'order-ship': 's
 
 let wafer: TestPlatform;
 let receiver: Awaited<ReturnType<typeof openReceiver>>;
+const open = async () => {
+  wafer = await startTestPlatform({ WAFER_CALLBACK_HOSTS: `127.0.0.1:${receiver.port}` });
+};
 beforeAll(async () => {
   receiver = await openReceiver();
-  wafer = await startTestPlatform({ WAFER_CALLBACK_HOSTS: `127.0.0.1:${receiver.port}` });
+  await open();
 });
 afterAll(async () => {
   for (const name of ['nightly-report', ...Object.keys(STEPS)]) await wafer.remove(name);
@@ -159,8 +162,31 @@ describe('wafer callbacks', () => {
     const after = (await ok('callbacks', 'rotate', '--keep', '1h')).trim();
     expect(after).not.toBe(before);
     const reply = await toReply(await wafer.fetch('/v1/callbacks/secret'));
-    expect(reply.body).toMatchObject({ secret: after, previous: [{ secret: before }] });
+    expect(reply.body).toMatchObject({
+      secret: after,
+      previous: expect.arrayContaining([expect.objectContaining({ secret: before })]),
+    });
     await ok('callbacks', 'rotate', '--keep', '0s');
     expect((await toReply(await wafer.fetch('/v1/callbacks/secret'))).body).toMatchObject({ previous: [] });
+  });
+});
+
+describe('when the platform is killed', () => {
+  it('while a receiver thinks, it is told again under the same id after the next start; what follows starts once', async () => {
+    receiver.got.length = 0;
+    receiver.answer(() => {});
+    const id = (
+      await ok('invoke', 'order-pipeline', '--async', '--data', '{"items":{"wafer":1}}', '--callback', receiver.url)
+    ).trim();
+    await until('the receiver got it', () => receiver.got[0]);
+    await wafer.kill();
+    receiver.answer((_got, response) => response.writeHead(204).end());
+    await open();
+    await until('all is delivered', async () => (await deliveries(id)).every(({ state }) => state === 'delivered'));
+    expect(receiver.got.length).toBeGreaterThan(1);
+    expect(new Set(receiver.got.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
+    const page = await toReply(await wafer.fetch('/v1/invocations?function=order-charge'));
+    const { invocations } = page.body as { invocations: Invocation[] };
+    expect(invocations.filter(({ origin }) => origin === id)).toHaveLength(1);
   });
 });

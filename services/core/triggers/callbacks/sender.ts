@@ -24,15 +24,13 @@ export interface Sender {
   close(): Promise<void>;
 }
 
-/** Attempts of one invocation run side by side. */
-export const CLAIM_MS = 2 * ATTEMPT_MS;
+/** Attempts of one invocation run side by side. After a crash they are repeated when the claim has ended. */
+export const CLAIM_MS = ATTEMPT_MS + 5_000;
 const LOOK_MS = 500;
 /** What ends within that time is taken together. */
 const HURRY_MS = 10;
 const MOST_AT_ONCE = 200;
 const LIMITS: SlotLimits = { perHost: 20, bytes: 64 * 1024 * 1024 };
-/** What found no slot comes again then; that is no attempt. */
-const DEFER_MS = 500;
 /** When the platform itself could not try it. */
 const FAILED_MS = 5_000;
 
@@ -41,12 +39,16 @@ export function startSender(deps: SenderDeps): Sender {
   let isAway = false;
   let soon: NodeJS.Timeout | undefined;
   let isClosed = false;
+  const hurry = () => {
+    soon ??= setTimeout(look, HURRY_MS).unref();
+  };
   const look = () => {
     soon = undefined;
     if (isClosed) return;
     sender.take().then(
-      () => {
+      (count) => {
         isAway = false;
+        if (count > 0) hurry();
       },
       (err: unknown) => {
         if (!isAway) deps.log.warn({ err }, 'what follows ended invocations could not be looked at');
@@ -56,9 +58,7 @@ export function startSender(deps: SenderDeps): Sender {
   };
   const timer = setInterval(look, LOOK_MS).unref();
   return {
-    hurry() {
-      soon ??= setTimeout(look, HURRY_MS).unref();
-    },
+    hurry,
     async close() {
       isClosed = true;
       clearInterval(timer);
@@ -72,7 +72,7 @@ export function startSender(deps: SenderDeps): Sender {
 export function createSender(deps: SenderDeps) {
   const { redis, log, now = Date.now } = deps;
   const { root } = keysOf(deps.namespace);
-  const slots = createSlots(deps.limits ?? LIMITS);
+  const slots = createSlots(deps.limits ?? LIMITS, now);
   const running = new Set<Promise<void>>();
   let taking: Promise<number> | undefined;
 
@@ -137,13 +137,13 @@ async function sendOne(deps: SenderDeps, slots: Slots, id: string): Promise<void
 const isDue = ({ state, next = 0 }: Delivery, at: number) => state === 'pending' && next <= at;
 
 async function attempt(deps: SenderDeps, slots: Slots, record: DurableRecord, { delivery }: Stored): Promise<Delivery> {
-  const { now = Date.now } = deps;
-  const host = delivery.kind === 'url' && URL.canParse(delivery.to) ? new URL(delivery.to).host : '';
-  const free = slots.take(host, record.request.bytes + (record.result?.bytes ?? 0));
-  if (free === null) return { ...delivery, next: now() + DEFER_MS };
+  const host = delivery.kind === 'url' && URL.canParse(delivery.to) ? new URL(delivery.to).host : null;
+  const slot = slots.take(host, record.request.bytes + (record.result?.bytes ?? 0));
+  // That is no attempt.
+  if ('at' in slot) return { ...delivery, next: slot.at };
   try {
     return await attemptDelivery(deps, record, delivery);
   } finally {
-    free();
+    slot.done();
   }
 }
