@@ -215,6 +215,26 @@ describe('POST /hooks/{id}', () => {
     await server.invoked(1);
   });
 
+  it('while Redis hangs takes nothing, and says so to each sender; what comes again then runs once', async () => {
+    const server = await openHookServer();
+    const { id, secret } = await server.make();
+    const headers = await Promise.all(Array.from({ length: 20 }, (_, n) => github(secret, '{}', `guid-${n}`)));
+    const sendAll = async () =>
+      (await Promise.all(headers.map((one) => server.post(id, one, '{}')))).map(({ status }) => status);
+    const pid = server.durable.redis.server.pid();
+    process.kill(pid, 'SIGSTOP');
+    const refused = await sendAll().finally(() => process.kill(pid, 'SIGCONT'));
+    expect(refused).toEqual(Array(20).fill(503));
+    // Each was told that nothing is sure, so it comes again: new, or known from the first time.
+    const again = await eventually('Redis is back', async () => {
+      const statuses = await sendAll();
+      return statuses.every((status) => status < 300) && statuses;
+    });
+    expect(again).toHaveLength(20);
+    await server.invoked(20);
+    expect(await server.invocations()).toHaveLength(20);
+  });
+
   it('tells whoever guesses secrets to slow down, and takes what is good all the while', async () => {
     const server = await openHookServer();
     const { id, secret } = await server.make();
