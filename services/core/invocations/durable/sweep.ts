@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis';
 import type { Log } from '../../log.ts';
 import type { CallQueue } from '../../queue/types.ts';
+import { type Rounds, startRounds } from '../../rounds.ts';
 import { keysOf } from '../../store/keys.ts';
 import { forgetScript } from '../../store/scripts/durable.ts';
 import { runScript } from '../../store/scripts/script.ts';
@@ -26,38 +27,14 @@ const EVERY_MS = 2_500;
 const PUSH_MS = 5_000;
 const AT_ONCE = 500;
 
-export interface Sweep {
-  /** One round now; the same as the timer does. */
-  round(): Promise<void>;
-  close(): Promise<void>;
-}
+export type Sweep = Pick<Rounds, 'round' | 'close'>;
 
 export function startSweep(options: SweepOptions): Sweep {
-  const { log } = options;
-  let running = Promise.resolve();
-  let isAway = false;
-  const round = () => {
-    running = running
-      .then(() => sweepOnce(options))
-      .then(
-        () => {
-          isAway = false;
-        },
-        (err: unknown) => {
-          if (!isAway) log.warn({ err }, 'what crashes left could not be looked for');
-          isAway = true;
-        },
-      );
-    return running;
-  };
-  const timer = setInterval(round, EVERY_MS).unref();
-  return {
-    round,
-    async close() {
-      clearInterval(timer);
-      await running;
-    },
-  };
+  return startRounds({
+    everyMs: EVERY_MS,
+    work: () => sweepOnce(options),
+    onTrouble: (err) => options.log.warn({ err }, 'what crashes left could not be looked for'),
+  });
 }
 
 async function sweepOnce(options: SweepOptions): Promise<void> {

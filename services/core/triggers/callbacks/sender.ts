@@ -2,6 +2,7 @@
 import { WaferError } from '../../errors.ts';
 import type { DurableRecord } from '../../invocations/durable/types.ts';
 import type { Log } from '../../log.ts';
+import { startRounds } from '../../rounds.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import { claimOutboxScript } from '../../store/scripts/callbacks.ts';
@@ -36,33 +37,18 @@ const FAILED_MS = 5_000;
 
 export function startSender(deps: SenderDeps): Sender {
   const sender = createSender(deps);
-  let isAway = false;
-  let soon: NodeJS.Timeout | undefined;
-  let isClosed = false;
-  const hurry = () => {
-    soon ??= setTimeout(look, HURRY_MS).unref();
-  };
-  const look = () => {
-    soon = undefined;
-    if (isClosed) return;
-    sender.take().then(
-      (count) => {
-        isAway = false;
-        if (count > 0) hurry();
-      },
-      (err: unknown) => {
-        if (!isAway) deps.log.warn({ err }, 'what follows ended invocations could not be looked at');
-        isAway = true;
-      },
-    );
-  };
-  const timer = setInterval(look, LOOK_MS).unref();
+  const rounds = startRounds({
+    everyMs: LOOK_MS,
+    // Where something was due there may be more.
+    work: async () => {
+      if ((await sender.take()) > 0) rounds.hurry(HURRY_MS);
+    },
+    onTrouble: (err) => deps.log.warn({ err }, 'what follows ended invocations could not be looked at'),
+  });
   return {
-    hurry,
+    hurry: () => rounds.hurry(HURRY_MS),
     async close() {
-      isClosed = true;
-      clearInterval(timer);
-      clearTimeout(soon);
+      await rounds.close();
       await sender.settled();
     },
   };

@@ -10,6 +10,7 @@ import type { Redis } from 'ioredis';
 import { coerceError, WaferError } from '../../errors.ts';
 import { type DurableCalls, FINAL_STATES } from '../../invocations/durable/types.ts';
 import type { Log } from '../../log.ts';
+import { startRounds } from '../../rounds.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import { advanceScheduleScript, claimSchedulesScript, postponeScheduleScript } from '../../store/scripts/schedules.ts';
@@ -46,30 +47,17 @@ const AGAIN_MS = 5_000;
 
 export function startTicker(deps: TickerDeps): Ticker {
   const ticker = createTicker(deps);
-  let running = Promise.resolve();
-  let isAway = false;
-  let timer: NodeJS.Timeout | undefined;
-  const round = () => {
-    running = ticker.tick().then(
-      () => {
-        isAway = false;
-      },
-      (err: unknown) => {
-        if (!isAway) deps.log.warn({ err }, 'schedules could not be looked at');
-        isAway = true;
-      },
-    );
-    void running.then(() => {
-      if (!ticker.isClosed()) timer = setTimeout(round, LOOK_MS).unref();
-    });
-  };
-  round();
+  const rounds = startRounds({
+    everyMs: LOOK_MS,
+    work: () => ticker.tick(),
+    onTrouble: (err) => deps.log.warn({ err }, 'schedules could not be looked at'),
+  });
+  rounds.hurry(0);
   return {
     tick: () => ticker.tick(),
     async close() {
       ticker.close();
-      clearTimeout(timer);
-      await running;
+      await rounds.close();
     },
   };
 }

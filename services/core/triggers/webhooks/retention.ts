@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { deliveryIdPrefix } from '../../ids.ts';
 import type { Bodies } from '../../invocations/durable/bodies.ts';
 import type { Log } from '../../log.ts';
+import { startRounds } from '../../rounds.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import { runScript } from '../../store/scripts/script.ts';
@@ -35,17 +36,9 @@ export function startRetention(deps: RetentionDeps) {
       }
     }
   };
-  let running: Promise<void> = Promise.resolve();
-  const round = () => {
-    running = running.then(forget).catch((err: unknown) => log.debug({ err }, 'old deliveries could not be forgotten'));
-    return running;
-  };
-  const timer = setInterval(round, EVERY_MS).unref();
-  return {
-    round,
-    async close() {
-      clearInterval(timer);
-      await running;
-    },
-  };
+  return startRounds({
+    everyMs: EVERY_MS,
+    work: forget,
+    onTrouble: (err) => log.warn({ err }, 'old deliveries could not be forgotten'),
+  });
 }
