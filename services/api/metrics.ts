@@ -1,4 +1,4 @@
-import { Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type Registry } from 'prom-client';
 
 export interface RequestMetrics {
   observe(method: string, route: string, status: number, seconds: number): void;
@@ -16,4 +16,15 @@ export function createRequestMetrics(registry: Registry): RequestMetrics {
   return {
     observe: (method, route, status, seconds) => durations.observe({ method, route, status: String(status) }, seconds),
   };
+}
+
+/** Of webhooks, by what was said of a delivery: many `bad_signature` are a forgotten rotation, or somebody who guesses. */
+export function createDeliveryMetrics(registry: Registry): { count(verdict: string): void } {
+  const deliveries = new Counter({
+    name: 'wafer_webhook_deliveries_total',
+    help: 'Deliveries to webhooks that were read, by verdict',
+    labelNames: ['verdict'],
+    registers: [registry],
+  });
+  return { count: (verdict) => deliveries.inc({ verdict }) };
 }

@@ -7,6 +7,7 @@ import type { ApiDeps } from '../deps.ts';
 import { createBodyBudget } from '../http/body-budget.ts';
 import type { App } from '../http/create-server.ts';
 import type { ApiLimits } from '../limits.ts';
+import { createDeliveryMetrics } from '../metrics.ts';
 import { content, json, problems } from '../openapi/docs.ts';
 import { HookParams } from '../schemas/webhooks.ts';
 
@@ -75,7 +76,8 @@ const lookSchema = {
 };
 
 /** In a scope of its own: bodies stay as bytes here. */
-export async function hookRoutes(app: App, { webhooks }: ApiDeps, limits: ApiLimits): Promise<void> {
+export async function hookRoutes(app: App, { webhooks, telemetry }: ApiDeps, limits: ApiLimits): Promise<void> {
+  const metrics = createDeliveryMetrics(telemetry.registry);
   app.removeAllContentTypeParsers();
   const budget = createBodyBudget({ bodyBytes: limits.invokeBytes, allBytes: limits.hookBytesAtOnce });
   app.addContentTypeParser('*', budget.read);
@@ -104,6 +106,7 @@ export async function hookRoutes(app: App, { webhooks }: ApiDeps, limits: ApiLim
     async (request, reply) => {
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       const received = await webhooks.receive(webhookOf(request), { headers: headersOf(request), body });
+      metrics.count(received.verdict);
       return answer(reply, received);
     },
   );
@@ -113,21 +116,25 @@ export async function hookRoutes(app: App, { webhooks }: ApiDeps, limits: ApiLim
       .header('content-type', 'text/plain; charset=utf-8')
       .send('Senders of events POST here.\n'),
   );
-  app.options('/hooks/:id', { schema: handshakeSchema, onRequest, config: { open: true } }, async (request, reply) => {
-    const origin = request.headers['webhook-request-origin'];
-    reply.header('allow', ALLOWED).header('content-type', 'text/plain; charset=utf-8');
-    if (typeof origin === 'string' && ORIGIN.test(origin)) {
-      reply.header('webhook-allowed-origin', origin);
-      if (request.headers['webhook-request-rate'] !== undefined) reply.header('webhook-allowed-rate', '*');
-    }
-    return reply.code(200).send('');
-  });
+  app.options('/hooks/:id', { schema: handshakeSchema, onRequest, config: { open: true } }, async (request, reply) =>
+    answerHandshake(request, reply),
+  );
 }
 
 const ALLOWED = 'POST, GET, HEAD, OPTIONS';
 
 /** A host name, as the specification of web hooks has it; some send a whole origin. */
 const ORIGIN = /^(?:https?:\/\/)?[A-Za-z0-9.:_-]{1,253}$/;
+
+function answerHandshake({ headers }: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const origin = headers['webhook-request-origin'];
+  reply.header('allow', ALLOWED).header('content-type', 'text/plain; charset=utf-8');
+  if (typeof origin === 'string' && ORIGIN.test(origin)) {
+    reply.header('webhook-allowed-origin', origin);
+    if (headers['webhook-request-rate'] !== undefined) reply.header('webhook-allowed-rate', '*');
+  }
+  return reply.code(200).send('');
+}
 
 function answer(reply: FastifyReply, received: Received): FastifyReply {
   const { verdict } = received;

@@ -48,6 +48,9 @@ describe('POST /hooks/{id}', () => {
       event: JSON.parse(body),
     });
     expect(await server.invocations()).toHaveLength(1);
+    const metrics = (await server.api('GET', '/metrics')).text;
+    for (const verdict of ['accepted', 'duplicate'])
+      expect(metrics).toContain(`wafer_webhook_deliveries_total{verdict="${verdict}"} 1`);
   });
 
   it('takes what the library of Standard Webhooks signed, with an old and a new secret, until the old one ends', async () => {
