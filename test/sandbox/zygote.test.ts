@@ -1,4 +1,5 @@
 /** What a zygote of Python makes is as shut in as what is executed, and a process of its own. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { SandboxSpec, Zygote } from '../../runtime/sandbox/index.ts';
@@ -137,10 +138,20 @@ describe('a program that a zygote made', () => {
     expect(await program.call()).toEqual(['/function/difflib.py', '/usr/lib/python3.11/calendar.py']);
   });
 
-  it('ends with its own status, and by the signals that are sent to it', async () => {
-    const [leaving, killed, destroyed] = await Promise.all([forked('leave'), forked('held'), forked('held')]);
-    leaving.call(7).catch(() => {});
-    expect(await leaving.sandbox.exited).toMatchObject({ status: 7, reason: 'exited' });
+  it.each(['os', 'sys', 'C', 'abort'])('ends by exit of %s as one that was executed', async (how) => {
+    const both = await Promise.all([executed('leave'), forked('leave')]);
+    const [before, now] = await Promise.all(
+      both.map(({ sandbox, call }) => {
+        call({ how, status: 7 }).catch(() => {});
+        return sandbox.exited.then(({ status, signal, reason }) => ({ status, signal, reason }));
+      }),
+    );
+    expect(now).toEqual(before);
+    expect(now).toMatchObject(how === 'abort' ? { signal: 6 } : { status: 7 });
+  });
+
+  it('ends by the signals that are sent to it', async () => {
+    const [killed, destroyed] = await Promise.all([forked('held'), forked('held')]);
     await killed.sandbox.signal(15);
     expect(await killed.sandbox.exited).toMatchObject({ signal: 15 });
     await destroyed.sandbox.destroy();
@@ -174,21 +185,34 @@ describe('a program that a zygote made', () => {
 });
 
 describe('a zygote', () => {
-  it('has two capabilities, no network, no /proc, and dies with the engine', async () => {
+  it('has two capabilities, no network, no /proc, one socket, and dies with the engine', async () => {
     const other = await test.openHost();
     const own = await startZygote(other, layers);
-    expect(own.pid).toBeGreaterThan(0);
+    const of = (name: string) => join('/proc', String(own.pid), name);
+    const status = await readFile(of('status'), 'utf8');
+    for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
+      expect(BigInt(`0x${new RegExp(`^${set}:\\s+(\\w+)$`, 'm').exec(status)?.[1]}`), set).toBe(
+        (1n << 18n) | (1n << 21n),
+      );
+    expect((await readFile(of('net/dev'), 'utf8')).match(/^ *\w+(?=:)/gm)).toEqual(['    lo']);
+    expect(await readdir(of('root/proc'))).toEqual([]);
+    expect(await readdir(of('fd'))).toEqual(['0', '1', '2', '3']);
+    const [stdin, stdout, stderr, socket] = await Promise.all([0, 1, 2, 3].map((fd) => readlink(of(`fd/${fd}`))));
+    expect([stdin, stdout]).toEqual(['/dev/null', '/dev/null']);
+    expect(stderr).toBe(await readlink(`/proc/${other.info.pid}/fd/2`)); // what it says there is in the engine's last words
+    expect(socket).toMatch(/^socket:/);
     await other.close();
     await own.exited;
     await until('it is gone', async () => !isAlive(own.pid));
   });
 
-  it('gives each of its kind other secrets than the next', async () => {
+  it('gives all that it makes one hash secret and one layout of memory, the next one others', async () => {
     const own = await startZygote(test.host, layers, 'second');
-    const ask = async (id: string) => (await forked('secret', { zygote: id })).call();
+    const ask = async (id: string) => (await (await forked('secret', { zygote: id })).call()) as Facts;
     const [first, again, second] = [await ask(zygote.id), await ask(zygote.id), await ask(own.id)];
     expect(again).toEqual(first);
-    expect(second).not.toEqual(first);
+    expect(Object.keys(first)).toEqual(['hash', 'library', 'heap', 'stack']);
+    for (const [name, value] of Object.entries(first)) expect(second[name], name).not.toBe(value);
     await own.end();
   });
 

@@ -5,6 +5,7 @@ import { probeNode, probePlatform, probeUser } from './process.ts';
 import { probeNetFilter, probeOverlay } from './sandbox-parts.ts';
 import { probeBaseImages, probeDataDir, probeDisk, probeEngine, probeRedis } from './storage.ts';
 import { probeSubordinateIds, probeUserNamespaces } from './user-namespaces.ts';
+import { probePythonZygote } from './zygote.ts';
 
 /** All probes at once, in the order they are shown. */
 export async function runProbes(context: ProbeContext): Promise<ProbeResult[]> {
@@ -24,6 +25,7 @@ export async function runProbes(context: ProbeContext): Promise<ProbeResult[]> {
     probeDataDir(context),
     probeEngine(context),
     probeBaseImages(context),
+    probePythonZygote(context),
     probePlatform(context),
   ]);
   return results.filter((result) => result !== null);

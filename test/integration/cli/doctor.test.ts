@@ -53,3 +53,12 @@ test('WAFER_LIMITS=none is told as what it costs', async () => {
     fix: 'unset WAFER_LIMITS',
   });
 });
+
+test('WAFER_PYTHON_ZYGOTE=on is told as what it costs, and only then', async () => {
+  expect((await doctor()).find('python-zygote')).toBeUndefined();
+  const { find } = await doctor({ WAFER_PYTHON_ZYGOTE: 'on' });
+  expect(find('python-zygote')).toMatchObject({ status: 'warn', cost: expect.stringContaining('hash secret') });
+  const { code, find: of } = await doctor({ WAFER_PYTHON_ZYGOTE: 'maybe' });
+  expect(of('python-zygote')).toMatchObject({ status: 'fail', cost: '"wafer up" refuses to start' });
+  expect(code).toBe(4);
+});
