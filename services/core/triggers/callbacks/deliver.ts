@@ -16,7 +16,7 @@ import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import type { Poster } from './post.ts';
 import { readSecrets, signatureHeaders } from './signature.ts';
-import type { Delivery, DeliveryAttempt, Posted } from './types.ts';
+import type { Delivery, DeliveryAttempt, Posted, SigningSecrets } from './types.ts';
 
 export interface DeliverDeps {
   redis: Redis;
@@ -48,11 +48,16 @@ export async function attemptDelivery(deps: DeliverDeps, record: DurableRecord, 
   if (delivery.kind === 'function') return startFollower(deps, record, delivery, at);
   // Sent again by hand: whoever did that knows that it is there again.
   const isByHand = delivery.tries === 0 && delivery.attempts.length > 0;
-  if (!isByHand && (await isGone(deps, delivery.to))) {
+  const [gone, secrets, result] = await Promise.all([
+    isGone(deps, delivery.to),
+    readSecrets(deps),
+    resultOf(deps, record),
+  ]);
+  if (gone && !isByHand) {
     const error = 'the receiver answered 410 before, and gets nothing for a day';
     return ended(delivery, 'gone', { at, durationMs: 0, error });
   }
-  const posted = await post(deps, record, delivery, at);
+  const posted = await post(deps, callbackBody(record, result), { record, delivery, secrets, at });
   const attempt = { at, durationMs: Math.max(0, now() - at), ...outcomeOf(posted) };
   if (!('status' in posted)) return again(deps, delivery, attempt, 0);
   if (posted.status === 410) await markGone(deps, delivery.to, at);
@@ -74,16 +79,23 @@ const isGone = async (deps: DeliverDeps, url: string) =>
 const markGone = (deps: DeliverDeps, url: string, at: number) =>
   withStore('note a receiver', () => deps.redis.set(goneKey(deps, url), String(at), 'EX', GONE_SECONDS));
 
-async function post(deps: DeliverDeps, record: DurableRecord, delivery: Delivery, at: number): Promise<Posted> {
-  const { contentType, bytes } = callbackBody(record, await resultOf(deps, record));
+interface Post {
+  record: DurableRecord;
+  delivery: Delivery;
+  secrets: SigningSecrets;
+  at: number;
+}
+
+async function post({ poster }: DeliverDeps, { contentType, bytes }: Bytes, about: Post): Promise<Posted> {
+  const { record, delivery, secrets, at } = about;
   const headers = {
     // A function says what its result is; not all of that can be a header.
     'content-type': /^[\t\x20-\x7e]{1,255}$/.test(contentType) ? contentType : 'application/octet-stream',
     'user-agent': 'wafer',
     ...callbackHeaders(record, delivery.tries + 1, MOST_ATTEMPTS),
-    ...signatureHeaders(await readSecrets(deps), { id: delivery.messageId, at, body: bytes }),
+    ...signatureHeaders(secrets, { id: delivery.messageId, at, body: bytes }),
   };
-  return deps.poster.post(delivery.to, headers, bytes);
+  return poster.post(delivery.to, headers, bytes);
 }
 
 async function startFollower(

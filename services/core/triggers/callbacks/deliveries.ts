@@ -19,9 +19,15 @@ export interface Stored {
   text: string;
 }
 
+/** By target: what was tried, or asked for. */
+export const readTexts = ({ redis, namespace }: Place, id: string): Promise<Record<string, string>> =>
+  withStore('read deliveries', () => redis.hgetall(keysOf(namespace).deliveries(id)));
+
 /** All that follows the record, whether it was tried or not. */
-export async function readDeliveries({ redis, namespace }: Place, record: DurableRecord): Promise<Stored[]> {
-  const hash = await withStore('read deliveries', () => redis.hgetall(keysOf(namespace).deliveries(record.id)));
+export const readDeliveries = async (place: Place, record: DurableRecord): Promise<Stored[]> =>
+  toDeliveries(record, await readTexts(place, record.id));
+
+export function toDeliveries(record: DurableRecord, hash: Record<string, string>): Stored[] {
   return followersOf(record).map((planned) => {
     const text = hash[planned.target] ?? '';
     return { text, delivery: text === '' ? planned : (JSON.parse(text) as Delivery) };

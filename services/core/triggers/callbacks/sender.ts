@@ -8,7 +8,7 @@ import { keysOf } from '../../store/keys.ts';
 import { claimOutboxScript } from '../../store/scripts/callbacks.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import { attemptDelivery, type DeliverDeps } from './deliver.ts';
-import { type Change, noteDeliveries, readDeliveries, type Stored } from './deliveries.ts';
+import { type Change, noteDeliveries, readTexts, type Stored, toDeliveries } from './deliveries.ts';
 import { ATTEMPT_MS } from './post.ts';
 import { createSlots, type SlotLimits, type Slots } from './slots.ts';
 import type { Delivery } from './types.ts';
@@ -29,7 +29,7 @@ export interface Sender {
 export const CLAIM_MS = ATTEMPT_MS + 5_000;
 const LOOK_MS = 500;
 /** What ends within that time is taken together. */
-const HURRY_MS = 10;
+const HURRY_MS = 20;
 const MOST_AT_ONCE = 200;
 const LIMITS: SlotLimits = { perHost: 20, bytes: 64 * 1024 * 1024 };
 /** When the platform itself could not try it. */
@@ -96,16 +96,14 @@ export function createSender(deps: SenderDeps) {
 
 async function sendOne(deps: SenderDeps, slots: Slots, id: string): Promise<void> {
   const { calls, now = Date.now } = deps;
-  const record = await calls.get(id).catch((error: unknown) => {
-    if (error instanceof WaferError && error.code === 'invocation_not_found') return undefined;
-    throw error;
-  });
+  // Each look at Redis may wait for a disk: they go together.
+  const [record, texts] = await Promise.all([calls.get(id).catch(unlessGone), readTexts(deps, id)]);
   if (record === undefined) {
     await noteDeliveries(deps, id, []);
     return;
   }
   const at = now();
-  const due = (await readDeliveries(deps, record)).filter(({ delivery }) => isDue(delivery, at));
+  const due = toDeliveries(record, texts).filter(({ delivery }) => isDue(delivery, at));
   const failures: unknown[] = [];
   const changes = await Promise.all(
     due.map(async (before): Promise<Change> => {
@@ -118,6 +116,11 @@ async function sendOne(deps: SenderDeps, slots: Slots, id: string): Promise<void
   );
   await noteDeliveries(deps, id, changes);
   if (failures.length > 0) throw failures[0];
+}
+
+function unlessGone(error: unknown): undefined {
+  if (error instanceof WaferError && error.code === 'invocation_not_found') return undefined;
+  throw error;
 }
 
 const isDue = ({ state, next = 0 }: Delivery, at: number) => state === 'pending' && next <= at;
