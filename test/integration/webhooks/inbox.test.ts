@@ -52,6 +52,20 @@ describe('a delivery', () => {
     expect(records).toHaveLength(2);
   });
 
+  it('is answered as it is, also when files that nobody needs any more can not be removed', async () => {
+    const lab = await openWebhookLab();
+    const { id } = await lab.add();
+    const forget = async () => {
+      throw new Error('as if the disk was broken');
+    };
+    const broken = lab.open({ bodies: { ...lab.durable.bodies, forget } });
+    const body = '{}';
+    const request = { headers: githubHeaders('guid', body), body: Buffer.from(body) };
+    const verdicts = [];
+    for (let n = 0; n < 2; n++) verdicts.push((await broken.receive(await broken.find(id), request)).verdict);
+    expect(verdicts).toEqual(['accepted', 'duplicate']);
+  });
+
   it('of one webhook does not stand in the way of another', async () => {
     const lab = await openWebhookLab();
     const one = await lab.add({ name: 'one' });

@@ -45,7 +45,7 @@ const REFUSED_BODY_BYTES = 16 * 1024;
 export function createInbox(deps: InboxDeps) {
   const { bodies, handOver, log, maxEventBytes, now = Date.now } = deps;
   const refusals = createRefusals(now);
-  const write = writer(deps);
+  const { write, forget } = writer(deps);
 
   /** Nobody waits for it, and nothing depends on it. */
   const noteOther = (webhook: Webhook, request: IncomingRequest, verdict: Verdict, more: Partial<NewDelivery> = {}) => {
@@ -85,7 +85,7 @@ export function createInbox(deps: InboxDeps) {
     const body = await bodies.put(delivery.id, 'body', request.body, typeOf(request));
     const first = await write(delivery, { body, once: once ?? '', isDue: verdict === 'accepted', kind: 'taken' });
     if (first !== null) {
-      await bodies.forget([delivery.id]);
+      forget([delivery.id]);
       if (refusals.count(`${webhook.id}/again`) === 'keep')
         noteOther(webhook, request, 'duplicate', { ...names(once, types[0]), first });
       return { verdict: 'duplicate', delivery: first };
@@ -130,10 +130,13 @@ interface Writing {
   kind: keyof typeof KEEP;
 }
 
-/** @returns of a replay: the delivery that came first; else null, and it is on disk */
-function writer({ redis, bodies, namespace }: InboxDeps) {
+function writer({ redis, bodies, log, namespace }: InboxDeps) {
   const keys = keysOf(namespace);
-  return async (delivery: NewDelivery, { body, once, isDue, kind }: Writing): Promise<string | null> => {
+  /** Files that nothing names any more. No sender waits for it, and what is accepted stays so when it fails. */
+  const forget = (ids: string[]): void =>
+    void bodies.forget(ids).catch((err: unknown) => log.warn({ err }, 'files of deliveries could not be removed'));
+  /** @returns of a replay: the delivery that came first; else null, and it is on disk */
+  const write = async (delivery: NewDelivery, { body, once, isDue, kind }: Writing): Promise<string | null> => {
     const { id, webhookId, receivedAt } = delivery;
     const digest = createHash('sha256').update(`${webhookId}\n${once}`).digest('base64url');
     const list = keys.deliveriesOf(webhookId, kind);
@@ -145,14 +148,15 @@ function writer({ redis, bodies, namespace }: InboxDeps) {
     // When Redis does not answer it may be written all the same, so its file stays.
     const [status, ...rest] = (await withStore('keep a delivery', run)) as string[];
     if (status === 'ok') {
-      await bodies.forget(rest);
+      forget(rest);
       return null;
     }
     if (status === 'duplicate') return rest[0] ?? id;
-    await bodies.forget([id]);
+    forget([id]);
     if (status === 'gone') throw new WaferError('webhook_not_found', 'There is no webhook at this URL.');
     throw new WaferError('overloaded', `${rest[0]} deliveries have not become invocations; ${MOST_DUE} may wait.`, {
       details: { retryAfterMs: FULL_RETRY_MS },
     });
   };
+  return { write, forget };
 }
