@@ -74,6 +74,7 @@ export default command({
     ['wafer up', 'on 127.0.0.1:7070'],
     ['WAFER_PORT=8080 wafer up', 'on another port; "wafer config" lists all settings'],
     ['WAFER_REDIS_URL=redis://host:6379 wafer up', 'with your own Redis'],
+    ['WAFER_CALLBACK_HOSTS=10.1.0.0/16 wafer up', 'callbacks may go into your own network, see docs/async.md'],
   ],
   run: async ({ demo }, context) => serve(demo === true, context),
 });
