@@ -176,6 +176,25 @@ describe('a crash', () => {
     expect(await followers(id)).toHaveLength(1);
   });
 
+  it('that was none: what a sender hears after its claim has ended changes nothing', async () => {
+    const { id } = await lab.run({ callbackUrl: lab.receiver.url });
+    let refuse = () => {};
+    lab.receiver.answer((_got, response) => {
+      if (lab.receiver.got.length > 1) response.writeHead(204).end();
+      else refuse = () => void response.writeHead(500).end();
+    });
+    const slow = lab.sender();
+    await slow.take();
+    await eventually('it was sent', () => lab.receiver.got.length === 1);
+    lab.clock.ahead = CLAIM_MS + 1_000;
+    await lab.send();
+    refuse();
+    await slow.settled();
+    lab.receiver.answer((_got, response) => response.writeHead(204).end());
+    expect(await lab.delivery(id)).toMatchObject({ state: 'delivered', attempts: [{ status: 204 }] });
+    expect((await lab.delivery(id)).attempts).toHaveLength(1);
+  });
+
   it('of none: any number of senders send it once', async () => {
     const ids = await Promise.all([1, 2, 3, 4, 5].map(() => lab.run({ callbackUrl: lab.receiver.url })));
     const senders = [1, 2, 3, 4].map(() => lab.sender());
