@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { WaferError } from '../../../services/core/errors.ts';
 import { newDeliveryId } from '../../../services/core/ids.ts';
+import { forgetStrays } from '../../../services/core/invocations/durable/sweep.ts';
 import { eventually } from '../../helpers/redis.ts';
 import { ok } from '../durable/lab.ts';
 import { githubHeaders, openWebhookLab, type WebhookLab } from './lab.ts';
@@ -84,6 +85,19 @@ describe('a delivery', () => {
     const [delivery] = await only(lab, id);
     expect(delivery?.body).not.toHaveProperty('inline');
     expect((await lab.webhooks.delivery(id, delivery!.id)).body).toEqual(bytes);
+  });
+
+  it('keeps its file as long as it is there itself; a file whose delivery was never written goes', async () => {
+    const lab = await openWebhookLab();
+    const { id } = await lab.add({ scheme: 'none' });
+    const bytes = Buffer.alloc(100_000, 'x');
+    const { delivery } = (await lab.send(id, {}, bytes)) as { delivery: string };
+    const { bodies, redis } = lab.durable;
+    const stray = newDeliveryId();
+    const body = await bodies.put(stray, 'body', bytes, 'text/plain');
+    await forgetStrays(redis.connection.redis, bodies, { olderThanMs: -60_000 });
+    expect((await lab.webhooks.delivery('w', delivery)).body).toEqual(bytes);
+    await expect(bodies.get(stray, 'body', body)).rejects.toMatchObject({ code: 'digest_mismatch' });
   });
 
   it('that no event can hold is refused, and leaves nothing', async () => {

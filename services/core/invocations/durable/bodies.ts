@@ -24,7 +24,7 @@ const INLINE_BYTES = 16 * 1024;
 export interface LocalBodies extends Bodies {
   /** One that is in a file. @throws WaferError `invocation_not_found` */
   read(id: string, part: string): Promise<Buffer>;
-  /** Ids of invocations that have files which are older than so many ms. */
+  /** Ids of invocations and deliveries that have files which are older than so many ms. */
   olderThan(ms: number): AsyncIterable<string>;
 }
 

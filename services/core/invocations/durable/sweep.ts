@@ -65,14 +65,14 @@ async function sweepOnce(options: SweepOptions): Promise<void> {
 /** A body is written before its record, and an answer may come late. */
 const STRAY_MS = 3_600_000;
 
-/** Bodies of invocations that there are not: the platform ended between the two, or the record is gone. */
+/** Bodies of invocations and of deliveries to webhooks that there are not: the platform ended between the two, or the record is gone. */
 export async function forgetStrays(
   redis: Redis,
   bodies: Pick<LocalBodies, 'olderThan' | 'forget'>,
   { namespace, olderThanMs = STRAY_MS }: { namespace?: string; olderThanMs?: number } = {},
 ): Promise<void> {
-  const { root } = keysOf(namespace);
+  const { root, delivery } = keysOf(namespace);
   for await (const id of bodies.olderThan(olderThanMs)) {
-    if ((await redis.exists(`${root}:call:${id}`)) === 0) await bodies.forget([id]);
+    if ((await redis.exists(`${root}:call:${id}`, delivery(id))) === 0) await bodies.forget([id]);
   }
 }
