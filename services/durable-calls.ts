@@ -13,7 +13,7 @@ import { forgetStrays, startSweep } from './core/invocations/durable/sweep.ts';
 import type { DurableCalls } from './core/invocations/durable/types.ts';
 import type { Log } from './core/log.ts';
 import { type CallQueue, consumeCalls, openCallQueue } from './core/queue/index.ts';
-import { watchHeadroom } from './core/store/headroom.ts';
+import { type Headroom, watchHeadroom } from './core/store/headroom.ts';
 import { createTurn, type TurnDeps } from './worker/calls/durable-turn.ts';
 
 export interface DurableDeps extends Pick<TurnDeps, 'dispatcher' | 'functions'> {
@@ -25,6 +25,8 @@ export interface OpenedDurableCalls {
   calls: DurableCalls;
   again: Again;
   bodies: LocalBodies;
+  /** For whoever else writes down what is to run. */
+  headroom: Pick<Headroom, 'assert'>;
   /** Told when an invocation has ended that something follows. Must not throw. */
   onFollowed(told: () => void): void;
   counts(): Promise<DurableCounts>;
@@ -51,6 +53,7 @@ export async function openDurableCalls(config: Config, deps: DurableDeps): Promi
   return {
     calls,
     bodies,
+    headroom,
     onFollowed: (told) => endings.onFollowed(told),
     again: createAgain(redis, calls),
     counts: () => countDurable(redis, queue),

@@ -137,10 +137,10 @@ function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Pr
 
 function openTriggersHere(
   { maxEventKb }: Config,
-  { redis, functions, log, calls, bodies }: Omit<TriggerDeps, 'maxEventBytes'>,
+  { redis, functions, log, calls, bodies, headroom }: Omit<TriggerDeps, 'maxEventBytes'>,
   opened: (() => Promise<unknown>)[],
 ): Triggers {
-  const triggers = openTriggers({ redis, functions, log, calls, bodies, maxEventBytes: maxEventKb * 1024 });
+  const triggers = openTriggers({ redis, functions, log, calls, bodies, headroom, maxEventBytes: maxEventKb * 1024 });
   opened.push(() => triggers.close());
   return triggers;
 }

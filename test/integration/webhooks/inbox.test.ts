@@ -316,6 +316,19 @@ describe('what is refused', () => {
 });
 
 describe('a full inbox', () => {
+  it('takes nothing when Redis has memory only for what was accepted before', async () => {
+    const lab = await openWebhookLab();
+    const { id } = await lab.add();
+    const assert = () => {
+      throw new WaferError('store_unavailable', 'as if Redis was nearly full');
+    };
+    const full = lab.open({ headroom: { assert } });
+    const request = { headers: githubHeaders('g', '{}'), body: Buffer.from('{}') };
+    await expect(full.receive(await full.find(id), request)).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await only(lab, id)).toEqual([]);
+    expect(await lab.github(id, 'g', '{}')).toMatchObject({ verdict: 'accepted' });
+  });
+
   it('refuses instead of growing, and takes more when there is room', async () => {
     const lab = await openWebhookLab();
     const { id } = await lab.add({ scheme: 'none' });

@@ -7,6 +7,7 @@ import type { Bodies } from '../../invocations/durable/bodies.ts';
 import type { StoredBody } from '../../invocations/durable/types.ts';
 import type { Log } from '../../log.ts';
 import { withStore } from '../../store/errors.ts';
+import type { Headroom } from '../../store/headroom.ts';
 import { keysOf } from '../../store/keys.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import { receiveScript } from '../../store/scripts/webhooks.ts';
@@ -29,6 +30,8 @@ export interface InboxDeps {
   log: Log;
   /** Bytes of what the function gets. */
   maxEventBytes: number;
+  /** Asked before anything is written. */
+  headroom?: Pick<Headroom, 'assert'>;
   namespace?: string;
   now?: () => number;
 }
@@ -82,6 +85,7 @@ export function createInbox(deps: InboxDeps) {
     const verdict = fitsFilter(webhook.events, types) ? 'accepted' : 'filtered';
     const delivery = { ...describe(webhook, request, now()), verdict, ...names(once, types[0]) } as const;
     checkSize(toEvent(delivery, request.body, content), maxEventBytes);
+    deps.headroom?.assert();
     const body = await bodies.put(delivery.id, 'body', request.body, typeOf(request));
     const first = await write(delivery, { body, once: once ?? '', isDue: verdict === 'accepted', kind: 'taken' });
     if (first !== null) {

@@ -2,6 +2,7 @@
 import { WaferError } from '../../errors.ts';
 import { deliveryIdPrefix } from '../../ids.ts';
 import { withStore } from '../../store/errors.ts';
+import type { Headroom } from '../../store/headroom.ts';
 import { keysOf } from '../../store/keys.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import { redeliverScript } from '../../store/scripts/webhooks.ts';
@@ -19,6 +20,8 @@ export type * from './types.ts';
 export interface WebhooksDeps extends HandOverDeps {
   /** Bytes of what a function gets. */
   maxEventBytes: number;
+  /** Asked before a delivery is written. */
+  headroom?: Pick<Headroom, 'assert'>;
   keepMs?: number;
 }
 
