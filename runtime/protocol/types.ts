@@ -24,6 +24,8 @@ export interface InitSettings {
   /** argv of the http runtime; empty otherwise. */
   command: string[];
   env: Record<string, string>;
+  /** That the sandbox may use: what a runtime may size its heap by. */
+  memoryMb?: number;
   maxResultBytes: number;
   maxLogLineBytes: number;
 }

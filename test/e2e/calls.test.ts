@@ -176,4 +176,24 @@ describe('logs', () => {
     follower.kill('SIGINT');
     await closed;
   });
+
+  it('have a young generation that fits the memory of their sandbox', async () => {
+    const code = `import { getHeapSpaceStatistics } from 'node:v8';
+    export const handler = async () => {
+      const recent = [];
+      for (let round = 0; round < 2_000; round++) {
+        recent[round % 40] = Array.from({ length: 300 }, (_, at) => ({ at }));
+        if (round % 100 === 0) await new Promise((done) => setImmediate(done));
+      }
+      return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size;
+    };`;
+    const sizeOf = async (memoryMb: number) => {
+      await wafer.deploy('young', { 'index.mjs': code }, { memoryMb });
+      const { body } = await wafer.invoke('young');
+      return Number(body) / 2 ** 20;
+    };
+    expect(await sizeOf(64)).toBeLessThan(4);
+    expect(await sizeOf(256)).toBeGreaterThan(4);
+    await wafer.remove('young');
+  });
 });

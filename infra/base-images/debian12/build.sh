@@ -33,9 +33,10 @@ scratch=$prefix.$$
 mkdir "$scratch"
 chmod 1777 "$scratch"
 builder=''
-trap 'remove_scratch "$scratch"' EXIT
+# A second signal (mmdebstrap hangs up its group when it fails) must not cut the tidying short.
+trap 'trap "" TERM INT HUP; remove_scratch "$scratch"' EXIT
 # mmdebstrap tidies up by itself when it is asked to end; the shell hears the signal while it waits.
-trap 'if [ -n "$builder" ]; then kill -TERM "$builder" 2>/dev/null; wait "$builder" || true; fi; exit 143' TERM INT HUP
+trap 'trap "" TERM INT HUP; if [ -n "$builder" ]; then kill -TERM "$builder" 2>/dev/null; wait "$builder" || true; fi; exit 143' TERM INT HUP
 
 mapfile -t sources < <(bash "$here/../apt-host.sh" sources)
 bash "$here/../apt-host.sh" conf >"$scratch/host.conf"

@@ -7,11 +7,13 @@
  *   logs.cjs     stdout/stderr as LOG frames   calls.cjs   one call: bodies, windows, cancel
  *   event.cjs, http.cjs  the two kinds of call results.cjs, serialise.cjs  values to bytes
  *   rehearsal.cjs  what a blank does before READY code-cache.cjs  code that was compiled at build
+ *   heap.cjs     a heap that fits a small sandbox
  */
 const { openCalls } = require('./calls.cjs');
 const { openChannel, TO_HOST } = require('./channel.cjs');
 const { useCodeCache } = require('./code-cache.cjs');
 const { describe } = require('./errors.cjs');
+const { fitHeap } = require('./heap.cjs');
 const { loadHandler } = require('./loader.cjs');
 const { installLogs } = require('./logs.cjs');
 
@@ -56,6 +58,7 @@ async function onInit(settings) {
   if (state !== 'binding') return;
   state = 'bound';
   channel.sendJson(TO_HOST.initOk, 0, codeCache === null ? {} : { codeCache });
+  setImmediate(fitHeap, settings);
 }
 
 function failInit(error) {

@@ -122,6 +122,7 @@ export class RuntimeInstance implements Instance {
       handler: config.handler,
       command: config.command,
       env: program.env,
+      memoryMb: config.memoryMb,
       maxResultBytes: MAX_RESULT_BYTES,
       maxLogLineBytes: MAX_LOG_LINE_BYTES,
     });
