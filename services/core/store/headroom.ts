@@ -13,7 +13,7 @@ export interface Headroom {
   close(): void;
 }
 
-const EVERY_MS = 1_000;
+const EVERY_MS = 2_000;
 /** Of `maxmemory`; the rest is for what goes on. */
 const SHARE = 0.9;
 const RETRY_MS = 5_000;

@@ -27,7 +27,8 @@ export interface Sender {
 
 /** Attempts of one invocation run side by side. After a crash they are repeated when the claim has ended. */
 export const CLAIM_MS = ATTEMPT_MS + 5_000;
-const LOOK_MS = 500;
+/** What ends here is told at once (`hurry`); this finds what is due again, and what others left. */
+const LOOK_MS = 2_000;
 /** What ends within that time is taken together. */
 const HURRY_MS = 20;
 const MOST_AT_ONCE = 200;

@@ -42,7 +42,7 @@ export const LATE_MS = 60_000;
 export const CLAIM_MS = 15_000;
 const BATCH = 100;
 
-const LOOK_MS = 500;
+const LOOK_MS = 1_000;
 const AGAIN_MS = 5_000;
 
 export function startTicker(deps: TickerDeps): Ticker {
