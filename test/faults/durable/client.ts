@@ -1,5 +1,5 @@
 /** A client that submits whatever happens, and writes down what it was promised. */
-
+import { randomUUID } from 'node:crypto';
 import type { Random } from '../../bench/random.ts';
 import type { TestPlatform } from '../../helpers/platform.ts';
 
@@ -22,12 +22,13 @@ const BODY_OF_LARGE = 40_000;
 
 /** Each request has a key of its own and is sent until it is answered or given up, as a careful client does. */
 export function startClient(platform: () => TestPlatform, name: string, random: Random, perSecond: number): Client {
+  const run = randomUUID();
   const client: Client = { ledger: [], unanswered: 0, stop: async () => {} };
   let isStopped = false;
   const submit = async (number: number) => {
     const large = number % 10 === 0 ? 'z'.repeat(BODY_OF_LARGE) : '';
     const body = JSON.stringify({ number, hold: Math.round(random.exponential(150)), fail: number % 7 === 0, large });
-    const key = `${name}-${process.pid}-${number}`;
+    const key = `${run}-${number}`;
     for (let tries = 0; tries < 3 && !isStopped; tries++) {
       const id = await post(platform(), name, body, key).catch(() => null);
       if (id !== null) return void client.ledger.push({ id, number, acceptedAt: Date.now() });
