@@ -31,7 +31,7 @@ function show({ seed, accepted, unanswered, attempts, lost, twice, counts, recov
 }
 
 async function breakThings(seconds: number): Promise<boolean> {
-  const cluster = await openCluster();
+  const cluster = await openCluster({ WAFER_KEEP_RECORDS: '1000000' });
   try {
     const seed = Number(values.seed);
     const reports = await campaign(cluster, { runs: Number(values.runs), seed, forMs: seconds * 1000, onRun: show });
