@@ -50,7 +50,7 @@ async function breakThings(seconds: number): Promise<boolean> {
 
 /** At capacity first: what its times are compared with. */
 async function overload(seconds: number): Promise<boolean> {
-  const wafer = await startTestPlatform();
+  const wafer = await startTestPlatform({ WAFER_KEEP_RECORDS: '1000000' });
   try {
     await deployLimited(wafer);
     await load(wafer, 1, Math.min(5, seconds)); // compilers come to rest
