@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newInvocationId } from '../../../services/core/ids.ts';
+import { countDurable } from '../../../services/core/invocations/durable/counts.ts';
 import { forgetStrays } from '../../../services/core/invocations/durable/sweep.ts';
 import { eventually } from '../../helpers/redis.ts';
 import { type DurableLab, failed, ok, openDurableLab, QUICK } from './lab.ts';
@@ -249,5 +250,59 @@ describe('a claim that was lost', () => {
     const record = await lab.calls.get(id);
     expect(record).toMatchObject({ state: 'failed', crashes: 3, outcome: { kind: 'worker_lost' } });
     expect(record.timeline.at(-1)).toMatchObject({ event: 'failed', reason: expect.stringContaining('parked') });
+  });
+
+  it('whose worker is gone keeps its room: who waits for it goes on waiting in its place', async () => {
+    const { redis } = lab.redis.connection;
+    const limits = { pending: 100, concurrency: 1 };
+    const [first, second] = [
+      await lab.calls.accept(lab.request({ limits })),
+      await lab.calls.accept(lab.request({ limits })),
+    ];
+    const claim = async (id: string, token: string) => {
+      const key = `wafer:{default}:q:calls:lock-${id}`;
+      await redis.set(key, token);
+      return { id, lock: { key, token }, signal: never };
+    };
+    await lab.attempts.begin(await claim(first.id, 'one'));
+    expect(await lab.attempts.begin(await claim(second.id, 'other'))).toHaveProperty('next');
+    const again = await claim(first.id, 'two');
+    const attempt = await lab.attempts.begin(again);
+    expect(attempt).toMatchObject({ number: 2 });
+    expect(await redis.lrange('wafer:{default}:room:f', 0, -1)).toEqual([second.id]);
+    expect(await redis.smembers('wafer:{default}:running:f')).toEqual([first.id]);
+    if ('number' in attempt) await lab.attempts.settle(again, attempt, ok('1'));
+    expect(await redis.lrange('wafer:{default}:room:f', 0, -1)).toEqual([]);
+    lab.work(async () => ok('1'));
+    expect(await ended(second.id)).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('whose worker is gone gives its room up when it has to wait for the rate', async () => {
+    const { redis } = lab.redis.connection;
+    const limits = { pending: 100, concurrency: 1, rate: { count: 1, periodMs: 600_000, burst: 1 } };
+    const { id } = await lab.calls.accept(lab.request({ limits }));
+    const key = 'wafer:{default}:q:calls:lock-of-the-test';
+    for (const token of ['one', 'two']) {
+      await redis.set(key, token);
+      await lab.attempts.begin({ id, lock: { key, token }, signal: never });
+    }
+    expect(await lab.calls.get(id)).toMatchObject({ state: 'queued', crashes: 1 });
+    expect(await redis.smembers('wafer:{default}:running:f')).toEqual([]);
+  });
+});
+
+describe('counts', () => {
+  it('say how many have not ended and how the others did, whatever became of them', async () => {
+    const count = () => countDurable(lab.redis.connection.redis, lab.queue);
+    const soon = await Promise.all(Array.from({ length: 5 }, () => lab.calls.accept(lab.request())));
+    const later = await lab.calls.accept(lab.request({ runAt: Date.now() + 600_000 }));
+    expect((await count()).now).toMatchObject({ pending: 6, dead: 0 });
+    lab.work(async ({ record }) => (record.id === soon[0]?.id ? { ...failed('no'), final: true } : ok('1')));
+    for (const { id } of soon) await ended(id);
+    await lab.calls.cancel(later.id, 'not needed');
+    expect(await count()).toMatchObject({
+      now: { pending: 0, dead: 1 },
+      ever: { succeeded: 4, failed: 1, cancelled: 1, expired: 0, lost: 0, late: 0 },
+    });
   });
 });

@@ -62,6 +62,9 @@ export function createAccept(deps: AcceptDeps): Accept {
       for (const { reject } of group) reject(error);
     });
   };
+  const forget = async (id: string, { inline }: StoredBody) => {
+    if (inline === undefined) await deps.bodies.forget([id]);
+  };
   return async (request) => {
     deps.headroom?.assert();
     const at = deps.now();
@@ -73,11 +76,11 @@ export function createAccept(deps: AcceptDeps): Accept {
     if (waiting.length === 1) setImmediate(flush);
     try {
       const accepted = await promise;
-      if (accepted.kind === 'repeated') await deps.bodies.forget([id]);
+      if (accepted.kind === 'repeated') await forget(id, body);
       return accepted;
     } catch (error) {
       // When the answer was lost it may have been written; `forgetStrays` looks at what is left.
-      if (error instanceof WaferError && error.code !== 'store_unavailable') await deps.bodies.forget([id]);
+      if (error instanceof WaferError && error.code !== 'store_unavailable') await forget(id, body);
       throw error;
     }
   };

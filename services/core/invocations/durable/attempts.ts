@@ -68,51 +68,52 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       const answer = await run(beginScript, claim, [deps.worker, MOST_CRASHES, LOOK_AGAIN_MS, ...ends]);
       if (answer[0] === 'run') return open(claim, Number(answer[1]));
       if (answer[0] === 'ended') await wake(answer.slice(1));
+      if (answer[0] === 'wait') await wake(answer.slice(3));
       return { next: answer[0] === 'wait' ? Number(answer[1]) : null };
     },
     async settle(claim, attempt, end) {
-      const part = `result.${attempt.number}`;
-      const commit = await commitOf(end, attempt, policies.get(attempt) ?? DEFAULT_RETRY);
+      const commit = await commitOf(deps, attempt, policies.get(attempt) ?? DEFAULT_RETRY, end);
       const [answer, state, ...woken] = await run(settleScript, claim, commit.args);
       cancellations.forget(claim.id);
       if (answer === 'late') return { next: null };
       await wake(woken);
       return { next: state === 'queued' ? commit.next : null };
-
-      async function commitOf(ended: AttemptEnd, { record, number }: Attempt, policy: RetryPolicy) {
-        const at = now();
-        if (ended.kind === 'back') {
-          const { reason, next } = ended;
-          return {
-            next,
-            args: ['back', '', '', '', entry({ at, event: 'waiting', reason, next }), ...cancelledAt(at, number)],
-          };
-        }
-        const receipt = ended.receipt === null ? '' : JSON.stringify(ended.receipt);
-        const cancelled = cancelledAt(at, number);
-        if (ended.kind === 'ok') {
-          const result = JSON.stringify(await bodies.put(claim.id, part, ended.result, ended.contentType));
-          const done = entry({ at, event: 'succeeded', attempt: number });
-          return { next: null, args: ['succeeded', '{"kind":"ok"}', receipt, result, done, ...cancelled] };
-        }
-        const { failure, final } = ended;
-        const dueAt = Math.max(record.acceptedAt, record.runAt ?? 0);
-        const next = nextAttempt(policy, { failure, attempt: number, dueAt, final }, at, deps.random);
-        const reason = failure.message.slice(0, 1000);
-        const failed =
-          next === null
-            ? entry({ at, event: 'failed', attempt: number, reason })
-            : entry({ at, event: 'attempt_failed', attempt: number, reason, next });
-        const verdict = next === null ? 'failed' : 'again';
-        return { next, args: [verdict, JSON.stringify(failure), receipt, '', failed, ...cancelled] };
-      }
     },
   };
 }
 
-const cancelledAt = (at: number, attempt: number) => [
-  JSON.stringify(CANCELLED),
-  entry({ at, event: 'cancelled', attempt }),
-];
+interface Commit {
+  /** When the call comes again; null: never. */
+  next: number | null;
+  /** Of `settleScript`, behind what every script of a claim gets. */
+  args: string[];
+}
+
+/** What an end means for the record. A result is in the store when it resolves. */
+async function commitOf(deps: AttemptsDeps, attempt: Attempt, policy: RetryPolicy, ended: AttemptEnd): Promise<Commit> {
+  const { record, number } = attempt;
+  const at = (deps.now ?? Date.now)();
+  const cancelled = [JSON.stringify(CANCELLED), entry({ at, event: 'cancelled', attempt: number })];
+  if (ended.kind === 'back') {
+    const { reason, next } = ended;
+    return { next, args: ['back', '', '', '', entry({ at, event: 'waiting', reason, next }), ...cancelled] };
+  }
+  const receipt = ended.receipt === null ? '' : JSON.stringify(ended.receipt);
+  if (ended.kind === 'ok') {
+    const stored = await deps.bodies.put(record.id, `result.${number}`, ended.result, ended.contentType);
+    const done = entry({ at, event: 'succeeded', attempt: number });
+    return { next: null, args: ['succeeded', '{"kind":"ok"}', receipt, JSON.stringify(stored), done, ...cancelled] };
+  }
+  const { failure, final } = ended;
+  const dueAt = Math.max(record.acceptedAt, record.runAt ?? 0);
+  const next = nextAttempt(policy, { failure, attempt: number, dueAt, final }, at, deps.random);
+  const reason = failure.message.slice(0, 1000);
+  const failed =
+    next === null
+      ? entry({ at, event: 'failed', attempt: number, reason })
+      : entry({ at, event: 'attempt_failed', attempt: number, reason, next });
+  const verdict = next === null ? 'failed' : 'again';
+  return { next, args: [verdict, JSON.stringify(failure), receipt, '', failed, ...cancelled] };
+}
 
 const entry = (value: object): string => JSON.stringify(value);

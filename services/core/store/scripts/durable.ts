@@ -5,7 +5,7 @@
  *   call:ID            hash: the record, as `durable/record.ts` reads it
  *   call:ID:timeline   list of JSON entries, oldest first
  *   calls, calls:FN    zsets, all scores 0: ids, which sort by time
- *   pending, pending:FN  zsets id -> accepted at: those that have not ended
+ *   pending:FN         zset id -> accepted at: those that have not ended
  *   pushing            zset id -> accepted at: written, and not known to be in the queue yet
  *   ended              zset id -> finished at: what retention looks at
  *   running:FN, running:FN:k:KEY   sets: those that have room now
@@ -14,7 +14,7 @@
  *   dead, dead:FN      zsets id -> finished at: the dead letters
  *   outbox             zset id -> when to look: ended ones whose followers have not got everything; see `callbacks.ts`
  *   once:DIGEST        string `ID BODY-DIGEST`: idempotency keys; expires
- *   durable            hash of counters
+ *   durable            hash of counters, since the beginning: accepted, each final state, lost, late
  *
  * Keys are built from the root (ARGV[1]); its hash tag keeps all of them in one slot.
  */
@@ -50,7 +50,6 @@ local function finish(id, state, outcome, receipt, result, entry)
   if result ~= '' then redis.call('HSET', record, 'result', result) end
   redis.call('HDEL', record, 'token', 'worker')
   note(id, entry)
-  redis.call('ZREM', root .. ':pending', id)
   redis.call('ZREM', root .. ':pending:' .. fn, id)
   redis.call('ZREM', root .. ':pushing', id)
   redis.call('ZADD', root .. ':ended', at, id)
@@ -78,6 +77,8 @@ local function isFinal(state) return state ~= 'queued' and state ~= 'running' en
 export const acceptScript = script(
   'durable-accept',
   `${COMMON}
+-- What is the same for all of a group is asked and written once.
+local pending, byFunction, all = {}, {}, {}
 local function accept(from, count)
   local id, fn, most, once, digest = ARGV[from], ARGV[from + 1], tonumber(ARGV[from + 2]), ARGV[from + 3], ARGV[from + 4]
   if once ~= '' then
@@ -87,16 +88,15 @@ local function accept(from, count)
       return {same == digest and 'repeated' or 'conflict', first}
     end
   end
-  local pending = redis.call('ZCARD', root .. ':pending:' .. fn)
-  if pending >= most then return {'full', pending} end
+  pending[fn] = pending[fn] or redis.call('ZCARD', root .. ':pending:' .. fn)
+  if pending[fn] >= most then return {'full', pending[fn]} end
+  pending[fn] = pending[fn] + 1
   if once ~= '' then redis.call('SET', root .. ':once:' .. once, id .. ' ' .. digest, 'EX', ARGV[from + 5]) end
   redis.call('HSET', recordKey(id), 'state', 'queued', 'attempts', 0, 'crashes', 0, unpack(ARGV, from + 8, from + 7 + count))
   note(id, ARGV[from + 6])
-  redis.call('ZADD', root .. ':calls', 0, id)
-  redis.call('ZADD', root .. ':calls:' .. fn, 0, id)
-  redis.call('ZADD', root .. ':pending', at, id)
-  redis.call('ZADD', root .. ':pending:' .. fn, at, id)
-  redis.call('ZADD', root .. ':pushing', at, id)
+  byFunction[fn] = byFunction[fn] or {}
+  table.insert(byFunction[fn], id)
+  table.insert(all, id)
   return {'accepted'}
 end
 
@@ -106,6 +106,24 @@ while ARGV[from] do
   answers[#answers + 1] = accept(from, count)
   from = from + 8 + count
 end
+
+local function add(key, score, ids)
+  local pairs = {}
+  for _, id in ipairs(ids) do
+    pairs[#pairs + 1] = score
+    pairs[#pairs + 1] = id
+  end
+  redis.call('ZADD', key, unpack(pairs))
+end
+if #all > 0 then
+  add(root .. ':calls', 0, all)
+  add(root .. ':pushing', at, all)
+  redis.call('HINCRBY', root .. ':durable', 'accepted', #all)
+end
+for fn, ids in pairs(byFunction) do
+  add(root .. ':calls:' .. fn, 0, ids)
+  add(root .. ':pending:' .. fn, at, ids)
+end
 return answers
 `,
 );
@@ -113,7 +131,7 @@ return answers
 /**
  * KEYS lock of the claim; ARGV root, now, id, token, worker, most crashes, ms until one that waits for room looks again,
  * outcome JSON of one that crashed too often, of one that expired.
- * @returns `lost` | `over` | `wait` when, reason | `ended` woken... | `run` attempt
+ * @returns `lost` | `over` | `wait` when, reason, woken... | `ended` woken... | `run` attempt
  */
 export const beginScript = script(
   'durable-begin',
@@ -128,12 +146,13 @@ if not state or isFinal(state) then return {'over'} end
 redis.call('ZREM', root .. ':pushing', id)
 local function json(event, more) return '{"at":' .. at .. ',"event":"' .. event .. '"' .. more .. '}' end
 
-if state == 'running' then
+-- Its room is still its own: nobody who waits is let in for it.
+local hadRoom = state == 'running'
+if hadRoom then
   local crashes = redis.call('HINCRBY', record, 'crashes', 1)
   redis.call('HSET', record, 'state', 'queued')
   redis.call('HINCRBY', root .. ':durable', 'lost', 1)
   note(id, json('attempt_lost', ',"attempt":' .. attempts .. ',"reason":"Its worker was gone before it had ended."'))
-  leaveRoom(id, fn, key)
   if got[10] then return {'ended', unpack(finish(id, 'cancelled', '{"kind":"cancelled","message":' .. cjson.encode(got[10]) .. '}', '', '', json('cancelled', ',"reason":' .. cjson.encode(got[10]))))} end
   if crashes >= mostCrashes then
     return {'ended', unpack(finish(id, 'failed', ARGV[8], '', '', json('failed', ',"reason":"It is parked: ' .. crashes .. ' of its attempts ended with their worker."')))}
@@ -144,7 +163,7 @@ if at >= tonumber(got[4]) then
 end
 
 local function hasRoom(place, most)
-  if not most then return true end
+  if not most or hadRoom then return true end
   if redis.call('SCARD', root .. ':running:' .. place) < tonumber(most) then return true end
   redis.call('LREM', root .. ':room:' .. place, 0, id)
   redis.call('RPUSH', root .. ':room:' .. place, id)
@@ -155,7 +174,9 @@ if key and not hasRoom(fn .. ':k:' .. key, got[7]) then return {'wait', at + loo
 if got[8] then
   local every, burst = tonumber(got[8]), tonumber(got[9])
   local due = math.max(tonumber(redis.call('GET', root .. ':rate:' .. fn) or '0'), at)
-  if due - at > every * (burst - 1) then return {'wait', math.ceil(due - every * (burst - 1)), 'rate'} end
+  if due - at > every * (burst - 1) then
+    return {'wait', math.ceil(due - every * (burst - 1)), 'rate', unpack(hadRoom and leaveRoom(id, fn, key) or {})}
+  end
   redis.call('SET', root .. ':rate:' .. fn, due + every, 'PX', math.ceil(every * (burst + 1)))
 end
 
