@@ -11,7 +11,7 @@ let wafer: TestPlatform;
 let folders: Folders;
 beforeAll(async () => {
   folders = await openFolders('wafer-image-hostile-');
-  wafer = await startTestPlatform();
+  wafer = await startTestPlatform({ WAFER_KEEP_ALIVE: 'fixed', WAFER_IDLE_MS: '1000' });
 });
 afterAll(async () => {
   for (const name of deployed) await wafer?.remove(name);

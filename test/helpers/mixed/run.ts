@@ -1,6 +1,7 @@
 /** Makes the calls of a plan, so many at a time, with its changes in between, and tells the ledger. */
 import { Pool } from 'undici';
-import type { TestPlatform } from '../platform.ts';
+import type { BlankInfo } from '../../../services/core/invocations/types.ts';
+import { type TestPlatform, until } from '../platform.ts';
 import type { Ledger, Witness } from './ledger.ts';
 import type { Plan, PlannedCall, PlannedChange } from './plan.ts';
 import { codeOf, FUNCTIONS, type MixedFunction } from './programs.ts';
@@ -42,6 +43,7 @@ export async function runMixed(wafer: TestPlatform, plan: Plan, ledger: Ledger, 
   try {
     await Promise.all(functions.map((one) => change(world, one, { kind: 'deploy', functionAt: 0, pick: 0 })));
     await Promise.all(functions.map((one) => change(world, one, { kind: 'stable', functionAt: 0, pick: 0 })));
+    await untilBlanks(wafer);
     let next = 0;
     const caller = async () => {
       for (let seq = next++; seq < plan.calls.length && run.wrong.length < MAX_WRONG; seq = next++) {
@@ -64,6 +66,13 @@ interface World {
   client: Pool;
   run: MixedRun;
 }
+
+/** From then on the first call of a version that blanks fit has one. */
+const untilBlanks = (wafer: TestPlatform) =>
+  until('there is a blank of each language', async () => {
+    const { blanks } = (await (await wafer.fetch('/v1/instances')).json()) as { blanks: BlankInfo[] };
+    return blanks.filter(({ ready }) => ready > 0).length > 1;
+  });
 
 function at<T>(all: readonly T[], index: number): T {
   const found = all[index];

@@ -6,9 +6,8 @@ import { keysOf } from '../../store/keys.ts';
 
 /** Now. `pending` have not ended, whatever else they are; `dead` wait for a person. */
 export const PLACES = ['pending', 'waiting', 'delayed', 'running', 'dead'] as const;
-const ENDS = ['succeeded', 'failed', 'cancelled', 'expired'] as const;
 /** Ever: how calls ended, attempts whose worker was gone, and results that came after their attempt was given up. */
-export const HAPPENINGS = [...ENDS, 'lost', 'late'] as const;
+export const HAPPENINGS = ['succeeded', 'failed', 'cancelled', 'expired', 'lost', 'late'] as const;
 
 export interface DurableCounts {
   now: Record<(typeof PLACES)[number], number>;
@@ -21,12 +20,11 @@ export async function countDurable(redis: Redis, queue: CallQueue, namespace?: s
   const [dead, happened, queued] = await withStore('count calls', () =>
     Promise.all([
       redis.zcard(`${root}:dead`),
-      redis.hmget(`${root}:durable`, 'accepted', ...HAPPENINGS),
+      redis.hmget(`${root}:durable`, 'pending', ...HAPPENINGS),
       queue.counts(),
     ]),
   );
-  const [accepted, ...others] = happened.map((count) => Number(count ?? 0));
+  const [pending, ...others] = happened.map((count) => Number(count ?? 0));
   const ever = Object.fromEntries(HAPPENINGS.map((name, at) => [name, others[at] ?? 0])) as DurableCounts['ever'];
-  const pending = (accepted ?? 0) - ENDS.reduce((sum, state) => sum + ever[state], 0);
-  return { now: { pending, dead, ...queued }, ever };
+  return { now: { pending: pending ?? 0, dead, ...queued }, ever };
 }

@@ -14,7 +14,7 @@
  *   dead, dead:FN      zsets id -> finished at: the dead letters
  *   outbox             zset id -> when to look: ended ones whose followers have not got everything; see `callbacks.ts`
  *   once:DIGEST        string `ID BODY-DIGEST`: idempotency keys; expires
- *   durable            hash of counters, since the beginning: accepted, each final state, lost, late
+ *   durable            hash of counters, pending, and since the beginning each final state, lost, late
  *
  * Keys are built from the root (ARGV[1]); its hash tag keeps all of them in one slot.
  */
@@ -61,6 +61,7 @@ local function finish(id, state, outcome, receipt, result, entry)
     redis.call('ZADD', root .. ':outbox', at, id)
     redis.call('PUBLISH', root .. ':outbox', id)
   end
+  redis.call('HINCRBY', root .. ':durable', 'pending', -1)
   redis.call('HINCRBY', root .. ':durable', state, 1)
   redis.call('PUBLISH', root .. ':ended', id)
   return leaveRoom(id, fn, got[2])
@@ -118,7 +119,7 @@ end
 if #all > 0 then
   add(root .. ':calls', 0, all)
   add(root .. ':pushing', at, all)
-  redis.call('HINCRBY', root .. ':durable', 'accepted', #all)
+  redis.call('HINCRBY', root .. ':durable', 'pending', #all)
 end
 for fn, ids in pairs(byFunction) do
   add(root .. ':calls:' .. fn, 0, ids)
