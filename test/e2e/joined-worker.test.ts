@@ -1,6 +1,7 @@
 /** `wafer worker`: accepted calls run where somebody joined, and on nobody's machine twice. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Invocation } from '../../services/core/invocations/view.ts';
+import type { DeliveryDetail } from '../../services/core/triggers/webhooks/view.ts';
 import { type Cluster, openCluster } from '../helpers/cluster.ts';
 import { toReply, until } from '../helpers/platform.ts';
 
@@ -52,6 +53,25 @@ describe('a worker that joined', () => {
     expect(await ended(id)).toMatchObject({ state: 'succeeded' });
     const result = await toReply(await cluster.platform().fetch(`/v1/invocations/${id}/result`));
     expect(result.body).toMatchObject({ echo: 1 << 20, large: 'x'.repeat(1 << 20) });
+  });
+
+  it('runs what a webhook took', async () => {
+    const platform = cluster.platform();
+    const flags = ['--function', 'spread', '--scheme', 'bearer', '--json'];
+    const added = await platform.wafer(['webhook', 'add', 'joined', ...flags]);
+    const { webhook, secret } = JSON.parse(added.stdout) as { webhook: { url: string }; secret: string };
+    const reply = await fetch(platform.url + webhook.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}` },
+      body: '{"from":"outside"}',
+    });
+    expect(reply.status).toBe(202);
+    const { delivery } = (await reply.json()) as { delivery: string };
+    const invocation = await until('the delivery has its invocation', async () => {
+      const shown = await platform.fetch(`/v1/webhooks/joined/deliveries/${delivery}`);
+      return ((await shown.json()) as DeliveryDetail).invocations[0];
+    });
+    expect(await ended(invocation.id)).toMatchObject({ state: 'succeeded', trigger: 'webhook', origin: delivery });
   });
 
   it('that is killed while it runs a call loses it to another, and it ends once', async () => {

@@ -317,6 +317,18 @@ describe('invoke', () => {
     expect((await wafer(['invoke', 'hello', '-d', '-'], { input: '[1]' })).stdout).toBe('[1]\n');
   });
 
+  test.each([['--wait'], ['--delay', '10m'], ['--idempotency-key', 'k1'], ['--callback', 'https://example.com/']])(
+    '%s without --async is refused before anything is sent: the call would run now',
+    async (...flag) => {
+      const before = api.seen.length;
+      const { code, stderr } = await wafer(['invoke', 'hello', ...flag]);
+      expect(code).toBe(2);
+      expect(stderr).toContain(`${flag[0]} is for calls that run later`);
+      expect(stderr).toContain('Add --async');
+      expect(api.seen).toHaveLength(before);
+    },
+  );
+
   test('an event that is not JSON is refused before anything is sent', async () => {
     const before = api.seen.length;
     const { code, stderr } = await wafer(['invoke', 'hello', '--data', '{name:Ada}']);

@@ -132,4 +132,13 @@ describe('/v1/schedules', () => {
     expect(((await reply.json()) as { code: string }).code).toBe(code);
     expect((await send('GET', '/bad')).status).toBe(404);
   });
+
+  it('a name that is none is refused with what a name may be', async () => {
+    const reply = await send('PUT', '/Every_Night', { functionName: 'f', everyMs: 60_000 });
+    expect(await reply.json()).toMatchObject({
+      status: 400,
+      code: 'invalid_name',
+      detail: expect.stringMatching(/"Every_Night" is not a valid name of a schedule: .*lower-case/),
+    });
+  });
 });
