@@ -145,7 +145,7 @@ describe('limits', () => {
     const answers = await Promise.allSettled(Array.from({ length: 600 }, (_, number) => at(number)));
     const codes = answers.map((one) => (one.status === 'fulfilled' ? one.value.kind : one.reason.code));
     expect(codes.filter((code) => code === 'accepted')).toHaveLength(500);
-    expect(codes.slice(500)).toEqual(new Array(100).fill('overloaded'));
+    expect(codes.filter((code) => code === 'overloaded')).toHaveLength(100);
     expect(await eventually('their tickets', async () => (await lab.queue.counts()).waiting === 500)).toBe(true);
     let ran = 0;
     lab.work(async () => ok(String(++ran)));

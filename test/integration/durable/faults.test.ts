@@ -37,7 +37,7 @@ describe('a record that no version of this platform wrote (R30)', () => {
   it('is parked with its reason, and holds nobody up', async () => {
     const { redis } = lab.redis.connection;
     const [poisoned, fine] = [await lab.calls.accept(lab.request()), await lab.calls.accept(lab.request())];
-    await redis.hset(`wafer:{default}:call:${poisoned.id}`, 'retry', '{ of another time');
+    await redis.hset(`wafer:{default}:call:${poisoned.id}`, 'call', '{ of another time');
     lab.work(async () => ok('1'), 1);
     expect(await ended(fine.id)).toMatchObject({ state: 'succeeded' });
     const record = await ended(poisoned.id);

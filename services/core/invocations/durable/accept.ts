@@ -11,8 +11,8 @@ import type { Headroom } from '../../store/headroom.ts';
 import { acceptScript } from '../../store/scripts/durable.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import { type Bodies, digestOf } from './bodies.ts';
-import { toFields } from './record.ts';
-import type { Accepted, AcceptRequest, StoredBody, TimelineEntry } from './types.ts';
+import { toNewRecord } from './record.ts';
+import type { Accepted, AcceptRequest, StoredBody } from './types.ts';
 
 export interface AcceptDeps {
   redis: Redis;
@@ -122,17 +122,15 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
 }
 
 async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group: Item[]): Promise<Answer[]> {
-  const args = group.flatMap(({ id, at, request, body, most }) => {
-    const { functionName, idempotencyKey, runAt } = request;
+  const seconds = String(Math.ceil(idempotencyMs / 1000));
+  const records = group.map(({ at, request, body }) => toNewRecord(request, body, at));
+  const items = group.map(({ id, request, body, most }, at) => {
+    const { functionName, idempotencyKey } = request;
     const once = idempotencyKey === undefined ? '' : digestOf(Buffer.from(`${functionName}\n${idempotencyKey}`));
-    const entry: TimelineEntry = { at, event: 'accepted', ...(runAt !== undefined && { next: runAt }) };
-    const fields = toFields(request, body, at);
-    const seconds = Math.ceil(idempotencyMs / 1000);
-    return [id, functionName, most, once, body.digest, seconds, JSON.stringify(entry), fields.length, ...fields];
+    return [id, functionName, most, once, body.digest, ...(records[at]?.fields ?? [])];
   });
-  return (await withStore('accept a call', () =>
-    runScript(redis, acceptScript, [], [root, now(), ...args]),
-  )) as Answer[];
+  const args = [root, now(), seconds, JSON.stringify(items), ...records.map(({ fixed }) => fixed)];
+  return (await withStore('accept a call', () => runScript(redis, acceptScript, [], args))) as Answer[];
 }
 
 async function push(queue: AcceptDeps['queue'], items: Item[]): Promise<void> {

@@ -9,7 +9,7 @@ import type { Outcome } from '../types.ts';
 import type { Bodies } from './bodies.ts';
 import type { Cancellations } from './cancellations.ts';
 import { readHash } from './read.ts';
-import { toRecord } from './record.ts';
+import { policyOf, toRecord } from './record.ts';
 import { DEFAULT_RETRY, nextAttempt } from './retry.ts';
 import type { Attempt, AttemptEnd, Attempts, RetryPolicy } from './types.ts';
 
@@ -56,10 +56,12 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     const signal = AbortSignal.any([claim.signal, cancellations.watch(claim.id)]);
     const { hash, timeline } = await readHash(redis, root, claim.id);
     const record = toRecord(claim.id, hash, timeline);
-    if (record === undefined) throw new Error(`the record of ${claim.id} is gone while it runs`);
+    const policy = policyOf(hash);
+    if (record === undefined || policy === undefined)
+      throw new Error(`the record of ${claim.id} is gone while it runs, or can not be read`);
     const event = await bodies.get(claim.id, 'event', record.request);
     const attempt = { record, number, signal, event };
-    policies.set(attempt, hash['retry'] === undefined ? DEFAULT_RETRY : (JSON.parse(hash['retry']) as RetryPolicy));
+    policies.set(attempt, policy);
     return attempt;
   };
   return {

@@ -1,57 +1,96 @@
 /** The hash of an invocation, as fields and as a record. */
-import type { AcceptRequest, DurableRecord, StoredBody, TimelineEntry } from './types.ts';
+import { invocationTime } from '../../ids.ts';
+import type { Ticket } from '../../queue/types.ts';
+import type { AcceptRequest, DurableRecord, RetryPolicy, StoredBody, TimelineEntry } from './types.ts';
 
-/** Fields that `acceptScript` writes; what is undefined is left out. */
-export function toFields(request: AcceptRequest, body: StoredBody, acceptedAt: number): string[] {
-  const { limits, retry } = request;
-  const fields: Record<string, string | number | undefined> = {
-    functionName: request.functionName,
-    version: request.version,
-    trigger: request.trigger,
-    origin: request.origin,
-    depth: request.depth,
-    acceptedAt,
-    expiresAt: Math.max(acceptedAt, request.runAt ?? 0) + retry.maxAgeMs,
-    runAt: request.runAt,
-    priority: request.priority,
-    request: JSON.stringify(body),
-    retry: JSON.stringify(retry),
-    concurrencyKey: request.concurrencyKey,
-    callbackUrl: request.callbackUrl,
-    mostAtOnce: limits.concurrency,
-    mostPerKey: limits.concurrencyPerKey,
-    rateEvery: limits.rate && limits.rate.periodMs / limits.rate.count,
-    rateBurst: limits.rate?.burst,
-    ...followersOf(request),
+/** What is the same for the whole life of an invocation and no script looks at: one field, as JSON. */
+interface Fixed
+  extends Pick<
+    AcceptRequest,
+    'version' | 'trigger' | 'origin' | 'depth' | 'runAt' | 'priority' | 'callbackUrl' | 'retry'
+  > {
+  acceptedAt: number;
+  event: StoredBody;
+  onSuccess?: string;
+  onFailure?: string;
+}
+
+/** What `acceptScript` writes. */
+export interface NewRecord {
+  fixed: string;
+  /** Fields and values that scripts look at; what is undefined is left out. */
+  fields: string[];
+}
+
+export function toNewRecord(request: AcceptRequest, event: StoredBody, acceptedAt: number): NewRecord {
+  const { version, trigger, origin, depth, runAt, priority, concurrencyKey, callbackUrl, retry, limits } = request;
+  const { onSuccess, onFailure } = request.followers;
+  const call: Fixed = { version, trigger, depth, acceptedAt, retry, event };
+  Object.assign(call, { origin, runAt, priority, callbackUrl, onSuccess, onFailure }); // JSON leaves out what is undefined
+  const fields = ['functionName', request.functionName];
+  const add = (name: string, value: string | number | undefined) => {
+    if (value !== undefined) fields.push(name, String(value));
   };
-  return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+  add('expiresAt', Math.max(acceptedAt, runAt ?? 0) + retry.maxAgeMs);
+  add('concurrencyKey', concurrencyKey);
+  add('mostAtOnce', limits.concurrency);
+  add('mostPerKey', limits.concurrencyPerKey);
+  add('rateEvery', limits.rate && limits.rate.periodMs / limits.rate.count);
+  add('rateBurst', limits.rate?.burst);
+  // It goes into the outbox when it ends.
+  if (callbackUrl !== undefined || onSuccess !== undefined || onFailure !== undefined) add('follow', 1);
+  return { fixed: JSON.stringify(call), fields };
 }
 
-/** `follow`: it goes into the outbox when it ends. */
-function followersOf({ callbackUrl, followers: { onSuccess, onFailure } }: AcceptRequest) {
-  const isFollowed = [callbackUrl, onSuccess, onFailure].some((one) => one !== undefined);
-  return { onSuccess, onFailure, follow: isFollowed ? 1 : undefined };
+/** Null: nothing of this platform wrote it. */
+function fixedOf(hash: Record<string, string>): Fixed | null {
+  try {
+    return JSON.parse(hash['call'] ?? 'null') as Fixed | null;
+  } catch {
+    return null;
+  }
 }
+
+/** Undefined of a record that can not be read. */
+export const policyOf = (hash: Record<string, string>): RetryPolicy | undefined => fixedOf(hash)?.retry;
+
+/** As it was pushed when it was accepted. */
+export function ticketOf(id: string, hash: Record<string, string>): Ticket {
+  const { runAt, priority } = fixedOf(hash) ?? {};
+  return { id, ...(runAt !== undefined && { runAt }), ...(priority !== undefined && { priority }) };
+}
+
+/** What people see of one that can not be read: it can be found, and forgotten. */
+const unreadable = (id: string): Omit<Fixed, 'retry'> => ({
+  version: 0,
+  trigger: 'async',
+  depth: 0,
+  acceptedAt: invocationTime(id) ?? 0,
+  event: { contentType: '', bytes: 0, digest: '' },
+});
 
 /** Undefined when there is no such hash. */
 export function toRecord(id: string, hash: Record<string, string>, timeline: string[]): DurableRecord | undefined {
-  const { functionName, trigger, state, request } = hash;
-  if (functionName === undefined || trigger === undefined || state === undefined || request === undefined)
-    return undefined;
+  const { functionName, state } = hash;
+  if (functionName === undefined || state === undefined) return undefined;
+  const {
+    retry: _retry,
+    event: request,
+    ...fixed
+  }: Partial<Pick<Fixed, 'retry'>> & Omit<Fixed, 'retry'> = fixedOf(hash) ?? unreadable(id);
+  const { acceptedAt: at, runAt: next } = fixed;
+  const accepted: TimelineEntry = { at, event: 'accepted', ...(next !== undefined && { next }) };
   return {
     id,
     functionName,
-    version: Number(hash['version']),
-    trigger: trigger as DurableRecord['trigger'],
-    depth: Number(hash['depth']),
+    ...fixed,
     state: state as DurableRecord['state'],
-    acceptedAt: Number(hash['acceptedAt']),
-    attempts: Number(hash['attempts']),
-    crashes: Number(hash['crashes']),
-    timeline: timeline.map((entry) => JSON.parse(entry) as TimelineEntry),
-    request: JSON.parse(request) as StoredBody,
-    ...texts(hash, ['origin', 'concurrencyKey', 'callbackUrl', 'onSuccess', 'onFailure']),
-    ...numbers(hash, ['runAt', 'startedAt', 'finishedAt']),
+    attempts: Number(hash['attempts'] ?? 0),
+    crashes: Number(hash['crashes'] ?? 0),
+    timeline: [accepted, ...timeline.map((entry) => JSON.parse(entry) as TimelineEntry)],
+    request,
+    ...texts(hash, ['concurrencyKey']),
+    ...numbers(hash, ['startedAt', 'finishedAt']),
     ...documents(hash, ['result', 'outcome', 'receipt']),
   };
 }

@@ -10,6 +10,7 @@ import { keysOf } from '../../store/keys.ts';
 import { forgetScript } from '../../store/scripts/durable.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import type { Bodies, LocalBodies } from './bodies.ts';
+import { ticketOf } from './record.ts';
 
 export interface SweepOptions {
   redis: Redis;
@@ -50,12 +51,7 @@ async function sweepOnce(options: SweepOptions): Promise<void> {
     AT_ONCE,
   );
   for (const id of unpushed) {
-    const [runAt, priority] = await redis.hmget(`${root}:call:${id}`, 'runAt', 'priority');
-    await queue.push({
-      id,
-      ...(runAt != null && { runAt: Number(runAt) }),
-      ...(priority != null && { priority: Number(priority) }),
-    });
+    await queue.push(ticketOf(id, await redis.hgetall(`${root}:call:${id}`)));
     await redis.zrem(`${root}:pushing`, id);
   }
   const gone = await runScript(redis, forgetScript, [], [root, now(), now() - keepMs, keepPerFunction, AT_ONCE]);

@@ -3,7 +3,7 @@
  * no crash leaves half of it. What is written, below the namespace's root:
  *
  *   call:ID            hash: the record, as `durable/record.ts` reads it
- *   call:ID:timeline   list of JSON entries, oldest first
+ *   call:ID:timeline   list of JSON entries, oldest first; that it was accepted is in the record
  *   calls, calls:FN    zsets, all scores 0: ids, which sort by time
  *   pending:FN         zset id -> accepted at: those that have not ended
  *   pushing            zset id -> accepted at: written, and not known to be in the queue yet
@@ -71,8 +71,9 @@ local function isFinal(state) return state ~= 'queued' and state ~= 'running' en
 `;
 
 /**
- * ARGV root, now; then of each call: id, function, most pending, '' or key of idempotency, digest of the body, seconds
- * it is kept, entry of the timeline, number of what follows: fields and values of the record.
+ * ARGV root, now, seconds a key of idempotency is kept, JSON of the calls, then of each its part that never changes. A
+ * call is a list: id, function, most pending, '' or key of idempotency, digest of the body, then fields and values.
+ * One JSON: arguments cost their sender and Redis more than all else that happens here.
  * @returns of each, in their order: `accepted` | `repeated` id | `conflict` id | `full` count
  */
 export const acceptScript = script(
@@ -80,8 +81,8 @@ export const acceptScript = script(
   `${COMMON}
 -- What is the same for all of a group is asked and written once.
 local pending, byFunction, all = {}, {}, {}
-local function accept(from, count)
-  local id, fn, most, once, digest = ARGV[from], ARGV[from + 1], tonumber(ARGV[from + 2]), ARGV[from + 3], ARGV[from + 4]
+local function accept(call, fixed)
+  local id, fn, most, once, digest = unpack(call, 1, 5)
   if once ~= '' then
     local before = redis.call('GET', root .. ':once:' .. once)
     if before then
@@ -92,21 +93,16 @@ local function accept(from, count)
   pending[fn] = pending[fn] or redis.call('ZCARD', root .. ':pending:' .. fn)
   if pending[fn] >= most then return {'full', pending[fn]} end
   pending[fn] = pending[fn] + 1
-  if once ~= '' then redis.call('SET', root .. ':once:' .. once, id .. ' ' .. digest, 'EX', ARGV[from + 5]) end
-  redis.call('HSET', recordKey(id), 'state', 'queued', 'attempts', 0, 'crashes', 0, unpack(ARGV, from + 8, from + 7 + count))
-  note(id, ARGV[from + 6])
+  if once ~= '' then redis.call('SET', root .. ':once:' .. once, id .. ' ' .. digest, 'EX', ARGV[3]) end
+  redis.call('HSET', recordKey(id), 'state', 'queued', 'call', fixed, unpack(call, 6))
   byFunction[fn] = byFunction[fn] or {}
   table.insert(byFunction[fn], id)
   table.insert(all, id)
   return {'accepted'}
 end
 
-local answers, from = {}, 3
-while ARGV[from] do
-  local count = tonumber(ARGV[from + 7])
-  answers[#answers + 1] = accept(from, count)
-  from = from + 8 + count
-end
+local answers = {}
+for at, call in ipairs(cjson.decode(ARGV[4])) do answers[at] = accept(call, ARGV[4 + at]) end
 
 local function add(key, score, ids)
   local pairs = {}
@@ -142,7 +138,7 @@ if redis.call('GET', KEYS[1]) ~= token then return {'lost'} end
 local record = recordKey(id)
 local got = redis.call('HMGET', record, 'state', 'functionName', 'attempts', 'expiresAt', 'concurrencyKey',
   'mostAtOnce', 'mostPerKey', 'rateEvery', 'rateBurst', 'cancelReason')
-local state, fn, attempts, key = got[1], got[2], tonumber(got[3]), got[5]
+local state, fn, attempts, key = got[1], got[2], tonumber(got[3] or '0'), got[5]
 if not state or isFinal(state) then return {'over'} end
 redis.call('ZREM', root .. ':pushing', id)
 local function json(event, more) return '{"at":' .. at .. ',"event":"' .. event .. '"' .. more .. '}' end
