@@ -57,58 +57,74 @@ export function phasesText({ calls }: FirstSamples): string {
 
 export const times = ({ calls }: FirstSamples): number[] => calls.map(({ ms }) => ms);
 
-async function measureNode(context: BenchContext): Promise<Row[]> {
-  const wafer = await context.platform();
-  const reference = await context.reference();
+interface FirstLine {
+  name: string;
+  env?: Record<string, string>;
+  rounds: (context: BenchContext) => number;
+  expect: StartKind;
+  code: (round: number) => Record<string, string>;
+  config: object;
+  reference: 'startNode' | 'startPython';
+}
+
+/** On a platform of this environment; the rows are made of what was measured. */
+async function measureFirst(
+  context: BenchContext,
+  { name, env, rounds, expect, code, config, reference }: FirstLine,
+  toRows: (samples: FirstSamples) => Row[],
+): Promise<Row[]> {
+  const wafer = await context.platform(env);
+  const bare = await context.reference();
   const client = openClient(wafer.url, { key: wafer.key });
-  const name = `${PREFIX}first`;
   try {
-    const samples = await firstCalls(wafer, client, {
-      name,
-      rounds: context.count(200, 30),
-      expect: 'blank',
-      deploy: (round) => wafer.deploy(name, nodeCode(round), SMALL),
-      reference: reference.startNode,
-    });
-    const bare = { name: NODE, samples: samples.reference };
-    const atWorker = samples.calls.map(({ phases }) => (phases === null ? Number.NaN : sumStarted(phases)));
-    const notes = [samples.pool, ONE_BY_ONE, phasesText(samples)];
-    return [
-      compare({
-        what: 'first call of a small Node function over HTTP, a blank ready',
-        ours: times(samples),
-        reference: bare,
-        p50: atMost(0.25),
-        p99: atMost(0.75),
-        notes,
-      }),
-      compare({
-        what: 'the same, seen at the worker: take a blank -> answer',
-        ours: atWorker,
-        reference: bare,
-        p50: atMost(0.1),
-        notes: [samples.pool, 'attach, init and handler of its receipt'],
-      }),
-    ];
+    const deploy = (round: number) => wafer.deploy(name, code(round), config);
+    const options = { name, rounds: rounds(context), expect, deploy, reference: bare[reference] };
+    return toRows(await firstCalls(wafer, client, options));
   } finally {
     await client.close();
   }
 }
 
-async function measureCold(context: BenchContext): Promise<Row[]> {
-  const wafer = await context.platform({ WAFER_BLANKS: '0' });
-  const reference = await context.reference();
-  const client = openClient(wafer.url, { key: wafer.key });
-  const name = `${PREFIX}cold`;
-  try {
-    const samples = await firstCalls(wafer, client, {
-      name,
-      rounds: context.count(120, 20),
+const NODE_LINE = { code: nodeCode, config: SMALL, reference: 'startNode' } as const;
+
+const measureNode = (context: BenchContext) =>
+  measureFirst(
+    context,
+    { ...NODE_LINE, name: `${PREFIX}first`, rounds: ({ count }) => count(200, 30), expect: 'blank' },
+    (samples) => {
+      const reference = { name: NODE, samples: samples.reference };
+      const atWorker = samples.calls.map(({ phases }) => (phases === null ? Number.NaN : sumStarted(phases)));
+      return [
+        compare({
+          what: 'first call of a small Node function over HTTP, a blank ready',
+          ours: times(samples),
+          reference,
+          p50: atMost(0.25),
+          p99: atMost(0.75),
+          notes: [samples.pool, ONE_BY_ONE, phasesText(samples)],
+        }),
+        compare({
+          what: 'the same, seen at the worker: take a blank -> answer',
+          ours: atWorker,
+          reference,
+          p50: atMost(0.1),
+          notes: [samples.pool, 'attach, init and handler of its receipt'],
+        }),
+      ];
+    },
+  );
+
+const measureCold = (context: BenchContext) =>
+  measureFirst(
+    context,
+    {
+      ...NODE_LINE,
+      name: `${PREFIX}cold`,
+      env: { WAFER_BLANKS: '0' },
+      rounds: ({ count }) => count(120, 20),
       expect: 'cold',
-      deploy: (round) => wafer.deploy(name, nodeCode(round), SMALL),
-      reference: reference.startNode,
-    });
-    return [
+    },
+    (samples) => [
       compare({
         what: 'first call of a small Node function over HTTP, no blank ready',
         ours: times(samples),
@@ -117,27 +133,21 @@ async function measureCold(context: BenchContext): Promise<Row[]> {
         p99: atMost(2),
         notes: ['WAFER_BLANKS=0', samples.pool, ONE_BY_ONE, phasesText(samples)],
       }),
-    ];
-  } finally {
-    await client.close();
-  }
-}
+    ],
+  );
 
-async function measurePython(context: BenchContext): Promise<Row[]> {
-  const wafer = await context.platform();
-  const reference = await context.reference();
-  const client = openClient(wafer.url, { key: wafer.key });
-  const name = `${PREFIX}python`;
-  const config = { ...SMALL, runtime: 'python' };
-  try {
-    const samples = await firstCalls(wafer, client, {
-      name,
-      rounds: context.count(120, 20),
+const measurePython = (context: BenchContext) =>
+  measureFirst(
+    context,
+    {
+      name: `${PREFIX}python`,
+      rounds: ({ count }) => count(120, 20),
       expect: 'blank',
-      deploy: (round) => wafer.deploy(name, pythonCode(round), config),
-      reference: reference.startPython,
-    });
-    return [
+      code: pythonCode,
+      config: { ...SMALL, runtime: 'python' },
+      reference: 'startPython',
+    },
+    (samples) => [
       compare({
         what: 'first call of a Python function over HTTP, a blank ready',
         ours: times(samples),
@@ -146,11 +156,8 @@ async function measurePython(context: BenchContext): Promise<Row[]> {
         p99: atMost(1.5),
         notes: [samples.pool, ONE_BY_ONE, phasesText(samples)],
       }),
-    ];
-  } finally {
-    await client.close();
-  }
-}
+    ],
+  );
 
 export const first: Line = {
   name: 'first',
