@@ -3,6 +3,7 @@ import { type TestPlatform, until } from '../../helpers/platform.ts';
 import { type Client, openClient } from '../client.ts';
 import { EVENT, eachOf, invokePath, nodeCode, PREFIX, SMALL } from '../functions.ts';
 import { startAdder } from '../peers/bare-fastify.ts';
+import { openOwnAccept } from '../peers/own-accept.ts';
 import { openRawQueue, type RawQueue, REDIS_SOCKET } from '../peers/raw-queue.ts';
 import { atLeast, atMost, compare } from '../rows.ts';
 import { summarize, timed } from '../stats.ts';
@@ -44,6 +45,7 @@ async function withBench(context: BenchContext, text: string, work: (bench: Benc
 const measureAccept = (context: BenchContext) =>
   withBench(context, 'accept', async ({ wafer, client, raw, name }) => {
     const adder = await startAdder(REDIS_SOCKET);
+    const own = await openOwnAccept();
     const bare = openClient(adder.url, { connections: CONNECTIONS });
     const accepted: string[] = [];
     const accept = async () => accepted.push((await post<Taken>(client, asyncPath(name, LATER), EVENT)).id);
@@ -57,6 +59,7 @@ const measureAccept = (context: BenchContext) =>
         ...(await acceptManyAtOnce(context, {
           accept,
           acceptMany,
+          acceptHere: own.accept,
           addOverHttp: () => bare.post('/', EVENT, 202),
           add: raw.add,
         })),
@@ -64,6 +67,7 @@ const measureAccept = (context: BenchContext) =>
       await eachOf(accepted, CONNECTIONS, (id) => wafer.fetch(`/v1/invocations/${id}`, { method: 'DELETE' }));
       return rows;
     } finally {
+      await own.close();
       await bare.close();
       await adder.close();
     }
@@ -97,12 +101,14 @@ async function acceptOneByOne(context: BenchContext, ways: Ways<'accept' | 'addO
 
 async function acceptManyAtOnce(
   context: BenchContext,
-  ways: Ways<'accept' | 'acceptMany' | 'addOverHttp' | 'add'>,
+  ways: Ways<'accept' | 'acceptMany' | 'acceptHere' | 'addOverHttp' | 'add'>,
 ): Promise<Row[]> {
-  const rates = { accept: [] as number[], acceptMany: [] as number[], http: [] as number[], add: [] as number[] };
+  const none = (): number[] => [];
+  const rates = { accept: none(), acceptMany: none(), acceptHere: none(), http: none(), add: none() };
   const seconds = 1;
   for (let round = 0; round < context.count(5, 2); round++) {
     rates.add.push(await ratePerSecond(ways.add, seconds));
+    rates.acceptHere.push(await ratePerSecond(ways.acceptHere, seconds));
     rates.http.push(await ratePerSecond(ways.addOverHttp, seconds));
     rates.accept.push(await ratePerSecond(ways.accept, seconds));
     rates.acceptMany.push((await ratePerSecond(ways.acceptMany, seconds / 4, 2)) * BATCH_SIZE);
@@ -113,6 +119,7 @@ async function acceptManyAtOnce(
     return { what, unit: 'calls/s', ours: mine, reference: { name, ...reference }, figures, notes: [CLOSED] };
   };
   return [
+    row(`accept async calls, in process, ${CONNECTIONS} at a time`, rates.acceptHere, ADD, rates.add),
     row(`accept async calls, ${CONNECTIONS} connections`, rates.accept, ADD_HTTP, rates.http),
     row(`accept async calls, ${BATCH_SIZE} in a batch`, rates.acceptMany, ADD, rates.add),
   ];

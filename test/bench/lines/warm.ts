@@ -1,33 +1,37 @@
 /** Warm calls beside an echo on a bare fastify: one at a time, and over 32 connections. */
 import { type Client, openClient } from '../client.ts';
 import { EVENT, invokePath, nodeCode, PREFIX, SMALL } from '../functions.ts';
-import { startEcho } from '../peers/bare-fastify.ts';
+import { startEcho, startHop } from '../peers/bare-fastify.ts';
 import { atLeast, atMost, compare } from '../rows.ts';
-import { summarize } from '../stats.ts';
+import { type Summary, summarize } from '../stats.ts';
 import type { BenchContext, Line, Row, Target } from '../types.ts';
 
 const ECHO = 'echo on bare fastify, same client';
+/** What no platform gets below: HTTP, one process between, and nothing else. */
+const FLOOR = 'floor: the same echo through a bare child process';
 const BLOCK = 50;
 const CONNECTIONS = 32;
 
 async function measureOne(context: BenchContext): Promise<Row[]> {
   const wafer = await context.platform();
-  const echo = await startEcho();
-  const [ours, theirs] = [openClient(wafer.url, { key: wafer.key }), openClient(echo.url)];
+  const [echo, hop] = await Promise.all([startEcho(), startHop()]);
+  const [ours, theirs, floor] = [openClient(wafer.url, { key: wafer.key }), openClient(echo.url), openClient(hop.url)];
   const name = `${PREFIX}warm`;
   try {
     await wafer.deploy(name, nodeCode('warm'), SMALL);
-    const samples = { ours: [] as number[], theirs: [] as number[] };
+    const samples = { ours: [] as number[], theirs: [] as number[], floor: [] as number[] };
     const block = async (into: number[], client: Client, path: string) => {
       for (let call = 0; call < BLOCK; call++) into.push((await client.post(path, EVENT)).ms);
     };
-    // Compilers of both sides come to rest first.
+    // Compilers of all sides come to rest first.
     for (let round = 0; round < 10; round++) {
       await block([], theirs, '/');
+      await block([], floor, '/');
       await block([], ours, invokePath(name));
     }
     for (let round = 0; round < context.count(60, 10); round++) {
       await block(samples.theirs, theirs, '/');
+      await block(samples.floor, floor, '/');
       await block(samples.ours, ours, invokePath(name));
     }
     return [
@@ -37,14 +41,20 @@ async function measureOne(context: BenchContext): Promise<Row[]> {
         reference: { name: ECHO, samples: samples.theirs },
         p50: atMost(2),
         p99: atMost(3),
-        notes: [`blocks of ${BLOCK} in turn, one connection each`],
+        notes: [
+          `blocks of ${BLOCK} in turn, one connection each`,
+          floorText(summarize(samples.floor), summarize(samples.theirs), 'ms'),
+        ],
       }),
     ];
   } finally {
-    await Promise.all([ours.close(), theirs.close()]);
-    await echo.close();
+    await Promise.all([ours.close(), theirs.close(), floor.close()]);
+    await Promise.all([echo.close(), hop.close()]);
   }
 }
+
+const floorText = (floor: Summary, echo: Summary, unit: string) =>
+  `${FLOOR}, p50 ${floor.p50.toFixed(2)} ${unit} = ${(floor.p50 / echo.p50).toFixed(2)} x echo`;
 
 /** Answers a second: each connection asks again when it was answered. */
 async function throughput(client: Client, path: string, seconds: number): Promise<number> {
@@ -63,14 +73,15 @@ async function throughput(client: Client, path: string, seconds: number): Promis
 
 async function measureThroughput(context: BenchContext): Promise<Row[]> {
   const wafer = await context.platform();
-  const echo = await startEcho();
+  const [echo, hop] = await Promise.all([startEcho(), startHop()]);
   const ours = openClient(wafer.url, { key: wafer.key, connections: CONNECTIONS });
   const theirs = openClient(echo.url, { connections: CONNECTIONS });
+  const floor = openClient(hop.url, { connections: CONNECTIONS });
   const kinds = [
     { name: `${PREFIX}shared`, concurrency: 32, target: atLeast(0.5), text: 'one instance ("concurrency": 32)' },
     { name: `${PREFIX}alone`, concurrency: 1, target: null, text: 'an instance for each call at a time (the default)' },
   ];
-  const samples = { theirs: [] as number[], ours: kinds.map(() => [] as number[]) };
+  const samples = { theirs: [] as number[], floor: [] as number[], ours: kinds.map(() => [] as number[]) };
   try {
     const seconds = context.count(2, 1);
     for (const { name, concurrency } of kinds) {
@@ -78,19 +89,23 @@ async function measureThroughput(context: BenchContext): Promise<Row[]> {
       await throughput(ours, invokePath(name), seconds);
     }
     await throughput(theirs, '/', seconds);
+    await throughput(floor, '/', seconds);
     for (let round = 0; round < context.count(5, 2); round++) {
       samples.theirs.push(await throughput(theirs, '/', seconds));
+      samples.floor.push(await throughput(floor, '/', seconds));
       for (const [at, { name }] of kinds.entries())
         samples.ours[at]?.push(await throughput(ours, invokePath(name), seconds));
     }
-    return kinds.map(({ text, target }, at) => toRow(text, target, samples.ours[at] ?? [], samples.theirs));
+    return kinds.map(({ text, target }, at) => toRow(text, target, samples.ours[at] ?? [], samples));
   } finally {
-    await Promise.all([ours.close(), theirs.close()]);
-    await echo.close();
+    await Promise.all([ours.close(), theirs.close(), floor.close()]);
+    await Promise.all([echo.close(), hop.close()]);
   }
 }
 
-function toRow(text: string, target: Target | null, ours: number[], theirs: number[]): Row {
+type Others = Record<'theirs' | 'floor', number[]>;
+
+function toRow(text: string, target: Target | null, ours: number[], { theirs, floor }: Others): Row {
   const [mine, reference] = [summarize(ours), summarize(theirs)];
   return {
     what: `warm throughput, 32 connections; ${text}`,
@@ -98,7 +113,7 @@ function toRow(text: string, target: Target | null, ours: number[], theirs: numb
     ours: mine,
     reference: { name: ECHO, ...reference },
     figures: [{ what: 'p50 ratio', value: mine.p50 / reference.p50, target }],
-    notes: ['closed loop; the client runs on the same cores'],
+    notes: ['closed loop; the client runs on the same cores', floorText(summarize(floor), reference, 'calls/s')],
   };
 }
 

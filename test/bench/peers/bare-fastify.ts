@@ -1,4 +1,4 @@
-/** A bare fastify in a process of its own: one that echoes, one that adds to a queue. */
+/** A bare fastify in a process of its own: one that echoes, one that echoes through a child, one that adds to a queue. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -9,6 +9,9 @@ export interface BareFastify {
 }
 
 export const startEcho = (): Promise<BareFastify> => start(['echo-server.mjs']);
+
+/** The least that a call in a process of its own can cost. */
+export const startHop = (): Promise<BareFastify> => start(['hop-server.mjs']);
 
 /** POST / is one `add`. @param socket of Redis */
 export const startAdder = (socket: string): Promise<BareFastify> => start(['add-server.mjs', socket]);
