@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "mounts.h"
 #include "zygote.h"
 
 #define TICK_MS 50
@@ -33,6 +34,7 @@ static _Noreturn void leave(struct engine *engine, int status)
 {
 	sandboxes_let_die(engine);
 	limits_end(&engine->limits);
+	root_leave();
 	exit(status);
 }
 

@@ -14,7 +14,7 @@
 #define PLACE_VOLUMES "/w/volumes"
 #define PLACE_RUN "/w/run"
 #define PLACE_LANGUAGES "/w/languages"
-#define PLACE_SKELETON "/w/skeleton"
+#define PLACE_SKELETON PLACE_WORK "/+skeleton" /* no valid_name */
 #define PLACE_DEVICES "/w/dev"
 #define PLACE_EMPTY "/w/empty"
 #define PLACE_SCRATCH "/w/scratch"
@@ -43,6 +43,8 @@ struct places {
 	const char *layers, *work, *volumes, *host_socket, *languages;
 };
 int root_enter(const struct places *places, const struct ids *ids);
+/* Takes away what lies on disk. Sandboxes that die with the engine no longer need it. */
+void root_leave(void);
 /* Before that: a directory as the host has it. It stays open only in the engine itself. */
 int root_open_host(const char *path);
 

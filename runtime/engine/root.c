@@ -20,14 +20,14 @@
 static int make_directory(const char *path, mode_t mode, unsigned owner)
 {
 	/* chmod after mkdir: the mode must not depend on the caller's umask. */
-	if (mkdir(path, mode) || chmod(path, mode) || chown(path, owner, owner))
+	if ((mkdir(path, mode) && errno != EEXIST) || chmod(path, mode) || chown(path, owner, owner))
 		return fault(STEP, "%s", path);
 	return 0;
 }
 
 static int make_file(const char *path, const char *text, unsigned owner)
 {
-	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || write_whole(fd, text, strlen(text)) || fchmod(fd, 0644) ||
 	    fchown(fd, owner, owner))
 		return fault(STEP, "%s", path);
@@ -37,27 +37,42 @@ static int make_file(const char *path, const char *text, unsigned owner)
 /*
  * The top lower layer of every sandbox. It guarantees that each mount point is
  * a real directory of ours, whatever the image has at that name, also where the
- * root is read-only.
+ * root is read-only. It lies on the file system of the layers: only where all of
+ * an overlay is on one file system do its files have one device number in stat and
+ * in /proc/PID/maps, and V8 shares its 2 MB of built-in code between processes
+ * only when it finds its own binary by these (OS::RemapPages). What a killed engine
+ * left of it is taken over: it is the same for all. Its name is none that a request
+ * can have.
  */
+static const struct {
+	const char *path;
+	mode_t mode;
+} skeleton[] = {
+	{ PLACE_SKELETON, 0755 },          { PLACE_SKELETON "/proc", 0555 },
+	{ PLACE_SKELETON "/dev", 0755 },   { PLACE_SKELETON "/tmp", 01777 },
+	{ PLACE_SKELETON "/etc", 0755 },   { PLACE_SKELETON "/function", 0755 },
+	{ PLACE_SKELETON "/.wafer", 0755 },
+};
+
 static int make_skeleton(const struct ids *ids)
 {
 	unsigned owner = ids->single ? 0 : LAYER_FIRST;
-	static const struct {
-		const char *path;
-		mode_t mode;
-	} directories[] = {
-		{ PLACE_EMPTY, 0555 },             { PLACE_SKELETON, 0755 },
-		{ PLACE_SKELETON "/proc", 0555 },
-		{ PLACE_SKELETON "/dev", 0755 },   { PLACE_SKELETON "/tmp", 01777 },
-		{ PLACE_SKELETON "/etc", 0755 },   { PLACE_SKELETON "/function", 0755 },
-		{ PLACE_SKELETON "/.wafer", 0755 },
-	};
-	for (size_t i = 0; i < ARRAY_LENGTH(directories); i++)
-		if (make_directory(directories[i].path, directories[i].mode, owner))
+	if (make_directory(PLACE_EMPTY, 0555, owner))
+		return -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(skeleton); i++)
+		if (make_directory(skeleton[i].path, skeleton[i].mode, owner))
 			return -1;
 	if (make_file(PLACE_SKELETON "/etc/hosts", DEFAULT_HOSTS, owner))
 		return -1;
 	return make_file(PLACE_SKELETON "/etc/resolv.conf", "", owner);
+}
+
+void root_leave(void)
+{
+	unlink(PLACE_SKELETON "/etc/hosts");
+	unlink(PLACE_SKELETON "/etc/resolv.conf");
+	for (size_t i = ARRAY_LENGTH(skeleton); i-- > 0;)
+		rmdir(skeleton[i].path);
 }
 
 /* A directory that only its owner may list, but that a sandbox's root can walk through. */

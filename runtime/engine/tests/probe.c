@@ -350,6 +350,22 @@ static int write_file(const char *path, const char *text)
 	return 0;
 }
 
+/* Device and inode of a mapped file, by stat and by the map of this process. */
+static int show_device(const char *path)
+{
+	char line[512], device[32];
+	unsigned long inode;
+	struct stat status;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	if (!maps || stat(path, &status))
+		return 1;
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, path) && sscanf(line, "%*s %*s %*s %31s %lu", device, &inode) == 2)
+			return printf("%02x:%02x.%lu %s.%lu\n", major(status.st_dev), minor(status.st_dev),
+			              (unsigned long)status.st_ino, device, inode) < 0;
+	return 1;
+}
+
 static int x32_call(void)
 {
 #ifdef __x86_64__
@@ -377,6 +393,8 @@ int main(int count, char **values)
 		return show_network();
 	if (!strcmp(what, "cat"))
 		return cat(a);
+	if (!strcmp(what, "device"))
+		return show_device(a);
 	if (!strcmp(what, "write"))
 		return write_file(a, b);
 	if (!strcmp(what, "exit"))
