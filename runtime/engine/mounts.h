@@ -43,7 +43,7 @@ struct places {
 	const char *layers, *work, *volumes, *host_socket, *languages;
 };
 int root_enter(const struct places *places, const struct ids *ids);
-/* Takes away what lies on disk. Sandboxes that die with the engine no longer need it. */
+/* Takes away what lies on disk, unless another engine has it. Sandboxes that die with this one no longer need it. */
 void root_leave(void);
 /* Before that: a directory as the host has it. It stays open only in the engine itself. */
 int root_open_host(const char *path);

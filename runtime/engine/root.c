@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,7 +28,7 @@ static int make_directory(const char *path, mode_t mode, unsigned owner)
 
 static int make_file(const char *path, const char *text, unsigned owner)
 {
-	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || write_whole(fd, text, strlen(text)) || fchmod(fd, 0644) ||
 	    fchown(fd, owner, owner))
 		return fault(STEP, "%s", path);
@@ -40,10 +41,14 @@ static int make_file(const char *path, const char *text, unsigned owner)
  * root is read-only. It lies on the file system of the layers: only where all of
  * an overlay is on one file system do its files have one device number in stat and
  * in /proc/PID/maps, and V8 shares its 2 MB of built-in code between processes
- * only when it finds its own binary by these (OS::RemapPages). What a killed engine
- * left of it is taken over: it is the same for all. Its name is none that a request
- * can have.
+ * only when it finds its own binary by these (OS::RemapPages). It is the same for all
+ * engines of a directory: each holds the lock, shared, and the one that gets it alone
+ * when it leaves takes the skeleton away. What killed engines left is taken over. None
+ * of these names can be that of a request.
  */
+#define SKELETON_LOCK PLACE_WORK "/+lock"
+static int skeleton_lock = -1;
+
 static const struct {
 	const char *path;
 	mode_t mode;
@@ -57,8 +62,6 @@ static const struct {
 static int make_skeleton(const struct ids *ids)
 {
 	unsigned owner = ids->single ? 0 : LAYER_FIRST;
-	if (make_directory(PLACE_EMPTY, 0555, owner))
-		return -1;
 	for (size_t i = 0; i < ARRAY_LENGTH(skeleton); i++)
 		if (make_directory(skeleton[i].path, skeleton[i].mode, owner))
 			return -1;
@@ -67,8 +70,25 @@ static int make_skeleton(const struct ids *ids)
 	return make_file(PLACE_SKELETON "/etc/resolv.conf", "", owner);
 }
 
+static int share_skeleton(const struct ids *ids)
+{
+	skeleton_lock = open(SKELETON_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (skeleton_lock < 0)
+		return fault(STEP, SKELETON_LOCK);
+	do {
+		/* Whoever is alone makes it; else it is there, or is being made or taken away just now. */
+		if (!flock(skeleton_lock, LOCK_EX | LOCK_NB) && make_skeleton(ids))
+			return -1;
+		if (flock(skeleton_lock, LOCK_SH))
+			return fault(STEP, SKELETON_LOCK);
+	} while (access(PLACE_SKELETON, F_OK));
+	return 0;
+}
+
 void root_leave(void)
 {
+	if (flock(skeleton_lock, LOCK_EX | LOCK_NB))
+		return; /* somebody else has it, or there is none */
 	unlink(PLACE_SKELETON "/etc/hosts");
 	unlink(PLACE_SKELETON "/etc/resolv.conf");
 	for (size_t i = ARRAY_LENGTH(skeleton); i-- > 0;)
@@ -159,5 +179,7 @@ int root_enter(const struct places *places, const struct ids *ids)
 	close(trees.dev);
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return fault(STEP, "pivot_root");
-	return make_skeleton(ids) || mount_languages() ? -1 : 0;
+	if (make_directory(PLACE_EMPTY, 0555, ids->single ? 0 : LAYER_FIRST))
+		return -1;
+	return share_skeleton(ids) || mount_languages() ? -1 : 0;
 }
