@@ -47,6 +47,7 @@ copy_sources() {
   list_files "$SRC" >"$files"
   # What is gone in the clone goes here too; results of builds and tests that were made here stay.
   list_files "$APP" | LC_ALL=C comm -13 "$files" - | grep -Ev '/build(-[a-z]+)?/' | (cd "$APP" && tr '\n' '\0' | xargs -0 -r rm -f)
+  find "$APP" -mindepth 1 -depth -type d -empty ! -path "$APP/node_modules/*" ! -path "$APP/.wafer*" -delete
   tar -C "$SRC" --no-recursion -T "$files" -c | tar -C "$APP" -x --no-same-owner --no-same-permissions
   rm -f "$files"
   find "$APP" \( -path "$APP/node_modules" -o -path "$APP/.wafer" \) -prune -o -exec chown -h "$SERVICE_USER:" {} +
