@@ -28,7 +28,7 @@ static int make_directory(const char *path, mode_t mode, unsigned owner)
 
 static int make_file(const char *path, const char *text, unsigned owner)
 {
-	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || write_whole(fd, text, strlen(text)) || fchmod(fd, 0644) ||
 	    fchown(fd, owner, owner))
 		return fault(STEP, "%s", path);
@@ -59,29 +59,31 @@ static const struct {
 	{ PLACE_SKELETON "/.wafer", 0755 },
 };
 
-static int make_skeleton(const struct ids *ids)
+/* The last that make_skeleton makes is the first that root_leave removes: with it all is there. */
+#define SKELETON_IS_WHOLE PLACE_SKELETON "/etc/resolv.conf"
+
+static int make_skeleton(unsigned owner)
 {
-	unsigned owner = ids->single ? 0 : LAYER_FIRST;
 	for (size_t i = 0; i < ARRAY_LENGTH(skeleton); i++)
 		if (make_directory(skeleton[i].path, skeleton[i].mode, owner))
 			return -1;
 	if (make_file(PLACE_SKELETON "/etc/hosts", DEFAULT_HOSTS, owner))
 		return -1;
-	return make_file(PLACE_SKELETON "/etc/resolv.conf", "", owner);
+	return make_file(SKELETON_IS_WHOLE, "", owner);
 }
 
-static int share_skeleton(const struct ids *ids)
+static int share_skeleton(unsigned owner)
 {
 	skeleton_lock = open(SKELETON_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (skeleton_lock < 0)
 		return fault(STEP, SKELETON_LOCK);
 	do {
 		/* Whoever is alone makes it; else it is there, or is being made or taken away just now. */
-		if (!flock(skeleton_lock, LOCK_EX | LOCK_NB) && make_skeleton(ids))
+		if (!flock(skeleton_lock, LOCK_EX | LOCK_NB) && make_skeleton(owner))
 			return -1;
 		if (flock(skeleton_lock, LOCK_SH))
 			return fault(STEP, SKELETON_LOCK);
-	} while (access(PLACE_SKELETON, F_OK));
+	} while (access(SKELETON_IS_WHOLE, F_OK));
 	return 0;
 }
 
@@ -89,8 +91,8 @@ void root_leave(void)
 {
 	if (flock(skeleton_lock, LOCK_EX | LOCK_NB))
 		return; /* somebody else has it, or there is none */
+	unlink(SKELETON_IS_WHOLE);
 	unlink(PLACE_SKELETON "/etc/hosts");
-	unlink(PLACE_SKELETON "/etc/resolv.conf");
 	for (size_t i = ARRAY_LENGTH(skeleton); i-- > 0;)
 		rmdir(skeleton[i].path);
 }
@@ -179,7 +181,6 @@ int root_enter(const struct places *places, const struct ids *ids)
 	close(trees.dev);
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return fault(STEP, "pivot_root");
-	if (make_directory(PLACE_EMPTY, 0555, ids->single ? 0 : LAYER_FIRST))
-		return -1;
-	return share_skeleton(ids) || mount_languages() ? -1 : 0;
+	unsigned owner = ids->single ? 0 : LAYER_FIRST;
+	return make_directory(PLACE_EMPTY, 0555, owner) || share_skeleton(owner) || mount_languages() ? -1 : 0;
 }

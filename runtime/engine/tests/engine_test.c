@@ -4,6 +4,7 @@
  * as empty as before.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sys/wait.h>
 
 #include "engine_tests.h"
@@ -37,6 +38,14 @@ static void run_one(const struct test *test)
 	printf("ok %s\n", test->name);
 }
 
+/* What engines share there goes with the last of them. */
+static void check_nothing_lies_in_work(void)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s/work/+skeleton", driver.directory);
+	check(access(path, F_OK) && errno == ENOENT, "%s is left", path);
+}
+
 int main(int count, char **values)
 {
 	if (count < 4) {
@@ -58,6 +67,7 @@ int main(int count, char **values)
 			if (count == 4 || !strcmp(values[4], test->name))
 				run_one(test);
 	driver_stop(&driver);
+	check_nothing_lies_in_work();
 	driver_remove(&driver);
 	return 0;
 }

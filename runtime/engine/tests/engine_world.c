@@ -47,13 +47,18 @@ int create(const char *id, const char *const *fields, pid_t *pid)
 	return logs;
 }
 
-void destroy(const char *id)
+static void ask(const char *operation, const char *key, const char *name)
 {
 	char pair[64];
-	snprintf(pair, sizeof(pair), "id=%s", id);
-	struct message reply = driver_ask(&driver, FIELDS("op=destroy", pair));
+	snprintf(pair, sizeof(pair), "%s=%s", key, name);
+	struct message reply = driver_ask(&driver, FIELDS(operation, pair));
 	check(message_get(&reply, "ok"), "%s", field(&reply, "message"));
 	message_free(&reply);
+}
+
+void destroy(const char *id)
+{
+	ask("op=destroy", "id", id);
 	take_exit(id);
 }
 
@@ -91,9 +96,5 @@ void expect_lines(const char *const *lines)
 
 void remove_work(const char *name)
 {
-	char text[64];
-	snprintf(text, sizeof(text), "work=%s", name);
-	struct message reply = driver_ask(&driver, FIELDS("op=remove", text));
-	check(message_get(&reply, "ok"), "%s", field(&reply, "message"));
-	message_free(&reply);
+	ask("op=remove", "work", name);
 }

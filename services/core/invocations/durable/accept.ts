@@ -123,13 +123,14 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
 
 async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group: Item[]): Promise<Answer[]> {
   const seconds = String(Math.ceil(idempotencyMs / 1000));
-  const records = group.map(({ at, request, body }) => toNewRecord(request, body, at));
-  const items = group.map(({ id, request, body, most }, at) => {
+  const parts = group.map(({ id, at, request, body, most }) => {
     const { functionName, idempotencyKey } = request;
     const once = idempotencyKey === undefined ? '' : digestOf(Buffer.from(`${functionName}\n${idempotencyKey}`));
-    return [id, functionName, most, once, body.digest, ...(records[at]?.fields ?? [])];
+    const { fixed, fields } = toNewRecord(request, body, at);
+    return { fixed, call: [id, functionName, most, once, body.digest, ...fields] };
   });
-  const args = [root, now(), seconds, JSON.stringify(items), ...records.map(({ fixed }) => fixed)];
+  const calls = JSON.stringify(parts.map(({ call }) => call));
+  const args = [root, now(), seconds, calls, ...parts.map(({ fixed }) => fixed)];
   return (await withStore('accept a call', () => runScript(redis, acceptScript, [], args))) as Answer[];
 }
 

@@ -9,7 +9,7 @@ import type { Outcome } from '../types.ts';
 import type { Bodies } from './bodies.ts';
 import type { Cancellations } from './cancellations.ts';
 import { readHash } from './read.ts';
-import { policyOf, toRecord } from './record.ts';
+import { readRecord } from './record.ts';
 import { DEFAULT_RETRY, nextAttempt } from './retry.ts';
 import type { Attempt, AttemptEnd, Attempts, RetryPolicy } from './types.ts';
 
@@ -55,13 +55,12 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   const open = async (claim: Claim, number: number): Promise<Attempt> => {
     const signal = AbortSignal.any([claim.signal, cancellations.watch(claim.id)]);
     const { hash, timeline } = await readHash(redis, root, claim.id);
-    const record = toRecord(claim.id, hash, timeline);
-    const policy = policyOf(hash);
-    if (record === undefined || policy === undefined)
+    const { record, retry } = readRecord(claim.id, hash, timeline) ?? {};
+    if (record === undefined || retry === undefined)
       throw new Error(`the record of ${claim.id} is gone while it runs, or can not be read`);
     const event = await bodies.get(claim.id, 'event', record.request);
     const attempt = { record, number, signal, event };
-    policies.set(attempt, policy);
+    policies.set(attempt, retry);
     return attempt;
   };
   return {

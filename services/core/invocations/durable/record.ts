@@ -25,8 +25,21 @@ export interface NewRecord {
 export function toNewRecord(request: AcceptRequest, event: StoredBody, acceptedAt: number): NewRecord {
   const { version, trigger, origin, depth, runAt, priority, concurrencyKey, callbackUrl, retry, limits } = request;
   const { onSuccess, onFailure } = request.followers;
-  const call: Fixed = { version, trigger, depth, acceptedAt, retry, event };
-  Object.assign(call, { origin, runAt, priority, callbackUrl, onSuccess, onFailure }); // JSON leaves out what is undefined
+  // JSON leaves out what is undefined.
+  const call: { [Name in keyof Required<Fixed>]: Fixed[Name] | undefined } = {
+    version,
+    trigger,
+    origin,
+    depth,
+    acceptedAt,
+    runAt,
+    priority,
+    callbackUrl,
+    retry,
+    event,
+    onSuccess,
+    onFailure,
+  };
   const fields = ['functionName', request.functionName];
   const add = (name: string, value: string | number | undefined) => {
     if (value !== undefined) fields.push(name, String(value));
@@ -51,9 +64,6 @@ function fixedOf(hash: Record<string, string>): Fixed | null {
   }
 }
 
-/** Undefined of a record that can not be read. */
-export const policyOf = (hash: Record<string, string>): RetryPolicy | undefined => fixedOf(hash)?.retry;
-
 /** As it was pushed when it was accepted. */
 export function ticketOf(id: string, hash: Record<string, string>): Ticket {
   const { runAt, priority } = fixedOf(hash) ?? {};
@@ -69,18 +79,19 @@ const unreadable = (id: string): Omit<Fixed, 'retry'> => ({
   event: { contentType: '', bytes: 0, digest: '' },
 });
 
-/** Undefined when there is no such hash. */
-export function toRecord(id: string, hash: Record<string, string>, timeline: string[]): DurableRecord | undefined {
+/** Undefined when there is no such hash; without `retry` of a record that can not be read. */
+export function readRecord(
+  id: string,
+  hash: Record<string, string>,
+  timeline: string[],
+): { record: DurableRecord; retry: RetryPolicy | undefined } | undefined {
   const { functionName, state } = hash;
   if (functionName === undefined || state === undefined) return undefined;
-  const {
-    retry: _retry,
-    event: request,
-    ...fixed
-  }: Partial<Pick<Fixed, 'retry'>> & Omit<Fixed, 'retry'> = fixedOf(hash) ?? unreadable(id);
+  const known: Partial<Pick<Fixed, 'retry'>> & Omit<Fixed, 'retry'> = fixedOf(hash) ?? unreadable(id);
+  const { retry, event: request, ...fixed } = known;
   const { acceptedAt: at, runAt: next } = fixed;
   const accepted: TimelineEntry = { at, event: 'accepted', ...(next !== undefined && { next }) };
-  return {
+  const record: DurableRecord = {
     id,
     functionName,
     ...fixed,
@@ -93,7 +104,11 @@ export function toRecord(id: string, hash: Record<string, string>, timeline: str
     ...numbers(hash, ['startedAt', 'finishedAt']),
     ...documents(hash, ['result', 'outcome', 'receipt']),
   };
+  return { record, retry };
 }
+
+export const toRecord = (...read: Parameters<typeof readRecord>): DurableRecord | undefined =>
+  readRecord(...read)?.record;
 
 type Read = Partial<DurableRecord>;
 
