@@ -125,8 +125,8 @@ async function openDurableHere(
 }
 
 /** What the API takes of the worker as it is. */
-function servedBy({ functions, deployer, dispatcher, images, imageBuilds, containers }: Worker) {
-  return { functions, deployer, dispatcher, images, imageBuilds, containers: containers.containers };
+function servedBy({ functions, deployer, dispatcher, images, imageBuilds, containers, volumes }: Worker) {
+  return { functions, deployer, dispatcher, images, imageBuilds, volumes, containers: containers.containers };
 }
 
 function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Promise<unknown>)[]): OpenedCallbacks {

@@ -97,7 +97,7 @@ static unsigned long long mount_of(int fd) {
 }
 
 struct reading {
-	const char *path;
+	const char *path, *without;
 	struct pack pack;
 };
 
@@ -117,7 +117,7 @@ static int read_jailed(int rootfd, void *context, struct job_result *result) {
 	reading->pack.one = target.one;
 	reading->pack.mount = mount_of(dir);
 	if (here.st_dev == there.st_dev && here.st_ino == there.st_ino && !target.name)
-		reading->pack.without = ".wafer";
+		reading->pack.without = reading->without;
 	return pack_jailed(dir, &reading->pack, result);
 }
 
@@ -139,9 +139,25 @@ static int write_jailed(int rootfd, void *context, struct job_result *result) {
 	return dir < 0 ? not_there(writing->path, result) : unpack_jailed(dir, &writing->unpack, result);
 }
 
+int files_read_below(int dirfd, const char *path, int data_fd, const struct idmap *map, struct job_result *result) {
+	struct reading reading = {.path = path,
+	                          .pack = {.data_fd = data_fd, .out = {.mtime_clamp = -1, .map = map, .plain = 1}}};
+
+	return jail_run(dirfd, &data_fd, 1, read_jailed, &reading, result);
+}
+
+int files_write_below(int dirfd, const char *path, int data_fd, const struct idmap *map,
+                      const struct unpack_limits *limits, struct job_result *result) {
+	struct writing writing = {.path = path,
+	                          .unpack = {.data_fd = data_fd, .map = map, .limits = *limits, .plain = 1}};
+
+	return jail_run(dirfd, &data_fd, 1, write_jailed, &writing, result);
+}
+
 int files_read(const struct inside *inside, int data_fd, struct job_result *result) {
 	struct reading reading = {
 	    .path = inside->path,
+	    .without = ".wafer",
 	    .pack = {.data_fd = data_fd,
 	             .out = {.mtime_clamp = -1, .map = inside->single ? &as_single : &as_inside, .plain = 1}}};
 

@@ -66,6 +66,8 @@ const char *path_quote(const char *raw, char out[TAR_QUOTED]) {
 }
 
 unsigned int id_inside(const struct idmap *map, unsigned long long container_id) {
+	if (map->only)
+		return map->only_inside;
 	if (map->single)
 		return 0;
 	if (container_id != CONTAINER_NOBODY && container_id < map->layer_count)
@@ -74,6 +76,8 @@ unsigned int id_inside(const struct idmap *map, unsigned long long container_id)
 }
 
 unsigned int id_outside(const struct idmap *map, unsigned int engine_id) {
+	if (map->only)
+		return map->only_outside;
 	if (map->single)
 		return 0;
 	if (engine_id != map->nobody && engine_id >= map->layer_first && engine_id - map->layer_first < map->layer_count)

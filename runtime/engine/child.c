@@ -152,6 +152,21 @@ static int hand_over_code_point(const struct child_plan *plan)
 	return 0;
 }
 
+/* For volumes that are shown, and changed, while it runs. */
+static int hand_over_points(const struct child_plan *plan)
+{
+	const struct report message = { .type = REPORT_POINTS };
+	if (!plan->spec->point_count)
+		return 0;
+	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	cleanup_fd int points = open("/" POINTS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int both[2] = { mounts, points };
+	if (mounts < 0 || points < 0 ||
+	    send_with_fds(plan->commands, &message, sizeof(message), both, 2))
+		return fault("namespaces", "hand over the places of volumes");
+	return 0;
+}
+
 /*
  * For the engine's jobs in this sandbox, which can not have them from outside: this process
  * can not be looked into. Functions need none of it.
@@ -160,7 +175,7 @@ static int hand_over_namespaces(const struct child_plan *plan)
 {
 	const struct report message = { .type = REPORT_NAMESPACES };
 	if (plan->spec->profile == PROFILE_FUNCTION)
-		return hand_over_code_point(plan);
+		return hand_over_points(plan) || hand_over_code_point(plan) ? -1 : 0;
 	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	cleanup_fd int users = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	int both[2] = { mounts, users };

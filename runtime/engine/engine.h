@@ -88,6 +88,7 @@ void sandbox_exec(struct engine *engine, const struct message *message);
 void sandbox_freeze(struct engine *engine, const struct message *message);
 void sandbox_thaw(struct engine *engine, const struct message *message);
 void sandbox_attach(struct engine *engine, const struct message *message);
+void sandbox_mount(struct engine *engine, const struct message *message);
 void sandbox_connect(struct engine *engine, const struct message *message);
 /* The engine ends: frozen ones would outlive it. */
 void sandboxes_let_die(struct engine *engine);
@@ -106,6 +107,15 @@ void job_remove(struct engine *engine, const struct message *message);
 void job_measure(struct engine *engine, const struct message *message);
 void job_adopt(struct engine *engine, const struct message *message);
 void job_list(struct engine *engine, const struct message *message);
+
+/* jobs_volumes.c */
+void volume_make(struct engine *engine, const struct message *message);
+void job_seal(struct engine *engine, const struct message *message);
+void job_copy(struct engine *engine, const struct message *message);
+void job_list_volume(struct engine *engine, const struct message *message);
+void job_read_part(struct engine *engine, const struct message *message);
+void job_read_volume(struct engine *engine, const struct message *message);
+void job_write_volume(struct engine *engine, const struct message *message);
 
 /* jobs_sandbox.c: jobs about a live sandbox */
 void job_processes(struct engine *engine, const struct message *message);

@@ -196,7 +196,17 @@ struct idmap ids_for_jobs(const struct ids *ids)
 {
 	if (ids->single)
 		return (struct idmap){ .layer_count = 1, .single = 1 };
-	return (struct idmap){ LAYER_FIRST, LAYER_COUNT, NOBODY_ID, 0 };
+	return (struct idmap){ .layer_first = LAYER_FIRST, .layer_count = LAYER_COUNT, .nobody = NOBODY_ID };
+}
+
+unsigned ids_volume_owner(const struct ids *ids)
+{
+	return ids->single ? 0 : VOLUME_ID;
+}
+
+struct idmap ids_for_volumes(const struct ids *ids)
+{
+	return (struct idmap){ .only = 1, .only_inside = ids_volume_owner(ids), .only_outside = FUNCTION_ID };
 }
 
 int ids_map_sandbox(const struct ids *ids, int procfd, pid_t pid, enum profile profile,

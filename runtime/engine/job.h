@@ -6,7 +6,11 @@
 #include "jobs.h"
 #include "processes.h"
 
-enum job_kind { UNPACK, PACK, REMOVE, MEASURE, ADOPT, READ_FILES, WRITE_FILES, PROCESSES };
+enum job_kind {
+	UNPACK, PACK, REMOVE, MEASURE, ADOPT, READ_FILES, WRITE_FILES, PROCESSES,
+	/* jobs_volumes.c */
+	SEAL, COPY, LIST_VOLUME, READ_PART, READ_VOLUME, WRITE_VOLUME
+};
 
 #define MAX_UNPACKED (64ULL << 30)
 #define MAX_ENTRIES 2000000ULL
@@ -24,6 +28,7 @@ struct work {
 	struct idmap ids;
 	/* In a sandbox. */
 	struct inside inside;
+	struct volume_work volume;
 	int fields; /* PROCESSES: what the child adds to the answer */
 	pid_t init;
 	const struct ids *engine_ids;
@@ -33,6 +38,8 @@ struct work {
 
 /* `request` 0: nobody waits for the end. */
 int job_start(struct engine *engine, uint32_t request, const struct work *work);
+/* A name that the request must give; NULL after answering. */
+const char *need_name(struct engine *engine, const struct message *message, const char *key);
 /* Answers with what `job_start` refused. */
 void job_refused(struct engine *engine, uint32_t request, enum job_kind kind);
 /* Connects the stream `data` and starts; answers when it can not. */

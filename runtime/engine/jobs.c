@@ -17,7 +17,9 @@
 
 static const char *const failures[] = { "unpack_failed", "pack_failed",   "remove_failed",
 	                                    "measure_failed", "adopt_failed", "read_failed",
-	                                    "write_failed",  "processes_failed" };
+	                                    "write_failed",  "processes_failed", "seal_failed",
+	                                    "copy_failed",   "read_failed",      "read_failed",
+	                                    "read_failed",   "write_failed" };
 
 struct job {
 	struct job *next;
@@ -58,6 +60,19 @@ static int run_work(const struct work *work, struct job_result *result)
 		return files_read(&work->inside, work->data, result);
 	case WRITE_FILES:
 		return files_write(&work->inside, work->data, &work->limits, result);
+	case SEAL:
+		return volume_seal(work->directory, &work->volume, result);
+	case COPY:
+		return volume_copy(work->directory, &work->volume, result);
+	case LIST_VOLUME:
+		return volume_list(work->directory, &work->volume, work->data, result);
+	case READ_PART:
+		return volume_read_part(work->directory, &work->volume, work->data, result);
+	case READ_VOLUME:
+		return volume_read(work->directory, &work->volume, work->data, &work->ids, result);
+	case WRITE_VOLUME:
+		return volume_write(work->directory, &work->volume, work->data, &work->ids, &work->limits,
+		                    result);
 	default:
 		return processes_write(work, result);
 	}

@@ -23,6 +23,8 @@ struct idmap {
 	unsigned int layer_count; /* container ids 0..layer_count-1 exist */
 	unsigned int nobody;      /* engine-inside id of container id 65534 */
 	int single;               /* single-id mode: everything is 0 */
+	int only;                 /* everything is one id, out there and in here */
+	unsigned int only_inside, only_outside;
 };
 
 struct unpack_limits {
@@ -59,6 +61,38 @@ struct inside {
 int files_read(const struct inside *inside, int data_fd, struct job_result *result);
 int files_write(const struct inside *inside, int data_fd, const struct unpack_limits *limits,
                 struct job_result *result);
+
+/* What a job is to do with a volume (volume_files.c, volume_copy.c). `names` are directories of --volumes, bottom first. */
+#define MAX_VOLUME_LAYERS 16
+struct volume_work {
+	const char *names[MAX_VOLUME_LAYERS], *upper, *to, *path;
+	unsigned long long count, offset, length;
+	int links; /* files become hard links: nothing of either is ever written to */
+};
+
+/*
+ * volume_copy.c: everything that is in the layers, as the new directory `to`; by links, by clones, or by copies, as the
+ * file system has it. The upper of a transaction becomes the layer `to`, safe on the disk; what has nothing in it
+ * becomes none (`entries` 0).
+ */
+int volume_copy(int volumes, const struct volume_work *work, struct job_result *result);
+int volume_seal(int volumes, const struct volume_work *work, struct job_result *result);
+
+/*
+ * volume_files.c: what is in a directory or at a path, one record `type mode size mtime-ms name NUL` each; bytes of a
+ * file; a tar of a path; a tar into a directory.
+ */
+int volume_list(int volumes, const struct volume_work *work, int data_fd, struct job_result *result);
+int volume_read_part(int volumes, const struct volume_work *work, int data_fd, struct job_result *result);
+int volume_read(int volumes, const struct volume_work *work, int data_fd, const struct idmap *map,
+                struct job_result *result);
+int volume_write(int volumes, const struct volume_work *work, int data_fd, const struct idmap *map,
+                 const struct unpack_limits *limits, struct job_result *result);
+
+/* archive_files.c: the same as in a live sandbox, of a directory. */
+int files_read_below(int dirfd, const char *path, int data_fd, const struct idmap *map, struct job_result *result);
+int files_write_below(int dirfd, const char *path, int data_fd, const struct idmap *map,
+                      const struct unpack_limits *limits, struct job_result *result);
 
 /* remove.c: removes the tree `name` of parent_dirfd, never following a link. */
 int tree_remove(int parent_dirfd, const char *name, struct job_result *result);

@@ -10,8 +10,7 @@
 
 #include "job.h"
 
-/* A name that the request must give; NULL after answering. */
-static const char *need_name(struct engine *engine, const struct message *message, const char *key)
+const char *need_name(struct engine *engine, const struct message *message, const char *key)
 {
 	const char *name = message_get(message, key);
 	if (name && valid_name(name))
@@ -121,13 +120,14 @@ void job_remove(struct engine *engine, const struct message *message)
 
 void job_measure(struct engine *engine, const struct message *message)
 {
+	const char *key = message_get(message, "volume") ? "volume" : "work";
 	struct work work = { .kind = MEASURE,
-		                 .directory = engine->work,
+		                 .directory = *key == 'v' ? engine->volumes : engine->work,
 		                 .data = -1,
 		                 .fields = -1,
 		                 .inside = { .mounts = -1, .users = -1 },
 		                 .ids = ids_for_jobs(&engine->ids) };
-	if (!(work.name = need_name(engine, message, "work")))
+	if (!(work.name = need_name(engine, message, key)))
 		return;
 	if (job_start(engine, message->id, &work))
 		job_refused(engine, message->id, MEASURE);

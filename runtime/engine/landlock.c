@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "mounts.h"
 #include "util.h"
 
 #define STEP "landlock"
@@ -68,6 +69,10 @@ int landlock_confine(int abi, const struct spec *spec, int what)
 	              allow(ruleset, "/dev", WRITE_FILE_ACCESS & known) ||
 	              allow(ruleset, "/dev/shm", WRITE_TREE_ACCESS & known) ||
 	              allow(ruleset, "/proc", WRITE_FILE_ACCESS & known)))
+		return -1;
+	/* Read-only in itself. It is the parent of the places, as it has to be: a rule for a place is not looked at
+	 * below what is mounted there. */
+	if (files && spec->point_count && allow(ruleset, "/" POINTS, WRITE_TREE_ACCESS & known))
 		return -1;
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) ? fault(STEP, "restrict") : 0;
 }

@@ -114,6 +114,11 @@ static void dispatch(struct engine *engine, struct message *message)
 		{ "freeze", sandbox_freeze }, { "thaw", sandbox_thaw },    { "connect", sandbox_connect },
 		{ "processes", job_processes }, { "read-files", job_read_files },
 		{ "write-files", job_write_files }, { "attach", sandbox_attach },
+		{ "mount", sandbox_mount },
+		{ "make-volume", volume_make },  { "seal-volume", job_seal },
+		{ "copy-volume", job_copy },     { "list-volume", job_list_volume },
+		{ "read-part", job_read_part },  { "read-volume", job_read_volume },
+		{ "write-volume", job_write_volume },
 		{ "zygote", zygote_start },  { "end-zygote", zygote_end },
 	};
 	for (size_t i = 0; op && i < ARRAY_LENGTH(operations); i++)

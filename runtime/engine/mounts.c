@@ -111,8 +111,9 @@ static bool is_disk(const struct spec *spec)
 
 static int mount_root(const struct spec *spec)
 {
-	char options[2048] = "userxattr,lowerdir=s";
+	char options[2048] = "userxattr,lowerdir=";
 	size_t used = strlen(options), lowers = spec->layer_count;
+	used += (size_t)snprintf(options + used, sizeof(options) - used, spec->point_count ? "p:s" : "s");
 	/* Where root has an upper the code belongs to the root file system. */
 	size_t code = is_disk(spec) ? spec->code_count : 0;
 	for (size_t i = 0; i < lowers; i++)
@@ -125,6 +126,8 @@ static int mount_root(const struct spec *spec)
 		used += (size_t)snprintf(options + used, sizeof(options) - used, ":%zu", i);
 	if (symlink(PLACE_SKELETON, "s") || mkdir("root", 0755))
 		return fault(STEP, "scratch");
+	if (points_make(spec))
+		return -1;
 	if (spec->upper) {
 		char target[NAME_LENGTH + 32];
 		snprintf(target, sizeof(target), PLACE_WORK "/%s", spec->upper);

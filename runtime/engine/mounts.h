@@ -74,6 +74,27 @@ int code_mount(const struct spec *spec, int rootfd);
 #define MAX_ATTACHED_LAYERS 8
 int code_tree(const char *const *layers, size_t count);
 
+/*
+ * points.c: `p` in the working directory: a layer with /.volumes/0, 1, ... and a link to each
+ * where the function looks for it; nothing without points.
+ */
+int points_make(const struct spec *spec);
+#define POINTS ".volumes"
+
+/*
+ * volume_tree.c: directories of --volumes, bottom first, as one detached tree. More than one, or
+ * an `upper` (its directories `upper` and `work`), are an overlay. Enters `volumes` for a moment.
+ */
+#define MAX_VIEW 16
+struct view {
+	const char *names[MAX_VIEW], *upper;
+	size_t count;
+	bool read_only;
+};
+int volume_tree(int volumes, const struct view *view);
+/* NAME[,NAME...], which is changed; -1 and a fault when it is none. */
+int view_parse(struct view *view, char *text);
+
 /* volumes.c: fills the new ones, has them published over `commands`, mounts all of them. */
 int volumes_mount(const struct spec *spec, int rootfd, int commands);
 

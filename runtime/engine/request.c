@@ -163,6 +163,50 @@ static int parse_volumes(struct spec *spec, const struct message *message)
 	return 0;
 }
 
+/* Of the image, or of the engine: a link over these would take away what the program needs. */
+static bool is_taken(const char *path)
+{
+	static const char *const taken[] = { "bin",  "dev", "etc", "function", "lib",   "lib32", "lib64",
+		                                 "proc", "run", "sbin", "sys",     "tmp",   ".volumes", ".wafer" };
+	for (size_t i = 0; i < ARRAY_LENGTH(taken); i++) {
+		size_t length = strlen(taken[i]);
+		if (!strncmp(path + 1, taken[i], length) && (!path[1 + length] || path[1 + length] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* Plain: no empty part, no dot parts, nothing at its end. */
+static bool is_plain(const char *path)
+{
+	size_t length = strlen(path);
+	return *path == '/' && length > 1 && length < 256 && path[length - 1] != '/' &&
+	       !strstr(path, "//") && !strstr(path, "/./") && !path_climbs(path) &&
+	       strcmp(path + length - 2, "/.") != 0;
+}
+
+/* One that lies below another would be a link in a link. */
+static int parse_points(struct spec *spec, const struct message *message)
+{
+	spec->points = message_all(message, "point", &spec->point_count);
+	if (spec->point_count && (spec->profile != PROFILE_FUNCTION || spec->upper))
+		return refuse(STEP, "point is for functions without upper");
+	if (spec->point_count > MAX_POINTS)
+		return refuse(STEP, "%zu points are more than %d", spec->point_count, MAX_POINTS);
+	for (size_t i = 0; i < spec->point_count; i++) {
+		const char *point = spec->points[i];
+		if (!is_plain(point) || is_taken(point))
+			return refuse(STEP, "point is no place for a volume: \"%.128s\"", point);
+		for (size_t other = 0; other < spec->point_count; other++) {
+			size_t length = strlen(spec->points[other]);
+			if (other != i && !strncmp(point, spec->points[other], length) &&
+			    (!point[length] || point[length] == '/'))
+				return refuse(STEP, "point lies in another one: \"%.128s\"", point);
+		}
+	}
+	return 0;
+}
+
 static int parse_numbers(struct spec *spec, const struct message *message)
 {
 	if (number_parse(message, "memory", &spec->memory) ||
@@ -239,7 +283,7 @@ int spec_parse(struct spec *spec, const struct message *message)
 		return -1;
 	if (parse_profile(spec, message) || parse_hostname(spec, message) ||
 	    parse_token(&spec->control, message, "control") || parse_numbers(spec, message) ||
-	    parse_mounts(spec, message) || parse_volumes(spec, message))
+	    parse_mounts(spec, message) || parse_volumes(spec, message) || parse_points(spec, message))
 		return -1;
 	if (program_parse(&spec->program, message, true))
 		return -1;
@@ -252,5 +296,6 @@ void spec_free(struct spec *spec)
 	free(spec->code_layers);
 	free(spec->mounts);
 	free(spec->volumes);
+	free(spec->points);
 	program_free(&spec->program);
 }

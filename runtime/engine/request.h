@@ -64,9 +64,12 @@ struct spec {
 	size_t mount_count;
 	struct volume_mount *volumes;
 	size_t volume_count;
+	const char **points; /* absolute, inside: where a function's volumes can be shown later */
+	size_t point_count;
 };
 
 #define MAX_LAYERS 128
+#define MAX_POINTS 8
 
 int spec_parse(struct spec *spec, const struct message *message);
 void spec_free(struct spec *spec);

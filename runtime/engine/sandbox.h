@@ -44,6 +44,8 @@ struct sandbox {
 	int mounts, users; /* namespaces, for jobs; -1: of a function */
 	/* For attach (sandbox_attach.c); -1: not of this one, or used. */
 	int code_mounts, code_point, tmp_point;
+	int volume_mounts, points; /* for mount (sandbox_mount.c); -1: it has no places */
+	unsigned point_count, shown; /* places, and which of them have a volume, as bits */
 	bool attached;       /* or tried: there is no second time */
 	uint64_t pids;       /* what it was created with; 0: no limit */
 	uint64_t clone_us, mounts_us, exec_us;

@@ -195,6 +195,8 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
 	sandbox->mounts = sandbox->users = -1;
 	sandbox->code_mounts = sandbox->code_point = sandbox->tmp_point = -1;
+	sandbox->volume_mounts = sandbox->points = -1;
+	sandbox->point_count = (unsigned)spec->point_count;
 	for (size_t i = 0; i < ARRAY_LENGTH(sandbox->held); i++)
 		sandbox->held[i] = -1;
 	sandbox->pids = spec->pids;
@@ -205,13 +207,14 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	return sandbox;
 }
 
-/* The id that shows in the reply: a function's private one, otherwise the layer owner. */
-static int take_id(struct engine *engine, struct sandbox *sandbox, enum profile profile)
+/* The id that shows in the reply: a function's private one, or that of volumes; otherwise the layer owner. */
+static int take_id(struct engine *engine, struct sandbox *sandbox, const struct spec *spec)
 {
 	if (engine->ids.single)
 		return 0;
-	sandbox->private_id =
-		profile != PROFILE_FUNCTION ? LAYER_FIRST : ids_take(&engine->ids);
+	sandbox->private_id = spec->profile != PROFILE_FUNCTION ? LAYER_FIRST
+	                      : spec->point_count               ? VOLUME_ID
+	                                                        : ids_take(&engine->ids);
 	return sandbox->private_id ? 0
 	                           : refuse("ids", "no private id is free (%u sandboxes)",
 	                                    engine->sandbox_count);
@@ -232,7 +235,7 @@ void sandbox_create(struct engine *engine, struct message *message)
 	code = "setup_failed";
 	sandbox = new_sandbox(&spec);
 	sandbox->create_request = message->id;
-	if (take_id(engine, sandbox, spec.profile))
+	if (take_id(engine, sandbox, &spec))
 		goto failed;
 	if (start(engine, sandbox, &spec)) {
 		ids_release(&engine->ids, sandbox->private_id);

@@ -7,6 +7,7 @@ import type {
   SandboxProcess,
   SandboxSpec,
   SandboxStats,
+  ShownVolume,
   TerminalSize,
   UserIds,
 } from './types.ts';
@@ -55,6 +56,7 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   // One below another comes after it.
   const volumes = [...(spec.volumes ?? [])].sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const { volume, path, readOnly } of volumes) add('volume', `${volume}:${readOnly ? 'ro' : 'rw'}:${path}`);
+  for (const point of spec.points ?? []) add('point', point);
   add('upper', spec.upper);
   add('zygote', spec.zygote);
   add('hostname', spec.hostname);
@@ -69,6 +71,12 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   }
   return [...pairs, ...programPairs(spec.argv, spec, tokens)];
 }
+
+export const mountPairs = (volumes: readonly ShownVolume[]): Pair[] =>
+  volumes.map(({ point, layers, mode }): Pair => {
+    const how = typeof mode === 'string' ? mode : `tx=${mode.upper}`;
+    return ['volume', `${point}:${how}:${layers.join(',')}`];
+  });
 
 export function attachPairs({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes }: Attachment): Pair[] {
   const limits: [string, number | undefined][] = [

@@ -19,6 +19,7 @@ import {
   type SandboxHostOptions,
   type SandboxSpec,
 } from './types.ts';
+import { createVolumeHost } from './volumes.ts';
 import { createZygotes } from './zygote.ts';
 
 export interface SandboxHostHooks {
@@ -69,6 +70,7 @@ export async function openSandboxHost(options: SandboxHostOptions & SandboxHostH
     removeWork: async (name) => void (await engine.request('remove', [['work', name]])),
     measureWork: async (name) => (await engine.request('measure', [['work', name]])).number('bytes') ?? 0,
     removeVolume: async (name) => void (await engine.request('remove', [['volume', name]])),
+    volumes: createVolumeHost(engine, transfers),
     async list() {
       const fields = await engine.request('list', []);
       return { layers: fields.all('layer'), work: fields.all('work') };

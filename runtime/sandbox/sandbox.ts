@@ -5,7 +5,16 @@ import type { EngineClient } from './engine-client.ts';
 import type { Fields } from './engine-frames.ts';
 import type { HostSocket } from './host-socket.ts';
 import { createPrograms, type Programs } from './program.ts';
-import { attachPairs, createPairs, idPair, parseExit, parseProcesses, parseStats, sizePair } from './requests.ts';
+import {
+  attachPairs,
+  createPairs,
+  idPair,
+  mountPairs,
+  parseExit,
+  parseProcesses,
+  parseStats,
+  sizePair,
+} from './requests.ts';
 import { expectStreams, type ProgramStreams } from './streams.ts';
 import type { Transfers } from './transfers.ts';
 import { type Sandbox, SandboxError, type SandboxExit, type SandboxSpec } from './types.ts';
@@ -101,6 +110,7 @@ function sandboxOf(id: string, running: Running): Sandbox {
     resize: async (size) => void (await ask('resize', sizePair(size))),
     signal: async (signal) => void (await ask('signal', ['signal', signal])),
     attach: async (code) => void (await ask('attach', ...attachPairs(code))),
+    mount: async (volumes) => void (await ask('mount', ...mountPairs(volumes))),
     freeze: async () => void (await ask('freeze')),
     thaw: async () => void (await ask('thaw')),
     connect: (port) => transfers.connect('connect', [idPair(id), ['port', port]]),

@@ -4,6 +4,7 @@
  */
 import { openSandboxHost, type SandboxHostHooks } from './sandbox-host.ts';
 import { type EngineInfo, SandboxError, type SandboxHost, type SandboxHostOptions } from './types.ts';
+import { followVolumes } from './volumes.ts';
 
 const RESTART_MS = [0, 200, 1_000, 5_000];
 
@@ -56,6 +57,7 @@ export async function openSupervisedHost(options: SandboxHostOptions & SandboxHo
     removeWork: async (name) => (await current).removeWork(name),
     measureWork: async (name) => (await current).measureWork(name),
     removeVolume: async (name) => (await current).removeVolume(name),
+    volumes: followVolumes(async () => (await current).volumes),
     list: async () => (await current).list(),
     engineStats: async () => (await current).engineStats(),
     async close() {

@@ -60,6 +60,53 @@ export interface VolumeMount {
   readOnly: boolean;
 }
 
+/** Directories of `volumesDir`, bottom first, as one: a volume's state. */
+export type VolumeLayers = readonly string[];
+
+/** A volume at a place of a function's sandbox. `tx`: what is written goes to the upper, which `makeUpper` made. */
+export interface ShownVolume {
+  /** Index in the spec's `points`. */
+  point: number;
+  layers: VolumeLayers;
+  mode: 'ro' | 'rw' | { upper: string };
+}
+
+/** `size` of a file in bytes, `modified` in epoch ms. */
+export interface VolumeEntry {
+  name: string;
+  type: 'file' | 'dir' | 'link' | 'other';
+  mode: number;
+  size: number;
+  modified: number;
+}
+
+export interface VolumeHost {
+  /** An empty directory that functions may write to. @throws SandboxError when there is one of that name */
+  makeVolume(name: string): Promise<void>;
+  /** For one transaction over a state whose top layer is `like`. */
+  makeUpper(name: string, like: string): Promise<void>;
+  removeVolume(name: string): Promise<void>;
+  /** Bytes and entries on disk; 0 when it is not there. */
+  measureVolume(name: string): Promise<{ bytes: number; entries: number }>;
+  /** All that was written to the upper, on the disk, as the layer `to`; null, and no layer, when nothing was. The upper is of no use then but to be removed. */
+  sealUpper(upper: string, to: string): Promise<{ bytes: number; entries: number } | null>;
+  /** One directory that holds what the layers show. `links`: none of them is ever written to. */
+  copyVolume(layers: VolumeLayers, to: string, options?: { links?: boolean }): Promise<void>;
+  /** What is at the path, behind links, as `.`; of a directory then what is in it. @throws SandboxError `not_found` */
+  listVolume(layers: VolumeLayers, path: string): Promise<VolumeEntry[]>;
+  /** @throws SandboxError `not_found`; the stream errors when there is less */
+  readVolumePart(layers: VolumeLayers, path: string, part: { offset: number; length: number }): Promise<Readable>;
+  /** A tar, as `Sandbox.readFiles` gives it; everything belongs to the function's user. */
+  readVolume(layers: VolumeLayers, path: string): Promise<Readable>;
+  /** Unpacks a tar into a directory of it; everything belongs to the function's user then. */
+  writeVolume(
+    layers: VolumeLayers,
+    path: string,
+    tar: Readable,
+    options?: { upper?: string; maxBytes?: number; maxEntries?: number },
+  ): Promise<void>;
+}
+
 export interface SandboxSpec {
   id: string;
   profile: Profile;
@@ -79,6 +126,8 @@ export interface SandboxSpec {
   /** A pseudo-terminal is the program's controlling terminal, and its output comes as `stdout`. Brings `stdin`. */
   terminal?: TerminalSize;
   volumes?: VolumeMount[];
+  /** Of a function: where volumes can be shown later (`Sandbox.mount`). Its user is then the owner of volumes' files, in all such sandboxes. */
+  points?: readonly string[];
   /** Looked up before the policy, also with mode `none`: the id of the live sandbox that a host name means here. */
   peers?: (name: string) => string | null;
   /** Gives the program fd 3 and `Sandbox.control`. */
@@ -214,6 +263,8 @@ export interface Sandbox {
    * @throws SandboxError `already_attached | attach_failed | layer_missing`
    */
   attach(code: Attachment): Promise<void>;
+  /** Shows volumes at its points, each instead of what is there. What is open of that stays open. @throws SandboxError `mount_failed` */
+  mount(volumes: readonly ShownVolume[]): Promise<void>;
   /** Stops and continues every process: by the freezer of the limit mode, else by SIGSTOP and SIGCONT. A thaw ends a freeze that is under way, which rejects then. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
@@ -268,6 +319,7 @@ export interface SandboxHost {
   removeWork(name: string): Promise<void>;
   /** Bytes on disk, also while a program writes there; 0 when it is not there. */
   measureWork(name: string): Promise<number>;
+  readonly volumes: VolumeHost;
   removeVolume(name: string): Promise<void>;
   list(): Promise<{ layers: string[]; work: string[] }>;
   /** Counters of the engine for leak tests and `doctor`. */

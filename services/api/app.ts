@@ -36,6 +36,7 @@ import { logRoutes } from './routes/logs.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { registryRoutes } from './routes/registries.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
+import { volumeRoutes } from './routes/volumes.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 /** `close()` lets calls in flight finish, refuses new ones, and ends streams that follow a log. */
@@ -70,6 +71,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     containerRunRoutes(scope, deps, stopping.signal);
     containerViewRoutes(scope, deps, limits, stopping.signal);
     scope.register((inner) => containerFileRoutes(inner, deps));
+    scope.register((inner) => volumeRoutes(inner, deps));
     scope.register((inner) => containerSessionRoutes(inner, deps, limits, stopping.signal));
     platformRoutes(scope, deps);
   };

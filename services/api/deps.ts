@@ -16,6 +16,7 @@ import type { Telemetry } from '../core/telemetry.ts';
 import type { Callbacks } from '../core/triggers/callbacks/types.ts';
 import type { Schedules } from '../core/triggers/schedules/types.ts';
 import type { Webhooks } from '../core/triggers/webhooks/types.ts';
+import type { Volumes } from '../core/volumes/types.ts';
 import type { ApiLimits } from './limits.ts';
 
 export interface ReadyCheck {
@@ -40,6 +41,7 @@ export interface ApiDeps {
   /** What `/v2/` serves. */
   distribution: Distribution;
   containers: Containers;
+  volumes: Volumes;
   invocations: Pick<InvocationStore, 'record' | 'get' | 'list' | 'starts'>;
   /** Invocations that are accepted first and run later. */
   durable: DurableCalls;

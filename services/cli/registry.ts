@@ -169,6 +169,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/webhook/index.ts'),
   },
   {
+    name: 'volume',
+    group: 'Functions',
+    summary: 'Storage that outlives instances and versions',
+    synonyms: ['volumes', 'vol', 'storage'],
+    load: () => import('./commands/volume/index.ts'),
+  },
+  {
     name: 'schema',
     group: 'Functions',
     summary: 'Print the JSON schema of wafer.json',

@@ -207,6 +207,7 @@ export function dataPaths(dataDir: string) {
     layers: join(dataDir, 'store', 'layers'),
     work: join(dataDir, 'work'),
     volumes: join(dataDir, 'volumes'),
+    volumeRecords: join(dataDir, 'volume-records'),
     containers: join(dataDir, 'containers'),
     bodies: join(dataDir, 'bodies'),
     run: join(dataDir, 'run'),

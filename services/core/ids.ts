@@ -41,6 +41,9 @@ export const newApiKey = () => `wafer_${random(40)}`;
 /** 21 characters: 105 random bits. Fit for a directory and a host name. */
 export const newContainerId = () => random(21);
 
+/** Content of a volume; no volume can be called so. */
+export const newVolumeLayerId = () => `_${random(8)}`;
+
 /** 130 random bits: its URL is all that a sender without signatures has to know. */
 export const newWebhookId = () => `whk_${random(26)}`;
 

@@ -15,6 +15,7 @@ import {
 import type { Config } from '../core/config.ts';
 import { dataPaths } from '../core/config.ts';
 import { LIVE_ALIAS } from '../core/functions/names.ts';
+import type { FunctionConfig } from '../core/functions/schema.ts';
 import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
 import { openImageStore } from '../core/images/index.ts';
@@ -25,6 +26,7 @@ import { createImageNames, type ImageNames, OWN_PREFIX } from '../core/images/re
 import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
+import type { Volumes } from '../core/volumes/types.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
 import { type Blanks, createBlanks } from './blanks/index.ts';
 import { createBuildSandboxes } from './builder/build-sandbox.ts';
@@ -39,10 +41,11 @@ import { createDeployer, type DeployerDeps } from './deploys/deployer.ts';
 import { createImageBuilds, type ImageBuildsDeps } from './deploys/image-builds.ts';
 import { createBootQueue } from './instances/boot-queue.ts';
 import type { Instance } from './instances/instance.ts';
-import { planInstance } from './instances/plan.ts';
+import { type InstancePlan, planInstance } from './instances/plan.ts';
 import { startInstance } from './instances/start.ts';
 import { createLearnedPolicy } from './keep-alive/policy.ts';
 import { createPool, type Pool } from './pool/pool.ts';
+import { type InstanceVolumes, openVolumes, type WorkerVolumes } from './volumes/index.ts';
 import { createZygotes } from './zygotes/index.ts';
 
 export interface WorkerDeps {
@@ -58,7 +61,7 @@ export interface WorkerDeps {
   log: Log;
   env: NodeJS.ProcessEnv;
   /** Before a version is kept: where its onSuccess and onFailure lead. @throws WaferError `invalid_config` */
-  assertFollowers?: DeployerDeps['assertFollowers'];
+  assertFollowers?: (config: Pick<FunctionConfig, 'onSuccess' | 'onFailure'>) => Promise<void>;
   /** Before an instance starts: brings the image of a version that was built by another worker. */
   obtain?: (version: FunctionVersion, images: ImageStore) => Promise<void>;
 }
@@ -75,6 +78,7 @@ export interface Worker {
   readonly engine: () => EngineInfo;
   readonly pool: Pool<Instance>;
   readonly containers: ContainerService;
+  readonly volumes: Volumes;
   prepareBases(onProgress: (progress: BaseProgress) => void): Promise<void>;
   /** Starts the instances that versions ask to be kept, and the blanks for the others. */
   keepWarm(): Promise<void>;
@@ -106,7 +110,9 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const containers = await openContainers({ ...shared, ...places });
   // Behind the containers: they hold their images.
   await removeLeftOvers(host, images, paths, log);
-  const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases });
+  const contents = { dir: paths.volumeRecords, volumesDir: paths.volumes };
+  const volumes = await openVolumes({ host: host.volumes, ...contents, functions, log });
+  const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases, volumes });
   const dispatcher = createDispatcher(pool, blanks, (version) =>
     readStartFacts(version, { images, blanks, pool, blanksKept: config.blanks, memoryBudgetMb }),
   );
@@ -123,7 +129,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     tmpDir,
     log,
     dispatcher,
-    assertFollowers: deps.assertFollowers,
+    assertConfig: assertWith(volumes, deps),
     onPublished: (version) => afterPublish(version, pool, blanks),
   });
   return {
@@ -136,17 +142,15 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     bases,
     pool,
     containers,
+    volumes: volumes.volumes,
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool, blanks),
-    healthy: () =>
-      host.engineStats().then(
-        () => true,
-        () => false,
-      ),
+    healthy: () => answers(host.engineStats()),
     engineStats: () => host.engineStats(),
     async close(signal) {
       await Promise.all([closePool(signal), containers.close()]);
+      await volumes.close();
       await host.close();
     },
   };
@@ -163,14 +167,15 @@ interface InstancePool {
 /** Instances and the blanks they are made of: these have the memory that those leave. */
 function openPool(
   { config, logs, log, obtain }: WorkerDeps,
-  parts: { host: SandboxHost; images: ImageStore; bases: BaseImages },
+  parts: { host: SandboxHost; images: ImageStore; bases: BaseImages; volumes: WorkerVolumes },
 ): InstancePool {
   const { images, bases } = parts;
   const zygotes = config.pythonZygote === 'on' ? createZygotes({ ...parts, bases: () => bases.list(), log }) : null;
   const host = zygotes ?? parts.host;
   const plan = async (version: FunctionVersion) => {
     await obtain?.(version, images);
-    return planInstance(version, images);
+    const volumes = parts.volumes.of(version);
+    return withVolumes(await planInstance(version, images), volumes);
   };
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
@@ -198,6 +203,29 @@ function openPool(
     await zygotes?.close();
   };
   return { pool, blanks, memoryBudgetMb, closePool };
+}
+
+const answers = (asked: Promise<unknown>): Promise<boolean> =>
+  asked.then(
+    () => true,
+    () => false,
+  );
+
+const assertWith =
+  (volumes: WorkerVolumes, { assertFollowers }: WorkerDeps): DeployerDeps['assertConfig'] =>
+  async (config) => {
+    volumes.assertMounts(config);
+    await assertFollowers?.(config);
+  };
+
+/** What the volumes hold ends with what the layers hold: when the sandbox is gone. */
+function withVolumes(plan: InstancePlan, volumes: InstanceVolumes | undefined): InstancePlan {
+  if (volumes === undefined) return plan;
+  const release = () => {
+    volumes.close();
+    plan.lease.release();
+  };
+  return { ...plan, volumes, lease: { release } };
 }
 
 /** ADD fetches the way that this host reaches the internet. */

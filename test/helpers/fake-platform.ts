@@ -106,6 +106,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     imageService: createNoImages(),
     distribution: createNoRegistry(),
     containers: createNoContainers(),
+    volumes: createNoVolumes(),
     invocations: createInvocations(() => platform),
     durable: createNoDurable(),
     bodies: { read: notAccepted, put: notAccepted },
@@ -128,6 +129,27 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
 const notAccepted = async () => {
   throw new WaferError('store_unavailable', 'Nothing is accepted in this test.');
 };
+function createNoVolumes(): ApiDeps['volumes'] {
+  const missing = async () => {
+    throw new WaferError('volume_not_found', 'There is no such volume.');
+  };
+  return {
+    list: async () => [],
+    get: missing,
+    create: missing,
+    setLimits: missing,
+    remove: missing,
+    prune: async () => [],
+    usage: missing,
+    files: missing,
+    download: missing,
+    read: missing,
+    write: missing,
+    snapshot: missing,
+    removeSnapshot: missing,
+    rollback: missing,
+  };
+}
 function createNoSchedules(): ApiDeps['schedules'] {
   const missing = async () => {
     throw new WaferError('schedule_not_found', 'There is no such schedule.');

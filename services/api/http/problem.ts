@@ -50,6 +50,7 @@ const GUEST_CODES = new Set<ErrorCode>([
   'result_not_serialisable',
   'result_too_large',
   'protocol_error',
+  'volume_full',
   'shutting_down',
   // Of a registry, not of ours.
   'registry_failed',

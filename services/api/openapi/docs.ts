@@ -57,6 +57,8 @@ export const CALL_ERRORS = [
   'result_not_serialisable',
   'result_too_large',
   'protocol_error',
+  'volume_conflict',
+  'volume_full',
   'overloaded',
   'sandbox_failed',
   'engine_failed',

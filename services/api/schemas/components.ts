@@ -16,6 +16,7 @@ import {
 import { Explanation, Invocation, LogLine, Outcome, Receipt } from './invocations.ts';
 import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
 import { Schedule, ScheduleDetail } from './schedules.ts';
+import { Volume, VolumeListing, VolumeUsage } from './volumes.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
   Problem,
@@ -31,6 +32,9 @@ export const COMPONENTS: Record<string, TSchema> = {
   Purged,
   Schedule,
   ScheduleDetail,
+  Volume,
+  VolumeListing,
+  VolumeUsage,
   ...CALLBACK_COMPONENTS,
   LogLine,
   Explanation,

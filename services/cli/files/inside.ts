@@ -1,14 +1,17 @@
-/** What is at a path of a container. The API has only the tar of it, so its first header is read. */
+/** What is at a path of a container, or of a volume. The API has only the tar of it, so its first header is read. */
 import { posix } from 'node:path';
 import { extract, type Header } from 'tar-stream';
 import { WaferError } from '../../core/errors.ts';
 import type { ContainerClient } from '../container-client.ts';
 import { type Kind, withoutEnding } from './place.ts';
 
+/** What copying needs, of containers and of volumes. */
+export type FilesClient = Pick<ContainerClient, 'readFiles' | 'writeFiles'>;
+
 /** As many as the kernel follows. */
 const MAX_LINKS = 40;
 
-async function firstHeader(client: ContainerClient, container: string, path: string): Promise<Header | null> {
+async function firstHeader(client: FilesClient, container: string, path: string): Promise<Header | null> {
   const { body } = await client.readFiles(container, path);
   const entries = extract();
   body.on('error', (error) => entries.destroy(error));
@@ -26,7 +29,7 @@ const isMissing = (error: unknown) => error instanceof WaferError && error.code 
 
 /** Follows links, as writing to the path would. `path`: where they lead. */
 export async function lookInside(
-  client: ContainerClient,
+  client: FilesClient,
   container: string,
   path: string,
 ): Promise<{ kind: Kind; path: string }> {

@@ -41,7 +41,7 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
   };
 }
 
-export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | DurableName | 'reuse'> {
+export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | DurableName | 'volumes' | 'reuse'> {
   return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
@@ -49,9 +49,15 @@ export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName |
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
     ...durableSettings(file),
-    reuse: file.reuse ?? true,
+    ...volumesOf(file),
+    reuse: file.reuse ?? !isTransactional(file),
   };
 }
+
+const isTransactional = ({ volumes = [] }: Pick<ConfigFile, 'volumes'>) => volumes.some(({ mode }) => mode === 'tx');
+
+const volumesOf = ({ volumes = [] }: ConfigFile): Pick<FunctionConfig, 'volumes'> =>
+  volumes.length === 0 ? {} : { volumes: volumes.map(({ mode = 'rw', ...one }) => ({ ...one, mode })) };
 
 type DurableName = 'retries' | 'queue' | 'onSuccess' | 'onFailure';
 
@@ -113,7 +119,13 @@ function crossRules(file: ConfigFile, runtime: BuiltRuntime): ConfigProblem[] {
 }
 
 /** An instance that ends with its call has no second one beside it. */
-export function reuseRules({ reuse, concurrency = 1 }: Pick<ConfigFile, 'reuse' | 'concurrency'>): ConfigProblem[] {
+export function reuseRules(file: Pick<ConfigFile, 'reuse' | 'concurrency' | 'volumes'>): ConfigProblem[] {
+  const { reuse, concurrency = 1 } = file;
+  if (isTransactional(file)) {
+    const why = 'with a volume of mode "tx": what a call leaves open would be written to behind its end';
+    if (reuse === true) return [{ path: '/reuse', problem: `must be false ${why}` }];
+    if (concurrency > 1) return [{ path: '/concurrency', problem: `must be 1 ${why}` }];
+  }
   if (reuse !== false || concurrency === 1) return [];
   return [{ path: '/concurrency', problem: 'must be 1 with "reuse": false: each call has an instance of its own' }];
 }

@@ -3,6 +3,7 @@
  * editor (`$schema`). Unknown keys are refused with the nearest known one.
  */
 import { type Static, Type } from 'typebox';
+import { MAX_VOLUMES, VOLUME_PATH_PATTERN, VOLUME_REF_PATTERN } from '../volumes/names.ts';
 
 export const RUNTIMES = ['node', 'python', 'http', 'image'] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
@@ -22,6 +23,8 @@ export const RETRY_ON = [
   'function_killed',
   'function_init_failed',
   'protocol_error',
+  'volume_conflict',
+  'volume_full',
 ] as const;
 
 const Retries = Type.Object(
@@ -99,6 +102,27 @@ const QueueSettings = Type.Object(
   closed,
 );
 
+const VolumeMount = Type.Object(
+  {
+    volume: Type.String({
+      pattern: VOLUME_REF_PATTERN,
+      description: 'Name of a volume; `NAME@SNAPSHOT` is one of its snapshots, for mode `ro`',
+    }),
+    path: Type.String({
+      pattern: VOLUME_PATH_PATTERN,
+      description: 'Where the function finds it; a link to where it is mounted',
+    }),
+    mode: Type.Optional(
+      Type.Union([Type.Literal('rw'), Type.Literal('ro'), Type.Literal('tx')], {
+        default: 'rw',
+        description:
+          '`tx`: what a call writes is there for others when it has succeeded, and all at once; the volume has to be made for that',
+      }),
+    ),
+  },
+  closed,
+);
+
 const follower = (when: string) =>
   Type.Optional(
     Type.String({
@@ -151,6 +175,9 @@ export const ConfigFile = Type.Object(
     queue: Type.Optional(QueueSettings),
     onSuccess: follower('succeeded'),
     onFailure: follower('failed for good, or expired'),
+    volumes: Type.Optional(
+      Type.Array(VolumeMount, { maxItems: MAX_VOLUMES, description: 'Storage that outlives instances and versions' }),
+    ),
     reuse: Type.Optional(
       Type.Boolean({
         default: true,
@@ -162,6 +189,14 @@ export const ConfigFile = Type.Object(
   { additionalProperties: false, $id: 'wafer.json' },
 );
 export type ConfigFile = Static<typeof ConfigFile>;
+
+/** A volume of a function; at most one has mode `tx`. */
+export interface FunctionVolume {
+  /** `NAME` or `NAME@SNAPSHOT`. */
+  volume: string;
+  path: string;
+  mode: 'rw' | 'ro' | 'tx';
+}
 
 /** The same after defaults and checks against the archive: what a version stores. */
 export interface FunctionConfig {
@@ -183,6 +218,8 @@ export interface FunctionConfig {
   queue?: Static<typeof QueueSettings>;
   onSuccess?: string;
   onFailure?: string;
+  /** Absent in versions that have none. */
+  volumes?: FunctionVolume[];
   /** Whether an instance may serve more than one call. Versions from before there was this setting lack it: true. */
   reuse: boolean;
 }

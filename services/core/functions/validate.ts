@@ -1,6 +1,7 @@
 /** Settings as a user wrote them -> `ConfigFile`, with messages that name the place and the rule. */
 import { Compile } from 'typebox/compile';
 import { WaferError } from '../errors.ts';
+import { badVolumePath, nestedPath } from '../volumes/names.ts';
 import { pointerPart } from './config-text.ts';
 import { badFollower } from './followers.ts';
 import { didYouMean } from './nearest.ts';
@@ -49,7 +50,13 @@ const RETRY_WORDS = `one of ${RETRY_ON.join(', ')}, or error:NAME with the name 
 export function validateConfig(value: unknown): ConfigFile {
   if (!isObject(value)) throw refuse([{ path: '', problem: `must be an object {...}, not ${show(value)}` }]);
   refuseUnknownRuntime(value);
-  const problems = [...unknownKeys(value), ...brokenRules(value), ...badText(value), ...badFollowers(value)];
+  const problems = [
+    ...unknownKeys(value),
+    ...brokenRules(value),
+    ...badText(value),
+    ...badFollowers(value),
+    ...badVolumes(value),
+  ];
   if (problems.length > 0) throw refuse(problems);
   return copyKnown(value as ConfigFile);
 }
@@ -76,10 +83,13 @@ function describe(rule: Rule | undefined, path: string): string {
   const words = PATTERN_WORDS[path];
   if (words !== undefined) return words;
   if (path.startsWith('/retries/on/')) return RETRY_WORDS;
+  if (/^\/volumes\/\d+\/volume$/.test(path)) return 'the name of a volume, or NAME@SNAPSHOT';
   if (rule?.anyOf !== undefined) return `one of ${rule.anyOf.map((one) => JSON.stringify(one.const)).join(', ')}`;
   if (rule?.type === 'integer') return `a whole number from ${rule.minimum} to ${rule.maximum}`;
   if (rule?.type === 'string')
     return rule.maxLength === undefined ? 'text' : `text of at most ${rule.maxLength} characters`;
+  if (rule?.type === 'array' && rule.items?.properties !== undefined)
+    return `a list of at most ${rule.maxItems} objects, like [{"volume": "reports", "path": "/data", "mode": "rw"}]`;
   if (rule?.type === 'array') {
     const example = path === '/retries/on' ? '["function_timeout", "error:TypeError"]' : '["node", "server.js"]';
     return `a list of ${rule.minItems ?? 0} to ${rule.maxItems} texts, like ${example}`;
@@ -105,8 +115,37 @@ function unknownKeys(value: Record<string, unknown>, rule = ConfigFile as Rule, 
     if (!known.includes(key))
       return [{ path, problem: `is not a known setting.${didYouMean(key, known)}`.replace(/\.$/, '') }];
     const below = rule.properties?.[key];
+    if (below?.items?.properties !== undefined && Array.isArray(inner)) {
+      const { items } = below;
+      return inner.flatMap((one: unknown, index) => (isObject(one) ? unknownKeys(one, items, `${path}/${index}`) : []));
+    }
     return below?.properties !== undefined && isObject(inner) ? unknownKeys(inner, below, path) : [];
   });
+}
+
+/** What the pattern of a path does not say, and what takes more than one volume. */
+function badVolumes({ volumes }: Record<string, unknown>): ConfigProblem[] {
+  if (!Array.isArray(volumes)) return [];
+  const paths = volumes.map((one: unknown) => (isObject(one) && typeof one['path'] === 'string' ? one['path'] : ''));
+  const problems = paths.flatMap((path, at) => {
+    const problem = path === '' ? null : badVolumePath(path);
+    return problem === null ? [] : [{ path: `/volumes/${at}/path`, problem }];
+  });
+  const nested = nestedPath(paths.filter((path) => path !== ''));
+  if (nested !== undefined && problems.length === 0)
+    problems.push({ path: `/volumes/${paths.indexOf(nested)}/path`, problem: 'lies in that of another volume' });
+  const modes = volumes.map((one: unknown) => (isObject(one) ? one['mode'] : undefined));
+  if (modes.filter((mode) => mode === 'tx').length > 1)
+    problems.push({
+      path: '/volumes',
+      problem: 'may have one volume of mode "tx": two can not be committed in one step',
+    });
+  const written = volumes.findIndex(
+    (one: unknown) => isObject(one) && String(one['volume']).includes('@') && one['mode'] !== 'ro',
+  );
+  if (written >= 0)
+    problems.push({ path: `/volumes/${written}/mode`, problem: 'must be "ro" for a snapshot, which never changes' });
+  return problems;
 }
 
 function badFollowers({ onSuccess, onFailure }: Record<string, unknown>): ConfigProblem[] {

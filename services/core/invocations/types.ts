@@ -75,6 +75,8 @@ export type Outcome =
         | 'result_not_serialisable'
         | 'result_too_large'
         | 'protocol_error'
+        | 'volume_conflict'
+        | 'volume_full'
         | 'worker_lost'
         | 'expired'
         | 'cancelled'

@@ -69,9 +69,10 @@ export function createBlanks(deps: BlanksDeps): Blanks {
   const makeWay = () => {
     for (const { shelf } of stocks.values()) while (countAll() * BLANK_MB > deps.freeMb() && shelf.drop());
   };
-  const takeSimilar = ({ runtime, base }: BlankKind) => {
+  const takeSimilar = (wanted: BlankKind) => {
+    const alike = keyOf({ ...wanted, preload: undefined });
     for (const { kind, shelf } of stocks.values()) {
-      const found = kind.runtime === runtime && kind.base === base ? shelf.take() : undefined;
+      const found = keyOf({ ...kind, preload: undefined }) === alike ? shelf.take() : undefined;
       if (found !== undefined) return found;
     }
     return undefined;
@@ -108,12 +109,12 @@ export function createBlanks(deps: BlanksDeps): Blanks {
   };
 }
 
-/** What was loaded into them makes no difference to who looks at them. */
+/** What was loaded into them, and where volumes go, makes no difference to who looks at them. */
 function addUp(stocks: Stock[]): BlankInfo[] {
   const sums = new Map<string, BlankInfo>();
   for (const { kind, shelf } of stocks) {
     const { ready, booting } = shelf.counts();
-    const key = keyOf({ ...kind, preload: undefined });
+    const key = keyOf({ ...kind, preload: undefined, points: [] });
     const sum = sums.get(key) ?? { base: kind.base.name, runtime: kind.runtime, ready: 0, booting: 0 };
     sums.set(key, { ...sum, ready: sum.ready + ready, booting: sum.booting + booting });
   }

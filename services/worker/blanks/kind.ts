@@ -2,7 +2,7 @@
 import { MAX_ATTACHED_LAYERS, type SandboxSpec } from '../../../runtime/sandbox/index.ts';
 import type { FunctionVersion, Preload } from '../../core/functions/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
-import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS } from '../instances/plan.ts';
+import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS, pointsOf } from '../instances/plan.ts';
 
 export type BlankRuntime = 'node' | 'python';
 
@@ -11,6 +11,8 @@ export interface BlankKind {
   runtime: BlankRuntime;
   base: BaseImage;
   preload: Preload | undefined;
+  /** Where volumes will be; a sandbox with any has the user that owns the files of volumes. */
+  points: readonly string[];
 }
 
 const MIB = 1024 * 1024;
@@ -18,8 +20,8 @@ const MIB = 1024 * 1024;
 const MEMORY_MB = 256;
 const TMP_MB = 64;
 
-export const keyOf = ({ runtime, base, preload }: BlankKind): string =>
-  `${runtime} ${base.image.digest} ${preload ?? ''}`;
+export const keyOf = ({ runtime, base, preload, points }: BlankKind): string =>
+  JSON.stringify([runtime, base.image.digest, preload ?? '', ...points]);
 
 /** Undefined for a version with a root or a program of its own. */
 export function kindOf(
@@ -29,7 +31,7 @@ export function kindOf(
   const { runtime } = config;
   if (runtime !== 'node' && runtime !== 'python') return undefined;
   const base = name === '' ? undefined : getBase(name);
-  return base === undefined ? undefined : { runtime, base, preload };
+  return base === undefined ? undefined : { runtime, base, preload, points: pointsOf(config).points ?? [] };
 }
 
 /** Of a version that `kindOf` knows no kind of. */
@@ -50,7 +52,7 @@ export function fits({ base }: BlankKind, { spec }: Pick<InstancePlan, 'spec'>):
 }
 
 /** As a version's own, but for the code. Its working directory is there before the code is. */
-export const blankSpec = ({ runtime, base, preload }: BlankKind): Omit<SandboxSpec, 'id'> => ({
+export const blankSpec = ({ runtime, base, preload, points }: BlankKind): Omit<SandboxSpec, 'id'> => ({
   profile: 'function',
   layers: base.layers,
   argv: PROGRAMS[runtime],
@@ -61,4 +63,5 @@ export const blankSpec = ({ runtime, base, preload }: BlankKind): Omit<SandboxSp
   memoryBytes: MEMORY_MB * MIB,
   tmpBytes: TMP_MB * MIB,
   pids: PIDS,
+  ...(points.length === 0 ? {} : { points }),
 });

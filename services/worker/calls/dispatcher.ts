@@ -11,6 +11,7 @@ import type { Instance } from '../instances/instance.ts';
 import type { Grant, Pool } from '../pool/pool.ts';
 import { failedStartReceipt, makeReceipt } from './receipt.ts';
 import { runOnInstance } from './running-call.ts';
+import { runWithVolumes } from './with-volumes.ts';
 
 export function createDispatcher(
   pool: Pool<Instance>,
@@ -41,7 +42,9 @@ async function runCall(pool: Pool<Instance>, call: Call): Promise<CallReply> {
   const { instance } = grant;
   const start = grant.cause === null ? null : { ...instance.timings, cause: grant.cause };
   const receipt = (): Receipt => makeReceipt(instance.id, start, grantedAt - acceptedAt, performance.now() - grantedAt);
-  return runOnInstance({ call, instance, receipt, release: grant.release });
+  const parts = { call, instance, receipt, release: grant.release };
+  const { volumes } = instance;
+  return volumes?.isAsked === true ? runWithVolumes(parts, volumes) : runOnInstance(parts);
 }
 
 /** The call never reached an instance: the function does not load, the caller left, or the platform can not. */

@@ -5,7 +5,7 @@
  */
 import { WaferError } from '../../core/errors.ts';
 import { dockerfileOf } from '../../core/functions/dockerfile.ts';
-import type { FunctionConfig } from '../../core/functions/schema.ts';
+import type { ConfigFile, FunctionConfig } from '../../core/functions/schema.ts';
 import { readSource, type SourceOptions, type SourceTree } from '../../core/functions/source/index.ts';
 import type {
   BuildEvent,
@@ -41,8 +41,8 @@ export interface DeployerDeps {
   dispatcher: Dispatcher;
   tmpDir: string;
   log: Log;
-  /** Where onSuccess and onFailure lead; undefined: anywhere. @throws WaferError `invalid_config` */
-  assertFollowers: ((config: Pick<FunctionConfig, 'onSuccess' | 'onFailure'>) => Promise<void>) | undefined;
+  /** Where onSuccess and onFailure lead, and whether the volumes are there. @throws WaferError `invalid_config | volume_not_found` */
+  assertConfig: (config: Pick<ConfigFile, 'onSuccess' | 'onFailure' | 'volumes'>) => Promise<void>;
   /** Told after a version went live. Must not throw. */
   onPublished: (version: FunctionVersion) => void;
 }
@@ -151,7 +151,7 @@ async function deploySource(source: SourceTree, context: ImageDeploy): Promise<F
   const { request, deps, leases, onEvent } = context;
   const file = await readConfigFile(request, source);
   // Before minutes of building; what an image says is looked at when it is published.
-  await deps.assertFollowers?.(file);
+  await deps.assertConfig(file);
   const dockerfile = dockerfileOf(file, () => source.find('Dockerfile')?.kind === 'file');
   if (dockerfile !== null) return deployDockerfile(dockerfile, file, source, context);
   const config = completeConfig(file, source, deps.bases);

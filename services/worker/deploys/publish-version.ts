@@ -30,7 +30,7 @@ export interface Built {
 interface Stores {
   images: ImageStore;
   functions: FunctionStore;
-  assertFollowers: ((config: FunctionConfig) => Promise<void>) | undefined;
+  assertConfig: (config: Pick<FunctionConfig, 'onSuccess' | 'onFailure' | 'volumes'>) => Promise<void>;
 }
 
 /** A version whose code was built over a base image. Failures as in `publishImage`. */
@@ -64,14 +64,14 @@ export async function publishVersion(
  */
 export async function publishImage(
   version: Parameters<FunctionStore['publish']>[0],
-  { images, functions, assertFollowers }: Stores,
+  { images, functions, assertConfig }: Stores,
   tagMore: (added: string[]) => Promise<void> = async () => {},
 ): Promise<FunctionVersion> {
   const { functionName, image } = version;
   const lease = images.lease([image]);
   const added: string[] = [];
   try {
-    await assertFollowers?.(version.config);
+    await assertConfig(version.config);
     await tagNew(images, image, versionTag(functionName, image), added);
     await tagMore(added);
     return await functions.publish(version);

@@ -12,9 +12,14 @@ export interface EndFacts {
   protocolError: string | undefined;
   /** It had not been loaded: there was no call yet. */
   loading: boolean;
+  /** It was ended for a volume that it filled: which. */
+  full?: string | undefined;
 }
 
-export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolError, loading }: EndFacts): Failure {
+export function explainExit(
+  exit: SandboxExit,
+  { memoryMb, endReason, protocolError, loading, full }: EndFacts,
+): Failure {
   const when = loading ? 'while the function was being loaded' : 'while the call was running';
   if (exit.reason === 'engine_ended') {
     return { kind: 'function_killed', message: `The sandbox engine ended ${when}; the platform starts it again.` };
@@ -25,6 +30,7 @@ export function explainExit(exit: SandboxExit, { memoryMb, endReason, protocolEr
       message: `The function used more than its ${memoryMb} MiB of memory (memoryMb in wafer.json).`,
     };
   }
+  if (full !== undefined) return { kind: 'volume_full', message: full };
   if (protocolError !== undefined) {
     return { kind: 'protocol_error', message: `The function broke the runtime protocol: ${protocolError}.` };
   }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { CancelSignal, RuntimeCall, RuntimeCallHead } from '../../../runtime/sandbox/index.ts';
 import type { Failure, InstanceInfo } from '../../core/invocations/types.ts';
 import type { Pooled } from '../pool/pool.ts';
+import type { InstanceVolumes } from '../volumes/index.ts';
 import type { EndReason } from './explain-exit.ts';
 import type { StartTimings } from './init-failure.ts';
 
@@ -13,6 +14,8 @@ export const MAX_LOG_LINE_BYTES = 64 * 1024;
 export interface Instance extends Pooled {
   readonly id: string;
   readonly timings: StartTimings;
+  /** Undefined where it has none. */
+  readonly volumes: InstanceVolumes | undefined;
   /** Runs one call; room must have been taken. */
   call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall;
   /** Before `give`, when the call has ended. */

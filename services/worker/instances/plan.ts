@@ -4,11 +4,15 @@ import { baseLayersOf, environmentOf, exposedPorts } from '../../core/functions/
 import type { FunctionConfig, RuntimeName } from '../../core/functions/schema.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Image, ImageStore, Lease } from '../../core/images/types.ts';
+import type { InstanceVolumes } from '../volumes/index.ts';
 
 export interface InstancePlan {
   spec: Omit<SandboxSpec, 'id'>;
   program: ProgramPlan;
+  /** Of the layers, and of the volumes. */
   lease: Lease;
+  /** Shown in the sandbox before anything of the function runs; absent without any. */
+  volumes?: InstanceVolumes;
 }
 
 /** What the function's own code runs with. */
@@ -58,6 +62,7 @@ export async function planInstance(version: FunctionVersion, images: ImageStore)
       memoryBytes: config.memoryMb * MIB,
       tmpBytes: config.tmpMb * MIB,
       pids: PIDS,
+      ...pointsOf(config),
     };
     return { spec, program, lease };
   } catch (error) {
@@ -65,6 +70,10 @@ export async function planInstance(version: FunctionVersion, images: ImageStore)
     throw error;
   }
 }
+
+/** Where the volumes of a version go; a blank has to be made with the same. */
+export const pointsOf = ({ volumes = [] }: Pick<FunctionConfig, 'volumes'>): Pick<SandboxSpec, 'points'> =>
+  volumes.length === 0 ? {} : { points: volumes.map(({ path }) => path) };
 
 /** The environment that the function sees: the user's wins. */
 const builtProgram = ({ env }: FunctionConfig): ProgramPlan => ({

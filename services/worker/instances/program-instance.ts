@@ -18,6 +18,7 @@ import {
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../../core/invocations/types.ts';
+import type { InstanceVolumes } from '../volumes/index.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
 import type { StartTimings } from './init-failure.ts';
 import { type Instance, MAX_RESULT_BYTES } from './instance.ts';
@@ -39,11 +40,13 @@ export interface ProgramInstanceOptions {
   lease: Lease;
   timings: StartTimings;
   program: ProgramPlan;
+  volumes?: InstanceVolumes | undefined;
 }
 
 export class ProgramInstance implements Instance {
   readonly version: FunctionVersion;
   readonly timings: StartTimings;
+  readonly volumes: InstanceVolumes | undefined;
   readonly ended: Promise<SandboxExit>;
   readonly #life: InstanceLife;
   readonly #sandbox: Sandbox;
@@ -54,9 +57,16 @@ export class ProgramInstance implements Instance {
   #end: ProgramEnd | undefined;
   #lastUsedAt = Date.now();
   #isRetired = false;
+  /** Which volume it filled. */
+  #full: string | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
 
-  constructor({ version, sandbox, logs, lease, timings, program }: ProgramInstanceOptions) {
+  constructor({ version, sandbox, logs, lease, timings, program, volumes }: ProgramInstanceOptions) {
+    this.volumes = volumes;
+    volumes?.onFull((message) => {
+      this.#full = message;
+      void this.end('killed');
+    });
     this.version = version;
     this.timings = timings;
     this.#sandbox = sandbox;
@@ -147,7 +157,13 @@ export class ProgramInstance implements Instance {
     const { status, signal } = this.#end?.kind === 'ended' ? this.#end : exit;
     return explainExit(
       { ...exit, status, signal, reason: platformDid || this.#end?.kind !== 'ended' ? exit.reason : 'exited' },
-      { memoryMb: this.version.config.memoryMb, endReason: stopped, protocolError: undefined, loading: false },
+      {
+        memoryMb: this.version.config.memoryMb,
+        endReason: stopped,
+        protocolError: undefined,
+        loading: false,
+        full: this.#full,
+      },
     );
   }
 

@@ -16,6 +16,7 @@ import type {
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../../core/invocations/types.ts';
+import type { InstanceVolumes } from '../volumes/index.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
 import type { HeldRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
@@ -31,9 +32,17 @@ const SHUTDOWN_MS = 2_000;
 /** A process that ends closes its socket first; its status comes a moment later, and a kill before it would hide it. */
 const EXIT_GRACE_MS = 1_000;
 
+export interface RuntimeInstanceParts {
+  logs: LogSink;
+  lease: Lease;
+  timings: StartTimings;
+  volumes?: InstanceVolumes | undefined;
+}
+
 export class RuntimeInstance implements Instance {
   readonly version: FunctionVersion;
   readonly timings: StartTimings;
+  readonly volumes: InstanceVolumes | undefined;
   readonly ended: Promise<SandboxExit>;
   readonly #life: InstanceLife;
   readonly #sandbox: Sandbox;
@@ -47,10 +56,17 @@ export class RuntimeInstance implements Instance {
   #calls = 0;
   #lastUsedAt = Date.now();
   #protocolError: string | undefined;
+  /** Which volume it filled. */
+  #full: string | undefined;
 
   /** Owns the sandbox with its runtime, and the lease. */
-  constructor(version: FunctionVersion, held: HeldRuntime, logs: LogSink, lease: Lease, timings: StartTimings) {
+  constructor(version: FunctionVersion, held: HeldRuntime, { logs, lease, timings, volumes }: RuntimeInstanceParts) {
     const { sandbox, runtime } = held;
+    this.volumes = volumes;
+    volumes?.onFull((message) => {
+      this.#full = message;
+      void this.end('killed');
+    });
     this.version = version;
     this.timings = timings;
     this.#sandbox = sandbox;
@@ -214,6 +230,7 @@ export class RuntimeInstance implements Instance {
       endReason: this.#life.endReason(),
       protocolError: this.#protocolError,
       loading: !this.#isLoaded,
+      full: this.#full,
     });
   }
 

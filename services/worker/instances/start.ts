@@ -43,8 +43,8 @@ export async function startInstance(
   if (version.config.runtime === 'image') {
     mark();
     const sandbox = await createSandbox(version, plan, { timings, mark, host });
-    const { lease, program } = plan;
-    return new ProgramInstance({ version, sandbox, logs, lease, timings, program });
+    const { lease, program, volumes } = plan;
+    return new ProgramInstance({ version, sandbox, logs, lease, timings, program, volumes });
   }
   const boot = async () => (isWanted() ? bootOwn(version, plan, { timings, mark, host }) : null);
   const held = await boots.run(boot, 'call');
@@ -84,7 +84,11 @@ async function bindBlank(
   const { sandbox } = blank.held;
   const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes } = plan.spec;
   try {
-    await sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes });
+    // In one go: the engine does one after the other, in this order.
+    await Promise.all([
+      sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes }),
+      plan.volumes?.show(sandbox),
+    ]);
     if (blank.waited) Object.assign(timings, blank.took);
     else timings.kind = 'blank';
     timings.attach = mark();
@@ -107,9 +111,13 @@ async function createSandbox(
   { timings, mark, host }: StartParts & Pick<InstanceDeps, 'host'>,
 ): Promise<Sandbox> {
   const id = newInstanceId();
+  let sandbox: Sandbox | undefined;
   try {
-    return await host.create({ id, ...plan.spec });
+    sandbox = await host.create({ id, ...plan.spec });
+    await plan.volumes?.show(sandbox);
+    return sandbox;
   } catch (error) {
+    await sandbox?.destroy().catch(() => {}); // a sandbox that can not be destroyed is gone with its engine
     plan.lease.release();
     throw explainCreate(error, version, timings, id);
   } finally {
@@ -123,7 +131,7 @@ async function load(
   plan: InstancePlan,
   { timings, mark, logs, log }: StartParts & Pick<InstanceDeps, 'logs' | 'log'>,
 ): Promise<Instance> {
-  const instance = new RuntimeInstance(version, held, logs, plan.lease, timings);
+  const instance = new RuntimeInstance(version, held, { logs, lease: plan.lease, timings, volumes: plan.volumes });
   try {
     const codeCache = await instance.load(plan.program, mark);
     if (codeCache !== undefined)
