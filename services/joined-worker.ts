@@ -57,12 +57,23 @@ export async function joinAsWorker(config: Config, options: JoinOptions): Promis
     opened.push(() => lock.release());
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
-    const { functions, logs } = openStores(connection, log, opened);
+    const { functions, logs, egressLog } = openStores(connection, log, opened);
     onProgress('Sandbox engine');
     const registry = homeRegistry(home, env);
     const runDir = await openRunDir(config, opened);
     const obtain = obtainFrom(home, registry);
-    const parts = { config, runDir, packageRoot: packageRoot(), functions, logs, log, env, registry, obtain };
+    const parts = {
+      config,
+      runDir,
+      packageRoot: packageRoot(),
+      functions,
+      logs,
+      egressLog,
+      log,
+      env,
+      registry,
+      obtain,
+    };
     const worker = await openWorker(parts);
     opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
     // Blanks are made of them, and every version stands on one.

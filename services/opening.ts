@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SandboxError } from '../runtime/sandbox/index.ts';
 import { type Config, dataPaths } from './core/config.ts';
+import { createEgressLog } from './core/egress/log.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
 import { withRoutes } from './core/functions/routes.ts';
@@ -38,11 +39,12 @@ export async function makeDataDir(dir: string): Promise<void> {
 export function openStores({ redis }: RedisConnection, log: Log, opened: (() => Promise<unknown>)[]) {
   const telemetry = createTelemetry();
   const logs = createLogStore(redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
+  const egressLog = createEgressLog(redis, { log, onDrop: (count) => telemetry.lost('egress_entries', count) });
   const onDrop = (count: number) => telemetry.lost('invocation_records', count);
   const invocations = createInvocationStore(redis, { log, onDrop });
   // Flushed after the worker has closed: calls that it cuts leave records and lines too.
-  opened.push(() => Promise.all([logs.flush(), invocations.flush()]));
-  return { telemetry, functions: withRoutes(createFunctionStore(redis)), logs, invocations };
+  opened.push(() => Promise.all([logs.flush(), egressLog.flush(), invocations.flush()]));
+  return { telemetry, functions: withRoutes(createFunctionStore(redis)), logs, egressLog, invocations };
 }
 
 export async function openRedis(

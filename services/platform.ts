@@ -64,10 +64,11 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
     onProgress('Sandbox engine');
-    const { telemetry, functions, logs, invocations } = openStores(connection, log, opened);
+    const { telemetry, functions, logs, egressLog, invocations } = openStores(connection, log, opened);
     const registry = openRegistryAccess(config, env);
     const guard = createAddressGuard({ allowed: config.callbackHosts });
-    const shared = { functions, logs, log, env, registry: registry.client, assertFollowers: assertFollowers(guard) };
+    const stores = { functions, logs, egressLog };
+    const shared = { ...stores, log, env, registry: registry.client, assertFollowers: assertFollowers(guard) };
     const worker = await openWorkerHere(config, shared, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
@@ -92,6 +93,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
       callbacks: callbacks.callbacks,
       webhooks: triggers.webhooks,
       logs,
+      egressLog,
       telemetry,
       log,
       ready,
@@ -204,6 +206,7 @@ function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore)
     store: () => worker.images.usage(),
     functions: async () => (await functions.list()).length,
     engine: () => worker.engineStats(),
+    egress: () => worker.egress(),
   });
 }
 
@@ -221,7 +224,7 @@ async function assertPortFree({ host, port }: Config): Promise<void> {
 
 type Shared = Pick<
   Parameters<typeof openWorker>[0],
-  'functions' | 'logs' | 'log' | 'env' | 'registry' | 'assertFollowers'
+  'functions' | 'logs' | 'egressLog' | 'log' | 'env' | 'registry' | 'assertFollowers'
 >;
 
 async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {

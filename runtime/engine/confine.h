@@ -32,6 +32,8 @@ int landlock_confine(int abi, const struct spec *spec, int what);
 /* rlimits.c: `user` is /proc/sys/user of the sandbox's own /proc. */
 int rlimits_forbid_namespaces(int user);
 int rlimits_confine(const struct spec *spec);
+/* Of every process of a live sandbox but its init; 0: stays. */
+int rlimits_lower(int procfd, int init, uint64_t nofile, uint64_t fsize);
 
 /* net.c */
 int net_loopback_up(void);

@@ -21,6 +21,22 @@ static void no_roots(struct limits *limits)
 		limits->roots[i] = -1;
 }
 
+static void note_path(int directory, char path[256])
+{
+	char link[32];
+	ssize_t length = -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
+	if (directory >= 0)
+		length = readlink(link, path, 256);
+	path[length < 0 || length == 256 ? 0 : length] = '\0';
+}
+
+void limits_note_paths(struct limits *limits, int memory, int cpu)
+{
+	note_path(memory, limits->memory_path);
+	note_path(cpu, limits->cpu_path);
+}
+
 int limits_probe(struct limits *limits, const char *wanted)
 {
 	static const struct limits_mode *const modes[] = { &limits_v2, &limits_v1, &limits_none };

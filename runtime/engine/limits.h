@@ -40,6 +40,7 @@ struct limits {
 	int procfd;
 	pid_t engine;
 	char detail[768];
+	char memory_path[256], cpu_path[256]; /* of the roots, for the worker's own readings; "": none */
 	unsigned serial;                          /* of the next group's name */
 	struct limits_group stock[LIMITS_STOCK];  /* made, never used */
 	char leaving[LIMITS_LEAVING][GROUP_NAME_LENGTH]; /* used, to be removed */
@@ -76,6 +77,8 @@ extern const struct limits_mode limits_v2, limits_v1, limits_none;
 
 /* Chooses; `wanted` is auto or a mode's name. Called before the engine changes its root. */
 int limits_probe(struct limits *limits, const char *wanted);
+/* Where groups are, as the host names it; for probes, which find it out. */
+void limits_note_paths(struct limits *limits, int memory, int cpu);
 int limits_create(struct limits *limits, struct limits_group *group, const struct spec *spec);
 /* What is not born in the group joins it through `tasks`, in every mode that has groups. */
 int limits_open_tasks(struct limits_group *group);

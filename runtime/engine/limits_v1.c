@@ -60,6 +60,8 @@ static bool probe(struct limits *limits)
 	for (int i = 0; i < V1_CONTROLLERS; i++)
 		if (limits->roots[i] >= 0)
 			limits_sweep(limits->roots[i]);
+	limits_note_paths(limits, limits->roots[MEMORY],
+	                  limits->roots[CPUACCT] >= 0 ? limits->roots[CPUACCT] : limits->roots[CPU]);
 	snprintf(limits->detail, sizeof(limits->detail), "cgroup v1 subtree, memory pids%s%s",
 	         limits->roots[CPU] < 0 ? "" : " cpu", limits->roots[FREEZER] < 0 ? "" : " freezer");
 	for (int i = CPU; i <= FREEZER; i += FREEZER - CPU)

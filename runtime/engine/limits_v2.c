@@ -80,6 +80,7 @@ static bool probe(struct limits *limits)
 	             cpu ? "+memory +pids +cpu" : "+memory +pids"))
 		return no(limits, "controllers can not be turned on in the own cgroup");
 	limits_sweep(limits->roots[0]);
+	limits_note_paths(limits, limits->roots[0], limits->roots[0]);
 	snprintf(limits->detail, sizeof(limits->detail), "delegated cgroup v2, %s",
 	         cpu ? "memory pids cpu" : "memory pids; cpu is not delegated");
 	return true;

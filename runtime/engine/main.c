@@ -221,6 +221,8 @@ static void send_ready(struct engine *engine)
 		frame_field(&engine->out, "ids_detail", "%s", engine->ids.detail);
 	frame_field(&engine->out, "limits", "%s", engine->limits.mode->name);
 	frame_field(&engine->out, "limits_detail", "%s", engine->limits.detail);
+	frame_field(&engine->out, "limits_memory", "%s", engine->limits.memory_path);
+	frame_field(&engine->out, "limits_cpu", "%s", engine->limits.cpu_path);
 	frame_field(&engine->out, "landlock", "%d", engine->landlock_abi);
 	frame_field(&engine->out, "seccomp_hash", "%s", engine->filters.hash);
 	frame_field(&engine->out, "overlay", "1");

@@ -22,7 +22,7 @@ struct attachment {
 	const char **layers;
 	size_t count;
 	struct shares shares;
-	uint64_t tmp; /* bytes; 0: as it is */
+	uint64_t tmp, nofile, fsize; /* 0: as it is */
 };
 
 static int parse(struct attachment *attachment, const struct message *message)
@@ -39,7 +39,9 @@ static int parse(struct attachment *attachment, const struct message *message)
 	if (number_parse(message, "memory", &shares->memory) ||
 	    number_parse(message, "pids", &shares->pids) ||
 	    number_parse(message, "cpu", &shares->cpu) ||
-	    number_parse(message, "tmp", &attachment->tmp))
+	    number_parse(message, "tmp", &attachment->tmp) ||
+	    number_parse(message, "nofile", &attachment->nofile) ||
+	    number_parse(message, "fsize", &attachment->fsize))
 		return -1;
 	return 0;
 }
@@ -95,7 +97,8 @@ static int resize_tmp(const struct sandbox *sandbox, uint64_t size)
 static int attach(struct engine *engine, struct sandbox *sandbox,
                   const struct attachment *attachment)
 {
-	if (limits_change(&engine->limits, &sandbox->group, sandbox->pid, &attachment->shares))
+	if (limits_change(&engine->limits, &sandbox->group, sandbox->pid, &attachment->shares) ||
+	    rlimits_lower(engine->procfd, sandbox->pid, attachment->nofile, attachment->fsize))
 		return -1;
 	if (sandbox->group.oom_event >= 0 && sandbox->oom.fd < 0) {
 		sandbox->oom.fd = sandbox->group.oom_event;

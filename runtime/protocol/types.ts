@@ -62,7 +62,7 @@ export interface CodeCacheUse {
 }
 
 export type RuntimeCallHead = { invocationId: string; deadlineMs: number; attempt: number } & (
-  | { kind: 'event' }
+  | { kind: 'event'; traceparent?: string; tracestate?: string }
   | { kind: 'http'; method: string; path: string; query: string; headers: [name: string, value: string][] }
 );
 

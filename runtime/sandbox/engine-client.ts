@@ -147,6 +147,7 @@ function parseInfo(fields: Fields): EngineInfo {
     idsCount: fields.number('ids_count') ?? 1,
     limits: (fields.get('limits') ?? 'none') as LimitMode,
     limitsDetail: fields.get('limits_detail') ?? '',
+    groups: { memory: fields.get('limits_memory') ?? '', cpu: fields.get('limits_cpu') ?? '' },
     landlockAbi: fields.number('landlock') ?? 0,
     seccompHash: fields.get('seccomp_hash') ?? '',
     pid: fields.number('pid') ?? 0,

@@ -12,13 +12,16 @@ export {
   type RuntimeResult,
   takeWhole,
 } from '../protocol/index.ts';
-export { type EgressVerdict, HOST_NAME } from './egress/index.ts';
+export { HOST_NAME } from './egress/index.ts';
 export { openSandboxHost } from './sandbox-host.ts';
 export { openSupervisedHost } from './supervised-host.ts';
 export {
   type Attachment,
+  type EgressAccount,
   type EgressPolicy,
   type EgressRule,
+  type EgressRules,
+  type EgressVerdict,
   type EngineInfo,
   type EngineStats,
   type LimitMode,
@@ -33,6 +36,7 @@ export {
   type SandboxProgram,
   type SandboxSpec,
   type SandboxStats,
+  type SandboxUsage,
   type ShownVolume,
   type TerminalSize,
   type UserIds,

@@ -64,6 +64,8 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   add('pids', spec.pids);
   add('cpu', spec.cpuMillis);
   add('tmp', spec.tmpBytes);
+  add('nofile', spec.openFiles);
+  add('fsize', spec.fileBytes);
   add('hosts', spec.hostname === undefined ? HOSTS : `${HOSTS}127.0.0.1 ${spec.hostname}\n`);
   if (hasNetwork(spec)) {
     add('net', 'egress');
@@ -78,12 +80,15 @@ export const mountPairs = (volumes: readonly ShownVolume[]): Pair[] =>
     return ['volume', `${point}:${how}:${layers.join(',')}`];
   });
 
-export function attachPairs({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes }: Attachment): Pair[] {
+export function attachPairs(attachment: Attachment): Pair[] {
+  const { codeLayers, memoryBytes, pids, cpuMillis, tmpBytes, openFiles, fileBytes } = attachment;
   const limits: [string, number | undefined][] = [
     ['memory', memoryBytes],
     ['pids', pids],
     ['cpu', cpuMillis],
     ['tmp', tmpBytes],
+    ['nofile', openFiles],
+    ['fsize', fileBytes],
   ];
   return [
     ...codeLayers.map((layer): Pair => ['code-layer', layer]),

@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
-import type { EgressVerdict } from './egress/index.ts';
 import { createEgress, type Egress } from './egress/index.ts';
 import { type EngineClient, startEngine } from './engine-client.ts';
 import type { Pair } from './engine-frames.ts';
@@ -13,6 +12,7 @@ import { hasNetwork } from './requests.ts';
 import { type LiveSandbox, openSandbox } from './sandbox.ts';
 import { createTransfers, type Transfers } from './transfers.ts';
 import {
+  type EgressVerdict,
   type PackOptions,
   SandboxError,
   type SandboxHost,
@@ -121,11 +121,20 @@ async function create(spec: SandboxSpec, { live, egress, ...parts }: Parts) {
     live.delete(spec.id);
     egress.unregister(spec.id);
   };
-  const sandbox = openSandbox(spec, { ...parts, onGone });
+  const { peers } = spec;
+  const sandbox = openSandbox(spec, {
+    ...parts,
+    onGone,
+    setEgress(policy, account) {
+      if (!live.has(spec.id)) return; // it has ended
+      egress.register(spec.id, policy, { peers, account });
+    },
+  });
   // Registered before the request: output, egress and exit may arrive before the reply.
   live.set(spec.id, sandbox);
   try {
-    if (hasNetwork(spec)) egress.register(spec.id, spec.egress ?? { mode: 'none' }, spec.peers);
+    if (hasNetwork(spec))
+      egress.register(spec.id, spec.egress ?? { mode: 'none' }, { peers, account: spec.egressAccount });
     return await sandbox.start();
   } catch (error) {
     onGone();

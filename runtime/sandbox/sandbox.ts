@@ -8,6 +8,7 @@ import { createPrograms, type Programs } from './program.ts';
 import {
   attachPairs,
   createPairs,
+  hasNetwork,
   idPair,
   mountPairs,
   parseExit,
@@ -18,6 +19,7 @@ import {
 import { expectStreams, type ProgramStreams } from './streams.ts';
 import type { Transfers } from './transfers.ts';
 import { type Sandbox, SandboxError, type SandboxExit, type SandboxSpec } from './types.ts';
+import { createUsage } from './usage.ts';
 
 export interface LiveSandbox {
   start(): Promise<Sandbox>;
@@ -32,9 +34,16 @@ export interface SandboxParts {
   sockets: HostSocket;
   transfers: Transfers;
   onGone: () => void;
+  setEgress: Sandbox['setEgress'];
 }
 
-export function openSandbox(spec: SandboxSpec, { engine, sockets, transfers, onGone }: SandboxParts): LiveSandbox {
+export function openSandbox(spec: SandboxSpec, parts: SandboxParts): LiveSandbox {
+  const { engine, sockets, transfers, onGone } = parts;
+  const setEgress: Sandbox['setEgress'] = (...egress) => {
+    if (!hasNetwork(spec))
+      throw new SandboxError('no_egress', 'egress', `sandbox ${spec.id} was made without a network`);
+    parts.setEgress(...egress);
+  };
   const streams = expectStreams(sockets, {
     control: spec.control === true,
     stdin: spec.stdin === true || spec.terminal !== undefined,
@@ -56,7 +65,8 @@ export function openSandbox(spec: SandboxSpec, { engine, sockets, transfers, onG
     async start() {
       try {
         const reply = await engine.request('create', createPairs(spec, streams.tokens));
-        return sandboxOf(spec.id, { engine, transfers, streams, programs, exited, reply, ...(await streams.open()) });
+        const opened = await streams.open();
+        return sandboxOf(spec.id, { engine, transfers, streams, programs, exited, setEgress, reply, ...opened });
       } catch (error) {
         streams.cancel(error instanceof Error ? error : new Error(String(error)));
         throw error;
@@ -80,6 +90,7 @@ interface Running {
   streams: ProgramStreams;
   programs: Programs;
   exited: Promise<SandboxExit>;
+  setEgress: Sandbox['setEgress'];
   reply: Fields;
   control: Socket | null;
   stdin: Writable | null;
@@ -95,6 +106,8 @@ function sandboxOf(id: string, running: Running): Sandbox {
   const { engine, transfers, programs, exited, reply } = running;
   const ask = (op: string, ...pairs: Parameters<EngineClient['request']>[1]) =>
     engine.request(op, [idPair(id), ...pairs]);
+  const usage = createUsage(engine.info, reply.get('cgroup') ?? '');
+  void exited.then(usage.close);
   return {
     id,
     pid: reply.number('pid') ?? 0,
@@ -111,12 +124,14 @@ function sandboxOf(id: string, running: Running): Sandbox {
     signal: async (signal) => void (await ask('signal', ['signal', signal])),
     attach: async (code) => void (await ask('attach', ...attachPairs(code))),
     mount: async (volumes) => void (await ask('mount', ...mountPairs(volumes))),
+    setEgress: running.setEgress,
     freeze: async () => void (await ask('freeze')),
     thaw: async () => void (await ask('thaw')),
     connect: (port) => transfers.connect('connect', [idPair(id), ['port', port]]),
     processes: async () => parseProcesses(await ask('processes')),
     readFiles: (path) => transfers.receiveStarted('read-files', [idPair(id), ['path', path]]),
     writeFiles: async (path, tar) => void (await transfers.send('write-files', [idPair(id), ['path', path]], tar)),
+    usage: () => usage.now,
     async stats() {
       return parseStats(await ask('stats'));
     },

@@ -27,12 +27,14 @@ export interface EngineInfo {
   idsCount: number;
   limits: LimitMode;
   limitsDetail: string;
+  /** Directories on the host in which the groups of sandboxes are; empty with `none`. */
+  groups: { memory: string; cpu: string };
   landlockAbi: number;
   seccompHash: string;
   pid: number;
 }
 
-/** `host:port`, `*.suffix:port`, `host:*`; addresses and CIDR too. Private addresses pass only where the rule names them or `trustResolved` is set. */
+/** `host:port`, `*.suffix:port` (one label in front), `host:*`; addresses and CIDR too. Private addresses pass only where the rule names them or `trustResolved` is set. */
 export interface EgressRule {
   host: string;
   port: number | '*';
@@ -40,10 +42,39 @@ export interface EgressRule {
   trustResolved?: boolean;
 }
 
-export type EgressPolicy =
+export type EgressRules =
   | { mode: 'none' }
   | { mode: 'public'; also?: EgressRule[] }
   | { mode: 'list'; allow: EgressRule[] };
+
+/** `within`: a ceiling, which has to allow a connection as well. A name is trusted when both trust it. */
+export type EgressPolicy = EgressRules & { within?: EgressRules };
+
+/** What became of one connection (or refused name: `port` 0). */
+export interface EgressVerdict {
+  sandboxId: string;
+  /** The name the sandbox asked for; `null` when it used an address. */
+  host: string | null;
+  /** The real address; `null` when it did not come to one. */
+  address: string | null;
+  port: number;
+  /** `failed`: allowed, but the look-up, the connection or the transfer failed. */
+  verdict: 'allowed' | 'denied' | 'failed';
+  reason: string;
+  bytesUp: number;
+  bytesDown: number;
+  durationMs: number;
+}
+
+/** Who answers for the traffic of sandboxes: told of all of it, and asked before it goes on. Nothing of it may throw. */
+export interface EgressAccount {
+  /** A connection begins that the policy allows. A reason when it may not; else `close` follows once. */
+  open(): string | null;
+  /** Bytes went through, either way. A reason when the connection has to end. */
+  carry(bytes: number): string | null;
+  close(): void;
+  record(verdict: EgressVerdict): void;
+}
 
 /** `container`: like `build`, with what a long-running program of a foreign image expects (`/dev/shm`, a host name, ports). */
 export type Profile = 'function' | 'build' | 'container';
@@ -138,8 +169,13 @@ export interface SandboxSpec {
   pids?: number;
   cpuMillis?: number;
   tmpBytes?: number;
-  /** Default `none`. */
+  /** Descriptors of a process; default 1024, of containers more. */
+  openFiles?: number;
+  /** Largest file that a process may write. */
+  fileBytes?: number;
+  /** Default `none`: no route, no resolver, no listener. */
   egress?: EgressPolicy;
+  egressAccount?: EgressAccount;
   mountRo?: { work: string; path: string }[];
 }
 
@@ -180,6 +216,12 @@ export interface SandboxStats {
   processes: number | null;
 }
 
+/** As the kernel counts, since the sandbox was made, read when it is looked at; null where it does not. */
+export interface SandboxUsage {
+  readonly cpuMicros: number | null;
+  readonly memoryPeakBytes: number | null;
+}
+
 /** One that returns a promise gets nothing more until it settles; the program is held back meanwhile. */
 export type OutputListener = (stream: 'stdout' | 'stderr', chunk: Buffer) => void | Promise<void>;
 
@@ -189,13 +231,15 @@ export interface UserIds {
   groups: number[];
 }
 
-/** At most 8 layers, bottom first; `pids` can only be lowered, `/tmp` have no less than what is in it. */
+/** At most 8 layers, bottom first; `pids`, `openFiles` and `fileBytes` can only be lowered, `/tmp` have no less than what is in it. */
 export interface Attachment {
   codeLayers: readonly string[];
   memoryBytes?: number | undefined;
   pids?: number | undefined;
   cpuMillis?: number | undefined;
   tmpBytes?: number | undefined;
+  openFiles?: number | undefined;
+  fileBytes?: number | undefined;
 }
 
 export const MAX_ATTACHED_LAYERS = 8;
@@ -265,6 +309,11 @@ export interface Sandbox {
   attach(code: Attachment): Promise<void>;
   /** Shows volumes at its points, each instead of what is there. What is open of that stays open. @throws SandboxError `mount_failed` */
   mount(volumes: readonly ShownVolume[]): Promise<void>;
+  /**
+   * From now on another policy; what was open under the last one is cut. For one that was made with egress.
+   * @throws SandboxError `no_egress | invalid_policy`
+   */
+  setEgress(policy: EgressPolicy, account?: EgressAccount): void;
   /** Stops and continues every process: by the freezer of the limit mode, else by SIGSTOP and SIGCONT. A thaw ends a freeze that is under way, which rejects then. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
@@ -277,6 +326,8 @@ export interface Sandbox {
   /** Unpacks a tar into the directory `path` inside. */
   writeFiles(path: string, tar: Readable): Promise<void>;
   stats(): Promise<SandboxStats>;
+  /** Some microseconds, without asking the engine: for the receipt of a call. All null with limits `none`, and after the end. */
+  usage(): SandboxUsage;
   /** Kills and waits until nothing is left. Idempotent. */
   destroy(): Promise<void>;
 }

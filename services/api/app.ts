@@ -22,6 +22,7 @@ import { containerViewRoutes } from './routes/container-views.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { deployRoutes } from './routes/deploy.ts';
 import { distributionRoutes } from './routes/distribution.ts';
+import { egressRoutes } from './routes/egress.ts';
 import { explainRoutes } from './routes/explain.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { homeRoutes } from './routes/home.ts';
@@ -63,6 +64,7 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     webhookRoutes(scope, deps);
     scope.register((inner) => hookRoutes(inner, deps, limits));
     logRoutes(scope, deps, limits, stopping.signal);
+    egressRoutes(scope, deps, limits, stopping.signal);
     imageRoutes(scope, deps);
     scope.register((inner) => imageTransferRoutes(inner, deps));
     registryRoutes(scope, deps);

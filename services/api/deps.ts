@@ -1,5 +1,6 @@
 /** Everything the API is given. It reaches functions, images and sandboxes only through these. */
 import type { Containers } from '../core/containers/types.ts';
+import type { EgressLog } from '../core/egress/types.ts';
 import type { Deployer, FunctionStore } from '../core/functions/types.ts';
 import type { Distribution } from '../core/images/distribution/service.ts';
 import type { ImageBuilds } from '../core/images/dockerfile/builds.ts';
@@ -54,6 +55,8 @@ export interface ApiDeps {
   callbacks: Callbacks;
   webhooks: Omit<Webhooks, 'close'>;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
+  /** Where functions connected to. */
+  egressLog: Pick<EgressLog, 'read' | 'follow'>;
   /** The API counts calls, refusals and builds, adds its own metrics to the registry, and serves it whole. */
   telemetry: Pick<Telemetry, 'registry' | 'call' | 'refused' | 'build' | 'text' | 'contentType'>;
   log: Log;

@@ -127,6 +127,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/logs.ts'),
   },
   {
+    name: 'egress',
+    group: 'Functions',
+    summary: 'Print what functions connected to, and what was refused',
+    synonyms: ['network', 'outbound', 'firewall'],
+    load: () => import('./commands/egress/index.ts'),
+  },
+  {
     name: 'rm',
     group: 'Functions',
     summary: 'Remove a function with all its versions, or a container',

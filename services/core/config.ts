@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isAllowedHostText } from './allowed-hosts.ts';
 import { WaferError } from './errors.ts';
+import { PUBLIC, readEgressHost } from './functions/egress.ts';
 
 type Env = Record<string, string | undefined>;
 
@@ -57,6 +58,15 @@ const callbackHost = (name: string, value: string): string => {
     'usage',
     `${name}: ${JSON.stringify(value.slice(0, 100))} is not a host, host:port, or network like 10.1.0.0/16.`,
   );
+};
+
+const egressEntry = (name: string, value: string): string => {
+  if (value === PUBLIC) return value;
+  const read = readEgressHost(value);
+  if (!('problem' in read)) return value;
+  throw new WaferError('usage', `${name}: ${JSON.stringify(value.slice(0, 100))} ${read.problem}.`, {
+    hint: `${name} is "none", "public", or a list like public,db.internal:5432,10.1.0.0/16:443.`,
+  });
 };
 
 const listOf = (value: string | undefined): string[] =>
@@ -177,6 +187,25 @@ export const SETTINGS = {
     '(none)',
     'Where callbacks may go although it is not public: host, host:port or network/bits, with commas. Whoever may deploy or call can then reach them',
     (value): readonly string[] => listOf(value).map((one) => callbackHost('WAFER_CALLBACK_HOSTS', one)),
+  ),
+  egress: setting(
+    'WAFER_EGRESS',
+    'public',
+    'Ceiling of what functions may connect to, whatever their wafer.json says: none, public, or a list like public,db.internal:5432,10.1.0.0/16:443. A name without a star may lead to private addresses',
+    (value): readonly string[] =>
+      value === 'none' ? [] : listOf(value || PUBLIC).map((one) => egressEntry('WAFER_EGRESS', one)),
+  ),
+  egressConnections: setting(
+    'WAFER_EGRESS_CONNECTIONS',
+    '1024',
+    'Connections that all functions together may have open to the outside, on this worker',
+    integer('WAFER_EGRESS_CONNECTIONS', 1, 100_000, 1024),
+  ),
+  egressMbPerHour: setting(
+    'WAFER_EGRESS_MB_PER_HOUR',
+    '0',
+    'MiB that all functions together may send and receive in an hour, on this worker; 0: no limit',
+    integer('WAFER_EGRESS_MB_PER_HOUR', 0, 1_000_000_000, 0),
   ),
   defaultRegistry: setting(
     'WAFER_DEFAULT_REGISTRY',

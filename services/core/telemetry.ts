@@ -6,6 +6,7 @@
  * be the server's memory. Per function there are invocation records and logs.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { EGRESS_VERDICTS, type EgressVerdictName } from './egress/types.ts';
 import { type DurableCounts, HAPPENINGS, PLACES } from './invocations/durable/counts.ts';
 import type { InstanceInfo, Outcome, Phases, StartKind } from './invocations/types.ts';
 import { PHASES } from './invocations/types.ts';
@@ -17,7 +18,7 @@ const BUILD_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600];
 export type InstanceState = InstanceInfo['state'];
 const INSTANCE_STATES: readonly InstanceState[] = ['starting', 'idle', 'busy', 'ending'];
 
-export type Lost = 'invocation_records' | 'log_lines';
+export type Lost = 'invocation_records' | 'log_lines' | 'egress_entries';
 export type BuildResult = 'ok' | 'failed' | 'refused' | 'cancelled';
 
 /** What the platform knows of itself at the moment it is asked; read at each scrape. */
@@ -30,6 +31,8 @@ export interface Readings {
   store?: () => Promise<{ blobsBytes: number; layers: number; images: number }>;
   functions?: () => Promise<number>;
   engine?: () => Promise<{ sandboxes: number; fds: number; ids: number }>;
+  /** What functions connect to; counts since the start. */
+  egress?: () => { open: number; verdicts: Record<EgressVerdictName, number>; bytesUp: number; bytesDown: number };
   /** Calls that are accepted first. */
   durable?: () => Promise<DurableCounts>;
 }
@@ -57,6 +60,7 @@ export function createTelemetry(): Telemetry {
   const readings: Readings = {};
   createGauges(registry, readings);
   createDurableGauges(registry, readings);
+  createEgressGauges(registry, readings);
   return {
     registry,
     ...recorders,
@@ -104,7 +108,7 @@ function createRecorders(registry: Registry): Pick<Telemetry, 'call' | 'refused'
   });
   const losses = new Counter({
     name: 'wafer_lost_total',
-    help: 'Records and log lines that could not be stored in time',
+    help: 'Records, log lines and entries of the egress log that could not be stored in time',
     labelNames: ['what'] as const,
     registers,
   });
@@ -186,6 +190,45 @@ function createDurableGauges(registry: Registry, readings: Readings): void {
       const read = await settled(counts);
       this.reset();
       for (const event of read === undefined ? [] : HAPPENINGS) this.inc({ event }, read?.ever[event] ?? 0);
+    },
+  });
+}
+
+function createEgressGauges(registry: Registry, readings: Readings): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'wafer_egress_open',
+    help: 'Connections that functions have open to the outside',
+    registers,
+    async collect() {
+      const read = await settled(() => readings.egress?.());
+      if (read === undefined) this.remove();
+      else this.set(read.open);
+    },
+  });
+  new Counter({
+    name: 'wafer_egress_connections_total',
+    help: 'Connections of functions that ended, and names that were refused, by verdict',
+    labelNames: ['verdict'] as const,
+    registers,
+    async collect() {
+      const read = await settled(() => readings.egress?.());
+      this.reset();
+      for (const verdict of read === undefined ? [] : EGRESS_VERDICTS)
+        this.inc({ verdict }, read?.verdicts[verdict] ?? 0);
+    },
+  });
+  new Counter({
+    name: 'wafer_egress_bytes_total',
+    help: 'Bytes of connections of functions that ended; up: sent by them',
+    labelNames: ['direction'] as const,
+    registers,
+    async collect() {
+      const read = await settled(() => readings.egress?.());
+      this.reset();
+      if (read === undefined) return;
+      this.inc({ direction: 'up' }, read.bytesUp);
+      this.inc({ direction: 'down' }, read.bytesDown);
     },
   });
 }

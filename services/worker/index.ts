@@ -14,6 +14,8 @@ import {
 } from '../../runtime/sandbox/index.ts';
 import type { Config } from '../core/config.ts';
 import { dataPaths } from '../core/config.ts';
+import type { EgressSink } from '../core/egress/types.ts';
+import { assertEgress } from '../core/functions/egress-ceiling.ts';
 import { LIVE_ALIAS } from '../core/functions/names.ts';
 import type { FunctionConfig } from '../core/functions/schema.ts';
 import type { Deployer, FunctionRecord, FunctionStore, FunctionVersion } from '../core/functions/types.ts';
@@ -39,6 +41,7 @@ import { readStartFacts } from './calls/start-facts.ts';
 import { type ContainerService, openContainers } from './containers/index.ts';
 import { createDeployer, type DeployerDeps } from './deploys/deployer.ts';
 import { createImageBuilds, type ImageBuildsDeps } from './deploys/image-builds.ts';
+import { type EgressTotals, type FunctionEgress, openFunctionEgress } from './egress/index.ts';
 import { createBootQueue } from './instances/boot-queue.ts';
 import type { Instance } from './instances/instance.ts';
 import { type InstancePlan, planInstance } from './instances/plan.ts';
@@ -56,6 +59,8 @@ export interface WorkerDeps {
   runDir: string;
   functions: FunctionStore;
   logs: LogSink;
+  /** Where functions connected to. */
+  egressLog: EgressSink;
   /** For deploys of images that the store has not. */
   registry: RegistryClient;
   log: Log;
@@ -83,6 +88,7 @@ export interface Worker {
   /** Starts the instances that versions ask to be kept, and the blanks for the others. */
   keepWarm(): Promise<void>;
   healthy(): Promise<boolean>;
+  egress(): EgressTotals;
   /** Of the engine that runs now. @throws SandboxError when there is none */
   engineStats(): Promise<EngineStats>;
   /** Lets running calls finish until the signal aborts. */
@@ -112,7 +118,8 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   await removeLeftOvers(host, images, paths, log);
   const contents = { dir: paths.volumeRecords, volumesDir: paths.volumes };
   const volumes = await openVolumes({ host: host.volumes, ...contents, functions, log });
-  const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases, volumes });
+  const egress = openFunctionEgress(config, deps.egressLog);
+  const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases, volumes, egress });
   const dispatcher = createDispatcher(pool, blanks, (version) =>
     readStartFacts(version, { images, blanks, pool, blanksKept: config.blanks, memoryBudgetMb }),
   );
@@ -147,6 +154,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool, blanks),
     healthy: () => answers(host.engineStats()),
+    egress: () => egress.totals(),
     engineStats: () => host.engineStats(),
     async close(signal) {
       await Promise.all([closePool(signal), containers.close()]);
@@ -167,15 +175,16 @@ interface InstancePool {
 /** Instances and the blanks they are made of: these have the memory that those leave. */
 function openPool(
   { config, logs, log, obtain }: WorkerDeps,
-  parts: { host: SandboxHost; images: ImageStore; bases: BaseImages; volumes: WorkerVolumes },
+  parts: { host: SandboxHost; images: ImageStore; bases: BaseImages; volumes: WorkerVolumes; egress: FunctionEgress },
 ): InstancePool {
-  const { images, bases } = parts;
+  const { images, bases, egress } = parts;
   const zygotes = config.pythonZygote === 'on' ? createZygotes({ ...parts, bases: () => bases.list(), log }) : null;
   const host = zygotes ?? parts.host;
   const plan = async (version: FunctionVersion) => {
     await obtain?.(version, images);
-    const volumes = parts.volumes.of(version);
-    return withVolumes(await planInstance(version, images), volumes);
+    const planned = await planInstance(version, images);
+    const whole = { ...planned, spec: { ...planned.spec, ...egress.of(version) } };
+    return withVolumes(whole, parts.volumes.of(version));
   };
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
@@ -212,8 +221,9 @@ const answers = (asked: Promise<unknown>): Promise<boolean> =>
   );
 
 const assertWith =
-  (volumes: WorkerVolumes, { assertFollowers }: WorkerDeps): DeployerDeps['assertConfig'] =>
+  (volumes: WorkerVolumes, { config: { egress }, assertFollowers }: WorkerDeps): DeployerDeps['assertConfig'] =>
   async (config) => {
+    assertEgress(config, egress);
     volumes.assertMounts(config);
     await assertFollowers?.(config);
   };

@@ -57,6 +57,14 @@ describe('functions-examples', () => {
     expect(JSON.stringify(reply.body)).toMatch(/"the"/);
   });
 
+  it('fetch-with-allowlist reaches nothing but what it names', async () => {
+    await deploy('fetch-with-allowlist');
+    for (const url of ['http://169.254.169.254/', 'https://example.org/', 'http://127.0.0.1:7070/']) {
+      const reply = await wafer.invoke('fetch-with-allowlist', { url });
+      expect(reply.body, JSON.stringify(reply.body)).toEqual({ url, refused: expect.stringMatching(/^E[A-Z]+$/) });
+    }
+  });
+
   it('thumbnail makes a smaller picture of a real one', async () => {
     await deploy('thumbnail');
     const response = await wafer.fetch('/v1/functions/thumbnail/invoke', {

@@ -115,6 +115,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
     webhooks: createNoWebhooks(),
     logs: createLogs(() => platform),
+    egressLog: { read: async () => [], async *follow() {} },
     telemetry: createTelemetry(() => platform),
     log: pino({ level: 'silent' }),
     ready: async () => platform.readiness,

@@ -41,6 +41,7 @@ export async function openTestHost(options: { limits?: 'auto' | LimitMode } = {}
     runDir: workerRun,
     functions: noFunctions,
     logs: { write() {} },
+    egressLog: { write() {} },
     registry: createRegistryClient({ insecure: [], credentials: createCredentials(join(runDir, 'registries.json')) }),
     log,
     env: process.env,

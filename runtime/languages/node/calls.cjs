@@ -105,6 +105,8 @@ class Call {
       version: settings.version,
       deadlineMs: head.deadlineMs,
       attempt: head.attempt,
+      traceparent: head.traceparent,
+      tracestate: head.tracestate,
       get signal() {
         return call.signal;
       },

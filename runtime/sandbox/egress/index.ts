@@ -13,8 +13,8 @@
  */
 import { networkInterfaces } from 'node:os';
 import type { Duplex } from 'node:stream';
-import type { EgressPolicy } from '../types.ts';
-import { type Address, parseAddress } from './addresses.ts';
+import type { EgressAccount, EgressPolicy, EgressVerdict } from '../types.ts';
+import { type Address, notPublic, parseAddress } from './addresses.ts';
 import { type Connect, connectDirect, dial } from './dial.ts';
 import { serveDns } from './dns-session.ts';
 import { createNameTable, MAX_NAMES, type NameTable } from './names.ts';
@@ -22,22 +22,8 @@ import { createResolve, type Resolve } from './resolve.ts';
 import { compilePolicy, type Policy, refuseText } from './rules.ts';
 import { tunnel } from './tunnel.ts';
 
+export type { EgressVerdict } from '../types.ts';
 export { HOST_NAME } from './resolve.ts';
-
-/** What became of one connection (or refused name: `port` 0). */
-export interface EgressVerdict {
-  sandboxId: string;
-  /** The name the sandbox asked for; `null` when it used an address. */
-  host: string | null;
-  /** The real address; `null` when it did not come to one. */
-  address: string | null;
-  port: number;
-  /** `failed`: allowed, but the look-up, the connection or the transfer failed. */
-  verdict: 'allowed' | 'denied' | 'failed';
-  reason: string;
-  bytesUp: number;
-  bytesDown: number;
-}
 
 /** The id of the live sandbox that a name (lower case, no dot at the end) means; asked each time. */
 export type Peers = (name: string) => string | null;
@@ -54,9 +40,14 @@ export interface EgressOptions {
   now?: () => number;
 }
 
+export interface SessionOptions {
+  peers?: Peers | undefined;
+  account?: EgressAccount | undefined;
+}
+
 export interface Egress {
-  /** @throws SandboxError `invalid_policy`. */
-  register(sandboxId: string, policy: EgressPolicy, peers?: Peers): void;
+  /** What a sandbox of that id had open is cut. @throws SandboxError `invalid_policy`; all is as it was then */
+  register(sandboxId: string, policy: EgressPolicy, options?: SessionOptions): void;
   /** Cuts everything of the sandbox. Idempotent. */
   unregister(sandboxId: string): void;
   /** Owns `duplex` (paused, half-open allowed). `address` as the sandbox used it. */
@@ -71,6 +62,7 @@ interface Session {
   id: string;
   policy: Policy;
   peers: Peers;
+  account: EgressAccount | undefined;
   names: NameTable;
   streams: Set<Duplex>;
   dns: Duplex | null;
@@ -92,7 +84,11 @@ export function createEgress(options: EgressOptions): Egress {
     resolve: options.resolve ?? createResolve(),
     connect: options.connect ?? connectDirect,
     connectPeer: options.connectPeer ?? (() => Promise.reject(new Error('there are no peers here'))),
-    report: (session, verdict) => options.onVerdict({ ...blankVerdict(session.id), ...verdict }),
+    report(session, verdict) {
+      const whole = { ...blankVerdict(session.id), ...verdict };
+      session.account?.record(whole);
+      options.onVerdict(whole);
+    },
   };
   const unregister = (sandboxId: string) => {
     const session = sessions.get(sandboxId);
@@ -103,8 +99,8 @@ export function createEgress(options: EgressOptions): Egress {
     for (const stream of session.streams) stream.destroy();
   };
   return {
-    register(sandboxId, policy, peers = () => null) {
-      const session = createSession(sandboxId, compilePolicy(policy), peers);
+    register(sandboxId, policy, sessionOptions = {}) {
+      const session = createSession(sandboxId, compilePolicy(policy), sessionOptions);
       unregister(sandboxId);
       sessions.set(sandboxId, session);
     },
@@ -136,12 +132,14 @@ const blankVerdict = (sandboxId: string): EgressVerdict => ({
   reason: '',
   bytesUp: 0,
   bytesDown: 0,
+  durationMs: 0,
 });
 
-const createSession = (id: string, policy: Policy, peers: Peers): Session => ({
+const createSession = (id: string, policy: Policy, { peers, account }: SessionOptions): Session => ({
   id,
   policy,
-  peers,
+  peers: peers ?? (() => null),
+  account,
   names: createNameTable(),
   streams: new Set(),
   dns: null,
@@ -163,20 +161,35 @@ interface Target {
 
 /** Never rejects: whatever happens is a verdict and a closed stream. */
 async function handleTcp(session: Session, target: Target, duplex: Duplex, host: Host): Promise<void> {
+  const began = performance.now();
   const verdict: Partial<EgressVerdict> = { port: target.port };
+  const { account } = session;
   session.streams.add(duplex);
   try {
     const plan = planRoute(session, target, verdict);
-    const { socket, address } = await openRoute(plan, session, host);
-    verdict.address = address;
-    const { error, ...bytes } = await tunnel(duplex, socket);
-    Object.assign(verdict, bytes, error ? failed(error) : { verdict: 'allowed', reason: plan.reason });
+    const refused = account?.open() ?? null;
+    if (refused !== null) throw new Denied(refused);
+    await carry(plan, session, duplex, host, verdict).finally(() => account?.close());
   } catch (error) {
     Object.assign(verdict, error instanceof Denied ? { verdict: 'denied', reason: error.message } : failed(error));
   }
   duplex.destroy();
   session.streams.delete(duplex);
-  host.report(session, verdict);
+  host.report(session, { ...verdict, durationMs: performance.now() - began });
+}
+
+/** @throws whatever keeps it from being connected */
+async function carry(
+  plan: Route,
+  session: Session,
+  duplex: Duplex,
+  host: Host,
+  verdict: Partial<EgressVerdict>,
+): Promise<void> {
+  const { socket, address } = await openRoute(plan, session, host);
+  verdict.address = address;
+  const { error, ...bytes } = await tunnel(duplex, socket, (count) => session.account?.carry(count) ?? null);
+  Object.assign(verdict, bytes, error ? failed(error) : { verdict: 'allowed', reason: plan.reason });
 }
 
 const failed = (error: unknown) => ({
@@ -207,7 +220,7 @@ function planRoute(session: Session, target: Target, verdict: Partial<EgressVerd
     const peer = session.peers(name);
     if (peer !== null) return { peer, name, trust: false, target, reason: 'peer' };
     const rule = session.policy.matchName(name, target.port);
-    if (rule === null) throw new Denied('no rule allows the name on this port');
+    if (rule === null) throw new Denied(session.policy.whyNoName(name, target.port));
     return { peer: null, name, trust: rule.trust, target, reason: rule.trust ? 'trusted rule' : 'rule' };
   }
   verdict.address = target.address;
@@ -252,12 +265,12 @@ function interleave(addresses: string[]): string[] {
   return first.flatMap((address, i) => [address, ...second.slice(i, i + 1)]).concat(second.slice(first.length));
 }
 
-/** Read at each use: interfaces come and go. Loopback has its own class. */
+/** Read at each use: interfaces come and go. Those of `lo`, too, but for loopback itself, which has its own class. */
 function ownAddresses(): Address[] {
   return Object.values(networkInterfaces()).flatMap((list) =>
-    (list ?? []).flatMap(({ address, internal }) => {
-      const parsed = internal ? null : parseAddress(address.replace(/%.*$/, ''));
-      return parsed === null ? [] : [parsed];
+    (list ?? []).flatMap(({ address }) => {
+      const parsed = parseAddress(address.replace(/%.*$/, ''));
+      return parsed === null || notPublic(parsed)?.name === 'loopback' ? [] : [parsed];
     }),
   );
 }

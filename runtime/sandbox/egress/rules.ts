@@ -8,8 +8,10 @@
  * inside the same special network (so `0.0.0.0/0` opens the internet, and not the
  * host's neighbours). Addresses of the host's own interfaces need a rule for
  * exactly that address.
+ *
+ * A policy within a ceiling allows what both allow, each by its own rules.
  */
-import { type EgressPolicy, type EgressRule, SandboxError } from '../types.ts';
+import { type EgressPolicy, type EgressRule, type EgressRules, SandboxError } from '../types.ts';
 import { type Address, contains, covers, type Network, notPublic, parseAddress, parseNetwork } from './addresses.ts';
 
 type Matcher =
@@ -25,6 +27,8 @@ export interface Policy {
   allowsName(name: string): boolean;
   /** The rule for a name and port; `trust`: wherever it leads. `null`: none. */
   matchName(name: string, port: number): { trust: boolean } | null;
+  /** Of a name and port that `matchName` knows no rule for. */
+  whyNoName(name: string, port: number): string;
   /** `null`: allowed. Otherwise the reason against it. */
   refuseAddress(address: Address, port: number, by: 'name' | 'address', own: readonly Address[]): string | null;
 }
@@ -60,7 +64,8 @@ const invalid = (message: string) => new SandboxError('invalid_policy', 'egress'
 function coversName(rule: Rule, name: string): boolean {
   if (rule.kind === 'any') return true;
   if (rule.kind === 'name') return rule.name === name;
-  return rule.kind === 'suffix' && name.endsWith(rule.suffix) && name.length > rule.suffix.length;
+  // One label, as in certificates.
+  return rule.kind === 'suffix' && name.endsWith(rule.suffix) && name.indexOf('.') === name.length - rule.suffix.length;
 }
 
 const onPort = (rule: Rule, port: number): boolean => rule.port === '*' || rule.port === port;
@@ -69,6 +74,25 @@ const same = (a: Address, b: Address): boolean => a.length === b.length && a.eve
 
 /** @throws SandboxError `invalid_policy` that names the rule. */
 export function compilePolicy(policy: EgressPolicy): Policy {
+  const own = compileRules(policy);
+  return policy.within === undefined ? own : both(own, compileRules(policy.within));
+}
+
+function both(own: Policy, ceiling: Policy): Policy {
+  const above = (reason: string | null) => reason && `it is above the ceiling of the namespace: ${reason}`;
+  return {
+    allowsName: (name) => own.allowsName(name) && ceiling.allowsName(name),
+    matchName(name, port) {
+      const found = [own.matchName(name, port), ceiling.matchName(name, port)];
+      return found.includes(null) ? null : { trust: found.every((rule) => rule?.trust) };
+    },
+    whyNoName: (name, port) =>
+      own.matchName(name, port) === null ? own.whyNoName(name, port) : (above(ceiling.whyNoName(name, port)) ?? ''),
+    refuseAddress: (...args) => own.refuseAddress(...args) ?? above(ceiling.refuseAddress(...args)),
+  };
+}
+
+function compileRules(policy: EgressRules): Policy {
   const rules = (policy.mode === 'list' ? policy.allow : policy.mode === 'public' ? (policy.also ?? []) : []).map(
     compileRule,
   );
@@ -84,6 +108,7 @@ export function compilePolicy(policy: EgressPolicy): Policy {
       if (found.length === 0 && !open) return null;
       return { trust: found.some((rule) => rule.trust) };
     },
+    whyNoName: () => 'no rule allows the name on this port',
     refuseAddress(address, port, by, own) {
       const named = networks(address, port);
       if (own.some((mine) => same(mine, address))) {

@@ -18,8 +18,15 @@ export interface TunnelEnd {
 /** A sandbox that does not end after its peer did is cut off after this long. */
 const LINGER_MS = 60_000;
 
-/** Owns both streams. Settles when both are closed; never rejects. */
-export function tunnel(inside: Duplex, outside: Duplex): Promise<TunnelEnd> {
+/**
+ * Owns both streams. Settles when both are closed; never rejects. `count` is told of bytes
+ * as they come, either way; a reason that it gives ends both.
+ */
+export function tunnel(
+  inside: Duplex,
+  outside: Duplex,
+  count: (bytes: number) => string | null = () => null,
+): Promise<TunnelEnd> {
   const end: TunnelEnd = { bytesUp: 0, bytesDown: 0 };
   let linger: NodeJS.Timeout | undefined;
   const stop = (error?: Error) => {
@@ -29,11 +36,17 @@ export function tunnel(inside: Duplex, outside: Duplex): Promise<TunnelEnd> {
   };
   inside.on('error', stop);
   outside.on('error', stop);
-  inside.on('data', (chunk: Buffer) => {
-    end.bytesUp += chunk.length;
+  const take = (bytes: number) => {
+    const reason = count(bytes);
+    if (reason !== null) stop(new Error(reason));
+  };
+  inside.on('data', ({ length }: Buffer) => {
+    end.bytesUp += length;
+    take(length);
   });
-  outside.on('data', (chunk: Buffer) => {
-    end.bytesDown += chunk.length;
+  outside.on('data', ({ length }: Buffer) => {
+    end.bytesDown += length;
+    take(length);
   });
   // From here on only the sandbox's own end is missing; everything has been handed to it.
   inside.once('finish', () => {

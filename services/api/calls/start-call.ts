@@ -2,6 +2,7 @@
 import { toProblem } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { CallerSignal } from '../../core/invocations/light-signal.ts';
+import type { Trace } from '../../core/invocations/trace.ts';
 import type { CallReply, CallRequest, InvocationRecord, Outcome, Receipt } from '../../core/invocations/types.ts';
 import type { ApiDeps } from '../deps.ts';
 
@@ -12,6 +13,7 @@ export interface CallStart {
   trigger: InvocationRecord['trigger'];
   version: FunctionVersion;
   request: CallRequest;
+  trace?: Trace | undefined;
   /** By `performance.now()`: when the platform had the request, for an event with its body. */
   acceptedAt: number;
   signal: CallerSignal;
@@ -23,7 +25,7 @@ export interface CallStart {
  * @throws WaferError as `Dispatcher.call`
  */
 export async function startCall(deps: CallDeps, start: CallStart): Promise<CallReply> {
-  const { id, version, request, acceptedAt, signal } = start;
+  const { id, version, request, trace, acceptedAt, signal } = start;
   const startedAt = Date.now() - Math.round(performance.now() - acceptedAt);
   const write = (outcome: Outcome, receipt: Receipt | null, bytesOut: number) => {
     const durationMs = Math.round((performance.now() - acceptedAt) * 1000) / 1000;
@@ -39,7 +41,15 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
     deps.invocations.record({ ...about, outcome, receipt, bytesOut });
   };
   try {
-    const reply = await deps.dispatcher.call({ invocationId: id, version, request, attempt: 1, acceptedAt, signal });
+    const reply = await deps.dispatcher.call({
+      invocationId: id,
+      version,
+      request,
+      trace,
+      attempt: 1,
+      acceptedAt,
+      signal,
+    });
     void reply.done.then((end) => write(end.outcome, end.receipt, end.bytesOut));
     return reply;
   } catch (error) {

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { newInvocationId } from '../../core/ids.ts';
+import { readTrace } from '../../core/invocations/trace.ts';
 import { sendAnswer } from '../calls/answer.ts';
 import { eventOf, requireJson } from '../calls/event.ts';
 import { invokeLater, refuseLaterOnly } from '../calls/invoke-later.ts';
@@ -28,7 +29,7 @@ const schema = {
   operationId: 'invoke',
   summary: 'Call a function with an event and get its value',
   description:
-    'The body is JSON of any kind; an empty one is `null`. A CloudEvent, binary or structured, is given to the handler in the JSON format of CloudEvents. Bytes that a handler returns come as they are. With `Prefer: respond-async` the call is accepted (202) and runs later; with `Prefer: wait=N` it is accepted, and answered as a call when it ends within N seconds.',
+    'The body is JSON of any kind; an empty one is `null`. A CloudEvent, binary or structured, is given to the handler in the JSON format of CloudEvents. Bytes that a handler returns come as they are. `traceparent` and `tracestate` are given to the handler as `context.traceparent` and `context.tracestate`. With `Prefer: respond-async` the call is accepted (202) and runs later; with `Prefer: wait=N` it is accepted, and answered as a call when it ends within N seconds.',
   params: NameParams,
   querystring: AcceptQuery,
   response: {
@@ -96,7 +97,8 @@ async function invoke(
   const body = eventOf(request, limits);
   const id = String(reply.getHeader('x-wafer-invocation'));
   const signal = callerOfCall(reply);
-  const start = { id, trigger: 'invoke', version, request: { kind: 'event', body }, acceptedAt, signal } as const;
+  const event = { id, trigger: 'invoke', version, request: { kind: 'event', body } } as const;
+  const start = { ...event, trace: readTrace(request.headers), acceptedAt, signal };
   const call = await startCall(deps, start);
   const note = createNote(deps.logs, version, id, call.receipt.instanceId);
   return sendAnswer(call, { request, reply, invocationId: id, note, resultBytes: limits.resultBytes });

@@ -2,6 +2,7 @@
 import type { TSchema } from 'typebox';
 import { Accepted, BatchAnswer, Purged, Redriven } from './async.ts';
 import { CALLBACK_COMPONENTS } from './callbacks.ts';
+import { EgressEntry } from './egress.ts';
 import { BuildEvent, FunctionConfig, FunctionRecord, FunctionVersion } from './functions.ts';
 import {
   BuiltImage,
@@ -37,6 +38,7 @@ export const COMPONENTS: Record<string, TSchema> = {
   VolumeUsage,
   ...CALLBACK_COMPONENTS,
   LogLine,
+  EgressEntry,
   Explanation,
   BuildEvent,
   BuiltImage,

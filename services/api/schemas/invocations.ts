@@ -63,6 +63,16 @@ export const Receipt = Type.Object({
     description: 'Milliseconds spent in each phase',
   }),
   instanceId: Type.String(),
+  used: Type.Optional(
+    Type.Object(
+      {
+        cpuMs: Type.Optional(Type.Number({ description: 'Processor time, in milliseconds' })),
+        memoryPeakBytes: Type.Optional(Type.Integer({ description: 'The most since the instance was made' })),
+        bytesIn: Type.Optional(Type.Integer({ description: 'Of the event or the request body' })),
+      },
+      { description: 'What the instance used while the call ran; what can not be told is absent' },
+    ),
+  ),
   cause: Type.Optional(
     literals(START_CAUSES, { description: 'Why the call waited for a start; absent when an instance was there' }),
   ),

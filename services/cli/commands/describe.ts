@@ -17,7 +17,14 @@ function settings({ config, image, base, from, codeBytes, addedBytes }: Function
     ['Size', `${formatBytes(codeBytes)} of files, ${formatBytes(addedBytes)} added to the store`],
     ['Time limit', formatMs(config.timeoutMs)],
     ['Memory', `${config.memoryMb} MiB, /tmp ${config.tmpMb} MiB`],
+    ...(config.cpu === undefined ? [] : [['CPU', `${config.cpu} cores`] satisfies [string, string]]),
+    ...(config.pids === undefined ? [] : [['Processes', `at most ${config.pids}`] satisfies [string, string]]),
+    ...(config.openFiles === undefined
+      ? []
+      : [['Open files', `at most ${config.openFiles}`] satisfies [string, string]]),
+    ...(config.fileMb === undefined ? [] : [['Largest file', `${config.fileMb} MiB`] satisfies [string, string]]),
     ['Concurrency', describeConcurrency(config)],
+    ['Egress', typeof config.egress === 'string' ? 'the public internet' : (config.egress ?? ['none']).join(', ')],
     ...durable(config),
     ['Environment', Object.keys(config.env).sort().join(', ') || '(none)'],
   ];

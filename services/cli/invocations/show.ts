@@ -1,4 +1,5 @@
 /** Invocations for people: a table, and one with its timeline. */
+import type { Used } from '../../core/invocations/types.ts';
 import type { Invocation } from '../../core/invocations/view.ts';
 import { formatAge, formatBytes, formatClock, formatMs, safeText } from '../format.ts';
 import type { Ui } from '../ui.ts';
@@ -51,6 +52,7 @@ export function showInvocation(ui: Ui, one: Invocation, now: number): void {
     ['Attempts', String(one.attempts)],
     ['Took', `${formatMs(one.durationMs)}${one.finishedAt === undefined ? ' so far' : ''}`],
     ['Start', receipt === null ? '' : `${receipt.start}, handler ${formatMs(receipt.phases.handler)}`],
+    ['Used', receipt?.used === undefined ? '' : usedOf(receipt.used)],
     ['Request', size(request)],
     ['Result', size(result)],
     ['Outcome', outcomeOf(one)],
@@ -68,6 +70,14 @@ export function showInvocation(ui: Ui, one: Invocation, now: number): void {
     ];
     ui.out(parts.filter((part) => part !== '').join('  '));
   }
+}
+
+function usedOf({ cpuMs, memoryPeakBytes }: Used): string {
+  const parts = [
+    cpuMs === undefined ? '' : `${formatMs(cpuMs)} of CPU`,
+    memoryPeakBytes === undefined ? '' : `at most ${formatBytes(memoryPeakBytes)} of memory`,
+  ];
+  return parts.filter((part) => part !== '').join(', ');
 }
 
 function outcomeOf({ outcome }: Invocation): string {

@@ -1,5 +1,6 @@
 /** `wafer.json` + what the archive holds -> the settings that a version stores. */
 import { WaferError } from '../errors.ts';
+import { storedEgress } from './egress.ts';
 import { nearest } from './nearest.ts';
 import { ConfigFile, type FunctionConfig, type RuntimeName } from './schema.ts';
 import { type ConfigProblem, refuse } from './validate.ts';
@@ -41,13 +42,17 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
   };
 }
 
-export function configLimits(file: ConfigFile): Pick<FunctionConfig, LimitName | DurableName | 'volumes' | 'reuse'> {
+export function configLimits(
+  file: ConfigFile,
+): Pick<FunctionConfig, LimitName | DurableName | 'volumes' | 'reuse' | 'egress' | GivenLimit> {
   return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
     tmpMb: limit(file, 'tmpMb'),
+    ...givenLimits(file),
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
+    ...storedEgress(file.egress),
     ...durableSettings(file),
     ...volumesOf(file),
     reuse: file.reuse ?? !isTransactional(file),
@@ -58,6 +63,13 @@ const isTransactional = ({ volumes = [] }: Pick<ConfigFile, 'volumes'>) => volum
 
 const volumesOf = ({ volumes = [] }: ConfigFile): Pick<FunctionConfig, 'volumes'> =>
   volumes.length === 0 ? {} : { volumes: volumes.map(({ mode = 'rw', ...one }) => ({ ...one, mode })) };
+
+/** Stored when they were written: without them an instance has what its blank has. */
+const GIVEN_LIMITS = ['cpu', 'pids', 'openFiles', 'fileMb'] as const;
+type GivenLimit = (typeof GIVEN_LIMITS)[number];
+
+const givenLimits = (file: ConfigFile): Pick<FunctionConfig, GivenLimit> =>
+  Object.fromEntries(GIVEN_LIMITS.flatMap((name) => (file[name] === undefined ? [] : [[name, file[name]]])));
 
 type DurableName = 'retries' | 'queue' | 'onSuccess' | 'onFailure';
 

@@ -96,7 +96,7 @@ async function remove(context: Context, name: string): Promise<void> {
   const { redis, keys } = context;
   const touched = [
     ...[keys.functions, keys.functionRecord(name), keys.aliases(name), keys.versions(name)],
-    ...[keys.logs(name), keys.invocationsOf(name), keys.starts(name)],
+    ...[keys.logs(name), keys.egressOf(name), keys.invocationsOf(name), keys.starts(name)],
   ];
   const run = () => (isName(name) ? runScript(redis, removeScript, touched, [name]) : Promise.resolve(0));
   const removed = await withStore(`remove ${name}`, run);

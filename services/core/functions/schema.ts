@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 import { MAX_VOLUMES, VOLUME_PATH_PATTERN, VOLUME_REF_PATTERN } from '../volumes/names.ts';
+import { MAX_EGRESS_RULES } from './egress.ts';
 
 export const RUNTIMES = ['node', 'python', 'http', 'image'] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
@@ -168,7 +169,47 @@ export const ConfigFile = Type.Object(
     ),
     timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 900_000, default: 30_000 })),
     memoryMb: Type.Optional(Type.Integer({ minimum: 32, maximum: 32_768, default: 256 })),
+    cpu: Type.Optional(
+      Type.Number({
+        minimum: 0.05,
+        maximum: 256,
+        description: 'Processor time of an instance, in cores: 0.5 is half of one. Without it, what is free',
+      }),
+    ),
+    pids: Type.Optional(
+      Type.Integer({
+        minimum: 8,
+        maximum: 256,
+        default: 256,
+        description: 'Processes and threads of an instance at once',
+      }),
+    ),
+    openFiles: Type.Optional(
+      Type.Integer({ minimum: 32, maximum: 1_024, default: 1_024, description: 'Open files of a process at once' }),
+    ),
+    fileMb: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 16_384,
+        default: 16_384,
+        description: 'Largest file that the function may write, in MiB',
+      }),
+    ),
     tmpMb: Type.Optional(Type.Integer({ minimum: 1, maximum: 8_192, default: 64 })),
+    egress: Type.Optional(
+      Type.Union(
+        [
+          Type.Literal('none'),
+          Type.Literal('public'),
+          Type.Array(Type.String({ minLength: 1, maxLength: 300 }), { maxItems: MAX_EGRESS_RULES }),
+        ],
+        {
+          default: 'none',
+          description:
+            'Where the function may connect to: nowhere, the public internet, or a list of `host:port`, where the host is a name, `*.name`, an address or a network and the port may be `*`',
+        },
+      ),
+    ),
     concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 1 })),
     minInstances: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, default: 0 })),
     retries: Type.Optional(Retries),
@@ -211,6 +252,16 @@ export interface FunctionConfig {
   timeoutMs: number;
   memoryMb: number;
   tmpMb: number;
+  /** Cores; absent: what is free. */
+  cpu?: number;
+  /** Absent: 256. */
+  pids?: number;
+  /** Absent: 1024. */
+  openFiles?: number;
+  /** Absent: 16384. */
+  fileMb?: number;
+  /** Absent: nowhere. Lists have at least one entry. */
+  egress?: 'public' | string[];
   concurrency: number;
   minInstances: number;
   /** As they were written; `durable/options.ts` fills in the rest. */

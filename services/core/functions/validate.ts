@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile';
 import { WaferError } from '../errors.ts';
 import { badVolumePath, nestedPath } from '../volumes/names.ts';
 import { pointerPart } from './config-text.ts';
+import { egressProblems, MAX_EGRESS_RULES } from './egress.ts';
 import { badFollower } from './followers.ts';
 import { didYouMean } from './nearest.ts';
 import { ConfigFile, RETRY_ON, RUNTIMES } from './schema.ts';
@@ -39,6 +40,7 @@ const checker = Compile(ConfigFile);
 /** Where the rule of the schema is a pattern, people get a sentence. */
 const PATTERN_WORDS: Record<string, string> = {
   '/name': '1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit',
+  '/egress': `"none", "public", or a list of at most ${MAX_EGRESS_RULES} like ["api.example.com:443"]`,
   '/handler': 'a file without its ending, a dot and the name of an export, like "index.handler"',
 };
 const RETRY_WORDS = `one of ${RETRY_ON.join(', ')}, or error:NAME with the name of an error class`;
@@ -56,6 +58,7 @@ export function validateConfig(value: unknown): ConfigFile {
     ...badText(value),
     ...badFollowers(value),
     ...badVolumes(value),
+    ...badEgress(value),
   ];
   if (problems.length > 0) throw refuse(problems);
   return copyKnown(value as ConfigFile);
@@ -84,8 +87,10 @@ function describe(rule: Rule | undefined, path: string): string {
   if (words !== undefined) return words;
   if (path.startsWith('/retries/on/')) return RETRY_WORDS;
   if (/^\/volumes\/\d+\/volume$/.test(path)) return 'the name of a volume, or NAME@SNAPSHOT';
+  if (path.startsWith('/egress/')) return 'text like "api.example.com:443"';
   if (rule?.anyOf !== undefined) return `one of ${rule.anyOf.map((one) => JSON.stringify(one.const)).join(', ')}`;
   if (rule?.type === 'integer') return `a whole number from ${rule.minimum} to ${rule.maximum}`;
+  if (rule?.type === 'number') return `a number from ${rule.minimum} to ${rule.maximum}`;
   if (rule?.type === 'string')
     return rule.maxLength === undefined ? 'text' : `text of at most ${rule.maxLength} characters`;
   if (rule?.type === 'array' && rule.items?.properties !== undefined)
@@ -154,6 +159,9 @@ function badFollowers({ onSuccess, onFailure }: Record<string, unknown>): Config
     return problem === null ? [] : [{ path: `/${key}`, problem }];
   });
 }
+
+const badEgress = ({ egress }: Record<string, unknown>): ConfigProblem[] =>
+  egressProblems(egress).map(({ index, problem }) => ({ path: `/egress/${index}`, problem }));
 
 /** What no schema says: names of variables, and bytes that no program can be given. */
 function badText(value: Record<string, unknown>): ConfigProblem[] {

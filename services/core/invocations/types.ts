@@ -9,6 +9,7 @@ import type { Readable } from 'node:stream';
 import type { ErrorCode } from '../errors.ts';
 import type { FunctionVersion } from '../functions/types.ts';
 import type { CallerSignal } from './light-signal.ts';
+import type { Trace } from './trace.ts';
 
 export const START_KINDS = ['cold', 'blank', 'warm'] as const;
 export type StartKind = (typeof START_KINDS)[number];
@@ -53,6 +54,8 @@ export interface Call {
   version: FunctionVersion;
   request: CallRequest;
   attempt: number;
+  /** Of an event: the trace that its caller is in. */
+  trace?: Trace | undefined;
   /** When the request was accepted, by `performance.now()`: its receipt counts from here. */
   acceptedAt: number;
   /** Aborted when the caller goes away; the function sees `context.signal`. */
@@ -90,10 +93,25 @@ export type Outcome =
     };
 export type Failure = Exclude<Outcome, { kind: 'ok' }>;
 
+/**
+ * What a call used, as the kernel counts it for its instance while the call ran: calls beside it are in it, too.
+ * Absent where it can not be told: limits mode `none` counts nothing of a sandbox that lives.
+ */
+export interface Used {
+  /** Milliseconds of processor time, of all processes of the instance. */
+  cpuMs?: number;
+  /** The most that the instance had at once since it was made. */
+  memoryPeakBytes?: number;
+  /** Of the event or request body, where its length is known before it has been read. */
+  bytesIn?: number;
+}
+
 export interface Receipt {
   start: StartKind;
   phases: Phases;
   instanceId: string;
+  /** Of a call that has ended on an instance. */
+  used?: Used;
   /** Of a call that waited for a start. */
   cause?: StartCause;
   /** Of a cold start. */

@@ -56,6 +56,10 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     deliveriesDue: `${root}:dlvs-due`,
     /** string: id of the delivery that came first under that name; expires. */
     deliveryOnce: (digest: string) => `${root}:dlv-once:${digest}`,
+    /** stream of where functions connected to, or tried to; expires. */
+    egress: `${root}:egress`,
+    /** The same of one function. */
+    egressOf: (name: string) => `${root}:egress:${name}`,
     /** stream of log lines; expires. */
     logs: (name: string) => `${root}:logs:${name}`,
   };

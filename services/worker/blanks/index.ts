@@ -109,12 +109,12 @@ export function createBlanks(deps: BlanksDeps): Blanks {
   };
 }
 
-/** What was loaded into them, and where volumes go, makes no difference to who looks at them. */
+/** What was loaded into them, where volumes go and whether they have a way out makes no difference to who looks at them. */
 function addUp(stocks: Stock[]): BlankInfo[] {
   const sums = new Map<string, BlankInfo>();
   for (const { kind, shelf } of stocks) {
     const { ready, booting } = shelf.counts();
-    const key = keyOf({ ...kind, preload: undefined, points: [] });
+    const key = keyOf({ ...kind, preload: undefined, points: [], egress: false });
     const sum = sums.get(key) ?? { base: kind.base.name, runtime: kind.runtime, ready: 0, booting: 0 };
     sums.set(key, { ...sum, ready: sum.ready + ready, booting: sum.booting + booting });
   }

@@ -2,7 +2,8 @@
 import { MAX_ATTACHED_LAYERS, type SandboxSpec } from '../../../runtime/sandbox/index.ts';
 import type { FunctionVersion, Preload } from '../../core/functions/types.ts';
 import type { BaseImage } from '../base-images/index.ts';
-import { BASE_ENV, type InstancePlan, PIDS, PROGRAMS, pointsOf } from '../instances/plan.ts';
+import { NOTHING_YET } from '../egress/policy.ts';
+import { BASE_ENV, type InstancePlan, PROGRAMS, pointsOf, STANDARD_LIMITS } from '../instances/plan.ts';
 
 export type BlankRuntime = 'node' | 'python';
 
@@ -13,6 +14,8 @@ export interface BlankKind {
   preload: Preload | undefined;
   /** Where volumes will be; a sandbox with any has the user that owns the files of volumes. */
   points: readonly string[];
+  /** It has a way out, which is shut until it is bound. A function without egress never gets such a one. */
+  egress: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -20,8 +23,8 @@ const MIB = 1024 * 1024;
 const MEMORY_MB = 256;
 const TMP_MB = 64;
 
-export const keyOf = ({ runtime, base, preload, points }: BlankKind): string =>
-  JSON.stringify([runtime, base.image.digest, preload ?? '', ...points]);
+export const keyOf = ({ runtime, base, preload, points, egress }: BlankKind): string =>
+  JSON.stringify([runtime, base.image.digest, preload ?? '', egress, ...points]);
 
 /** Undefined for a version with a root or a program of its own. */
 export function kindOf(
@@ -31,7 +34,8 @@ export function kindOf(
   const { runtime } = config;
   if (runtime !== 'node' && runtime !== 'python') return undefined;
   const base = name === '' ? undefined : getBase(name);
-  return base === undefined ? undefined : { runtime, base, preload, points: pointsOf(config).points ?? [] };
+  if (base === undefined) return undefined;
+  return { runtime, base, preload, points: pointsOf(config).points ?? [], egress: config.egress !== undefined };
 }
 
 /** Of a version that `kindOf` knows no kind of. */
@@ -52,7 +56,7 @@ export function fits({ base }: BlankKind, { spec }: Pick<InstancePlan, 'spec'>):
 }
 
 /** As a version's own, but for the code. Its working directory is there before the code is. */
-export const blankSpec = ({ runtime, base, preload, points }: BlankKind): Omit<SandboxSpec, 'id'> => ({
+export const blankSpec = ({ runtime, base, preload, points, egress }: BlankKind): Omit<SandboxSpec, 'id'> => ({
   profile: 'function',
   layers: base.layers,
   argv: PROGRAMS[runtime],
@@ -62,6 +66,7 @@ export const blankSpec = ({ runtime, base, preload, points }: BlankKind): Omit<S
   control: true,
   memoryBytes: MEMORY_MB * MIB,
   tmpBytes: TMP_MB * MIB,
-  pids: PIDS,
+  ...STANDARD_LIMITS,
   ...(points.length === 0 ? {} : { points }),
+  ...(egress ? { egress: NOTHING_YET } : {}),
 });

@@ -9,7 +9,7 @@ import type { Blanks } from '../blanks/index.ts';
 import { InitFailure } from '../instances/init-failure.ts';
 import type { Instance } from '../instances/instance.ts';
 import type { Grant, Pool } from '../pool/pool.ts';
-import { failedStartReceipt, makeReceipt } from './receipt.ts';
+import { failedStartReceipt, makeReceipt, startMeter } from './receipt.ts';
 import { runOnInstance } from './running-call.ts';
 import { runWithVolumes } from './with-volumes.ts';
 
@@ -42,7 +42,8 @@ async function runCall(pool: Pool<Instance>, call: Call): Promise<CallReply> {
   const { instance } = grant;
   const start = grant.cause === null ? null : { ...instance.timings, cause: grant.cause };
   const receipt = (): Receipt => makeReceipt(instance.id, start, grantedAt - acceptedAt, performance.now() - grantedAt);
-  const parts = { call, instance, receipt, release: grant.release };
+  const used = startMeter(() => instance.usage(), call.request);
+  const parts = { call, instance, receipt, used, release: grant.release };
   const { volumes } = instance;
   return volumes?.isAsked === true ? runWithVolumes(parts, volumes) : runOnInstance(parts);
 }

@@ -1,5 +1,6 @@
 /** What a call cost. Its phases sum to the time it took. */
-import type { Phases, Receipt, StartCause } from '../../core/invocations/types.ts';
+import type { SandboxUsage } from '../../../runtime/sandbox/index.ts';
+import type { CallRequest, Phases, Receipt, StartCause, Used } from '../../core/invocations/types.ts';
 import type { StartTimings } from '../instances/init-failure.ts';
 
 /** What a call waited for; null when the instance was there. */
@@ -18,6 +19,27 @@ export function makeReceipt(instanceId: string, start: Start | null, waitedMs: n
     ...(cause === undefined ? {} : { cause }),
     ...(kind === 'cold' && noBlank !== undefined ? { noBlank } : {}),
   };
+}
+
+/** Reads what the instance has used now, and gives what of it came since, each time it is asked. */
+export function startMeter(usage: () => SandboxUsage, request: CallRequest): () => Used {
+  const { cpuMicros: before } = usage();
+  const bytesIn = bodyBytes(request);
+  return () => {
+    const { cpuMicros, memoryPeakBytes } = usage();
+    return {
+      ...(cpuMicros === null ? {} : { cpuMs: Math.max(0, Math.round(cpuMicros - (before ?? 0))) / 1000 }),
+      ...(memoryPeakBytes === null ? {} : { memoryPeakBytes }),
+      ...(bytesIn === undefined ? {} : { bytesIn }),
+    };
+  };
+}
+
+function bodyBytes(request: CallRequest): number | undefined {
+  if (request.kind === 'event') return request.body.length;
+  if (request.body === null) return 0;
+  const length = request.head.headers.find(([name]) => name === 'content-length')?.[1];
+  return length === undefined ? undefined : Number(length);
 }
 
 /** Of a call that never got an instance. */

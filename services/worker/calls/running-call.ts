@@ -15,7 +15,7 @@ import {
 import { WaferError } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { LightSignal } from '../../core/invocations/light-signal.ts';
-import type { Call, CallEnd, CallReply, CallResult, Failure, Receipt } from '../../core/invocations/types.ts';
+import type { Call, CallEnd, CallReply, CallResult, Failure, Receipt, Used } from '../../core/invocations/types.ts';
 import type { Instance } from '../instances/instance.ts';
 
 export interface RunParts {
@@ -24,6 +24,8 @@ export interface RunParts {
   instance: Instance;
   /** As of now. */
   receipt: () => Receipt;
+  /** Since the call began. */
+  used: () => Used;
   /** Gives the room back; called once. */
   release: () => void;
 }
@@ -138,13 +140,14 @@ class RunningCall {
   }
 
   async #finish(failure: Failure | null): Promise<void> {
-    const { instance, receipt, release } = this.#parts;
+    const { instance, receipt, used, release } = this.#parts;
+    const paid = { ...receipt(), used: used() };
     try {
       await instance.settle();
     } finally {
       release();
       const bytesOut = this.#end?.kind === 'ok' ? this.#end.bytes : 0;
-      this.#resolveDone({ outcome: failure ?? { kind: 'ok' }, receipt: receipt(), bytesOut });
+      this.#resolveDone({ outcome: failure ?? { kind: 'ok' }, receipt: paid, bytesOut });
     }
   }
 
@@ -190,6 +193,6 @@ const GUEST_CODES = ['function_error', 'result_not_serialisable', 'result_too_la
 function callHead(call: Call, deadlineMs: number): RuntimeCallHead {
   const common = { invocationId: call.invocationId, deadlineMs, attempt: call.attempt };
   return call.request.kind === 'event'
-    ? { ...common, kind: 'event' }
+    ? { ...common, ...call.trace, kind: 'event' }
     : { ...common, kind: 'http', ...call.request.head };
 }

@@ -30,6 +30,9 @@ import { deployDockerfile, deployReference, type ImageDeploy } from './deploy-im
 import { CONTEXT_LIMITS, type ContextBuilds } from './image-builds.ts';
 import { type Built, publishVersion, VERSION_TAG_PREFIX } from './publish-version.ts';
 
+/** As they were written, or as a version stores them. */
+export type AssertedSettings = Pick<FunctionConfig, 'onSuccess' | 'onFailure'> & Pick<ConfigFile, 'volumes' | 'egress'>;
+
 export interface DeployerDeps {
   functions: FunctionStore;
   images: ImageStore;
@@ -41,8 +44,8 @@ export interface DeployerDeps {
   dispatcher: Dispatcher;
   tmpDir: string;
   log: Log;
-  /** Where onSuccess and onFailure lead, and whether the volumes are there. @throws WaferError `invalid_config | volume_not_found` */
-  assertConfig: (config: Pick<ConfigFile, 'onSuccess' | 'onFailure' | 'volumes'>) => Promise<void>;
+  /** Where onSuccess, onFailure and egress lead, and whether the volumes are there. @throws WaferError `invalid_config | volume_not_found` */
+  assertConfig: (config: AssertedSettings) => Promise<void>;
   /** Told after a version went live. Must not throw. */
   onPublished: (version: FunctionVersion) => void;
 }

@@ -27,7 +27,7 @@ export function explainExit(
   if (exit.reason === 'oom') {
     return {
       kind: 'function_oom',
-      message: `The function used more than its ${memoryMb} MiB of memory (memoryMb in wafer.json).`,
+      message: `The function used more than its ${memoryMb} MiB of memory (memoryMb in wafer.json)${peakOf(exit)}.`,
     };
   }
   if (full !== undefined) return { kind: 'volume_full', message: full };
@@ -46,8 +46,20 @@ export function explainExit(
       message: `The platform stopped the instance (${endReason ?? 'no reason given'}) ${when}.`,
     };
   }
+  if (exit.reason === 'limit') {
+    return {
+      kind: 'function_crashed',
+      message: `The function's process was ended ${when}: it wrote a larger file than it may (fileMb in wafer.json).`,
+    };
+  }
   return { kind: 'function_crashed', message: `${describeExit(exit)} ${when}.` };
 }
+
+/** With a group, the kernel ends it at the limit; without one, what was seen last may be far above it. */
+const peakOf = ({ memoryPeakBytes }: SandboxExit) =>
+  memoryPeakBytes === null || memoryPeakBytes === 0
+    ? ''
+    : `; its peak was ${Math.round(memoryPeakBytes / 1_048_576)} MiB`;
 
 function describeExit({ status, signal }: SandboxExit): string {
   if (signal === null) return `The function's process exited with status ${status ?? 'unknown'}`;

@@ -1,6 +1,6 @@
 /** An instance: one sandbox bound to one version, as the dispatcher and the pool know it. */
 import type { Readable } from 'node:stream';
-import type { CancelSignal, RuntimeCall, RuntimeCallHead } from '../../../runtime/sandbox/index.ts';
+import type { CancelSignal, RuntimeCall, RuntimeCallHead, SandboxUsage } from '../../../runtime/sandbox/index.ts';
 import type { Failure, InstanceInfo } from '../../core/invocations/types.ts';
 import type { Pooled } from '../pool/pool.ts';
 import type { InstanceVolumes } from '../volumes/index.ts';
@@ -25,4 +25,6 @@ export interface Instance extends Pooled {
   /** Why a call lost its program, as the caller is told. Waits until the sandbox is gone. */
   explainEnd(): Promise<Failure>;
   info(): Promise<InstanceInfo>;
+  /** Of its sandbox, since it was made; of one that has ended, what it came to. Cheap. */
+  usage(): SandboxUsage;
 }

@@ -1,5 +1,5 @@
 /** What every instance has, whatever its program is: a version in a sandbox, a log, and one end for one reason. */
-import type { Sandbox, SandboxExit } from '../../../runtime/sandbox/index.ts';
+import type { Sandbox, SandboxExit, SandboxUsage } from '../../../runtime/sandbox/index.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
 import type { InstanceInfo, LogSink } from '../../core/invocations/types.ts';
@@ -32,6 +32,7 @@ export interface InstanceLife {
   endReason(): EndReason | undefined;
   /** The first one counts. */
   because(reason: EndReason): void;
+  usage(): SandboxUsage;
   info(now: Pick<InstanceInfo, 'state' | 'calls' | 'inFlight'>): Promise<InstanceInfo>;
 }
 
@@ -41,12 +42,14 @@ export function beginLife({ version, sandbox, lease, logs, invocationId, onEnded
   const lines = logOutput(origin, log, MAX_LOG_LINE_BYTES, invocationId);
   const startedAt = Date.now();
   let endReason: EndReason | undefined;
+  let last: SandboxExit | undefined;
   return {
     startedAt,
     origin,
     log,
     lines,
     ended: sandbox.exited.then((exit) => {
+      last = exit;
       onEnded();
       lines.flush();
       log.flush();
@@ -57,6 +60,7 @@ export function beginLife({ version, sandbox, lease, logs, invocationId, onEnded
     because(reason) {
       endReason ??= reason;
     },
+    usage: () => last ?? sandbox.usage(),
     async info(now) {
       const stats = now.state === 'ending' ? null : await sandbox.stats().catch(() => null);
       return {

@@ -61,7 +61,7 @@ export async function planInstance(version: FunctionVersion, images: ImageStore)
       control: config.runtime !== 'image',
       memoryBytes: config.memoryMb * MIB,
       tmpBytes: config.tmpMb * MIB,
-      pids: PIDS,
+      ...limitsOf(config),
       ...pointsOf(config),
     };
     return { spec, program, lease };
@@ -74,6 +74,17 @@ export async function planInstance(version: FunctionVersion, images: ImageStore)
 /** Where the volumes of a version go; a blank has to be made with the same. */
 export const pointsOf = ({ volumes = [] }: Pick<FunctionConfig, 'volumes'>): Pick<SandboxSpec, 'points'> =>
   volumes.length === 0 ? {} : { points: volumes.map(({ path }) => path) };
+
+/** Every sandbox of a function has these; a version may have less. Blanks have them, too. */
+export const STANDARD_LIMITS = { pids: PIDS, openFiles: 1_024, fileBytes: 16_384 * MIB } as const;
+
+const limitsOf = ({ pids, cpu, openFiles, fileMb }: FunctionConfig) => ({
+  ...STANDARD_LIMITS,
+  ...(pids === undefined ? {} : { pids }),
+  ...(cpu === undefined ? {} : { cpuMillis: Math.round(cpu * 1000) }),
+  ...(openFiles === undefined ? {} : { openFiles }),
+  ...(fileMb === undefined ? {} : { fileBytes: fileMb * MIB }),
+});
 
 /** The environment that the function sees: the user's wins. */
 const builtProgram = ({ env }: FunctionConfig): ProgramPlan => ({

@@ -14,6 +14,7 @@ import {
   type Sandbox,
   SandboxError,
   type SandboxExit,
+  type SandboxUsage,
 } from '../../../runtime/sandbox/index.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
@@ -165,6 +166,10 @@ export class ProgramInstance implements Instance {
         full: this.#full,
       },
     );
+  }
+
+  usage(): SandboxUsage {
+    return this.#life.usage();
   }
 
   info(): Promise<InstanceInfo> {

@@ -12,6 +12,7 @@ import type {
   RuntimeConnection,
   Sandbox,
   SandboxExit,
+  SandboxUsage,
 } from '../../../runtime/sandbox/index.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
@@ -232,6 +233,10 @@ export class RuntimeInstance implements Instance {
       loading: !this.#isLoaded,
       full: this.#full,
     });
+  }
+
+  usage(): SandboxUsage {
+    return this.#life.usage();
   }
 
   info(): Promise<InstanceInfo> {

@@ -9,7 +9,7 @@ import type { BootQueue } from './boot-queue.ts';
 import { type HeldRuntime, holdRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import type { Instance } from './instance.ts';
-import type { InstancePlan } from './plan.ts';
+import { type InstancePlan, STANDARD_LIMITS } from './plan.ts';
 import { ProgramInstance } from './program-instance.ts';
 import { RuntimeInstance } from './runtime-instance.ts';
 
@@ -82,13 +82,19 @@ async function bindBlank(
   if (blank?.waited !== false) timings.noBlank = blanks.whyNone(version, plan);
   if (blank === undefined) return undefined;
   const { sandbox } = blank.held;
-  const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes } = plan.spec;
+  const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes, openFiles, fileBytes } = plan.spec;
+  // What the blank has already is not set once more: that would mean to look for its processes.
+  const less = {
+    ...(openFiles === STANDARD_LIMITS.openFiles ? {} : { openFiles }),
+    ...(fileBytes === STANDARD_LIMITS.fileBytes ? {} : { fileBytes }),
+  };
   try {
     // In one go: the engine does one after the other, in this order.
     await Promise.all([
-      sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes }),
+      sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes, ...less }),
       plan.volumes?.show(sandbox),
     ]);
+    if (plan.spec.egress !== undefined) sandbox.setEgress(plan.spec.egress, plan.spec.egressAccount);
     if (blank.waited) Object.assign(timings, blank.took);
     else timings.kind = 'blank';
     timings.attach = mark();

@@ -5,6 +5,7 @@ import { lines as bundle } from './bundle.ts';
 import { lines as burst } from './burst.ts';
 import { lines as containers } from './containers.ts';
 import { lines as deploy } from './deploy.ts';
+import { lines as egress } from './egress.ts';
 import { cold, first, python } from './first-calls.ts';
 import { lines as idle } from './idle.ts';
 import { lines as images } from './images.ts';
@@ -20,6 +21,7 @@ export const LINES: readonly Line[] = [
   ...deploy,
   ...async,
   ...images,
+  ...egress,
   cold,
   ...burst,
   ...thousand,

@@ -44,9 +44,10 @@ describe('names', () => {
     expect(policy.allowsName('evilapi.example.com')).toBe(false);
   });
 
-  test('a suffix rule covers what is below, not the suffix itself', () => {
+  test('a suffix rule covers one label in front, not the suffix itself and not two labels', () => {
     const policy = list(rule('*.example.com', '*'));
-    expect(policy.matchName('a.b.example.com', 5432)).toEqual({ trust: false });
+    expect(policy.matchName('a.example.com', 5432)).toEqual({ trust: false });
+    expect(policy.allowsName('a.b.example.com')).toBe(false);
     expect(policy.allowsName('example.com')).toBe(false);
     expect(policy.allowsName('badexample.com')).toBe(false);
   });

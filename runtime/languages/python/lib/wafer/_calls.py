@@ -27,6 +27,8 @@ class Context:
         self.version = settings["version"]
         self.deadline_ms = head["deadlineMs"]
         self.attempt = head["attempt"]
+        self.traceparent = head.get("traceparent")
+        self.tracestate = head.get("tracestate")
         self.signal = call.cancelled
 
 
