@@ -16,8 +16,10 @@ import type { Digest, ImageStore } from './core/images/types.ts';
 import { type Home, remoteBodies } from './core/invocations/durable/remote-bodies.ts';
 import { createLog, type Log } from './core/log.ts';
 import { packageRoot } from './core/package-root.ts';
+import { remoteSecrets } from './core/secrets/remote.ts';
 import { openConsumer, openQueue } from './durable-calls.ts';
 import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
+import { followHomeSecrets } from './secrets.ts';
 import { openWorker } from './worker/index.ts';
 
 export interface JoinOptions {
@@ -57,23 +59,15 @@ export async function joinAsWorker(config: Config, options: JoinOptions): Promis
     opened.push(() => lock.release());
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
-    const { functions, logs, egressLog } = openStores(connection, log, opened);
+    const { functions, logs, egressLog } = openStores(connection, log, opened, config);
     onProgress('Sandbox engine');
     const registry = homeRegistry(home, env);
     const runDir = await openRunDir(config, opened);
     const obtain = obtainFrom(home, registry);
-    const parts = {
-      config,
-      runDir,
-      packageRoot: packageRoot(),
-      functions,
-      logs,
-      egressLog,
-      log,
-      env,
-      registry,
-      obtain,
-    };
+    const secrets = followHomeSecrets({ redis: connection.redis, log }, remoteSecrets(home));
+    opened.push(() => secrets.close());
+    const shared = { functions, logs, egressLog, log, env, registry, secrets: secrets.here, obtain };
+    const parts = { config, runDir, packageRoot: packageRoot(), ...shared };
     const worker = await openWorker(parts);
     opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
     // Blanks are made of them, and every version stands on one.

@@ -36,9 +36,22 @@ export async function makeDataDir(dir: string): Promise<void> {
   }
 }
 
-export function openStores({ redis }: RedisConnection, log: Log, opened: (() => Promise<unknown>)[]) {
+const MIB = 1024 * 1024;
+/** About as many as make one MiB of short lines. */
+const LINES_PER_MIB = 1_250;
+
+export function openStores(
+  { redis }: RedisConnection,
+  log: Log,
+  opened: (() => Promise<unknown>)[],
+  { logKeepMs: keepMs, logMb }: Pick<Config, 'logKeepMs' | 'logMb'>,
+) {
   const telemetry = createTelemetry();
-  const logs = createLogStore(redis, { log, onDrop: (count) => telemetry.lost('log_lines', count) });
+  const logs = createLogStore(redis, {
+    log,
+    limits: { keepMs, bytesPerFunction: logMb * MIB, linesPerFunction: logMb * LINES_PER_MIB },
+    onDrop: (count) => telemetry.lost('log_lines', count),
+  });
   const egressLog = createEgressLog(redis, { log, onDrop: (count) => telemetry.lost('egress_entries', count) });
   const onDrop = (count: number) => telemetry.lost('invocation_records', count);
   const invocations = createInvocationStore(redis, { log, onDrop });

@@ -25,6 +25,7 @@ import type { Telemetry } from './core/telemetry.ts';
 import { assertFollowers, createAddressGuard } from './core/triggers/callbacks/index.ts';
 import { type OpenedDurableCalls, openDurableCalls } from './durable-calls.ts';
 import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
+import { openSecretsHere } from './secrets.ts';
 import { openTriggers, type TriggerDeps, type Triggers } from './triggers.ts';
 import type { BaseProgress } from './worker/base-images/index.ts';
 import { openWorker, type Worker } from './worker/index.ts';
@@ -64,11 +65,13 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     onProgress('Redis');
     const connection = await openRedis(config, log, opened);
     onProgress('Sandbox engine');
-    const { telemetry, functions, logs, egressLog, invocations } = openStores(connection, log, opened);
+    const { telemetry, functions, logs, egressLog, invocations } = openStores(connection, log, opened, config);
     const registry = openRegistryAccess(config, env);
     const guard = createAddressGuard({ allowed: config.callbackHosts });
-    const stores = { functions, logs, egressLog };
-    const shared = { ...stores, log, env, registry: registry.client, assertFollowers: assertFollowers(guard) };
+    const known = { functions, logs, egressLog, log, env };
+    const { secrets, here } = await openSecretsHere(config, { redis: connection.redis, ...known }, opened);
+    const assertNamed = bothOf(assertFollowers(guard), secrets.assertKnown);
+    const shared = { ...known, registry: registry.client, secrets: here, assertFollowers: assertNamed };
     const worker = await openWorkerHere(config, shared, opened);
     await worker.prepareBases(onBaseImage);
     onProgress('API');
@@ -80,23 +83,18 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     telemetry.observe({ durable: () => durable.counts() });
     const triggers = openTriggersHere(config, { redis: connection.redis, functions, log, ...durable }, opened);
     const callbacks = openCallbacksHere(config, { redis: connection.redis, durable, functions, guard, log }, opened);
-    const ready = () => readiness(connection, worker);
     const app = buildApp({
       ...servedBy(worker),
       imageService,
       distribution,
       invocations,
-      durable: durable.calls,
-      again: durable.again,
-      bodies: durable.bodies,
-      schedules: triggers.schedules,
-      callbacks: callbacks.callbacks,
-      webhooks: triggers.webhooks,
+      ...servedOf(durable, triggers, callbacks),
+      secrets,
       logs,
       egressLog,
       telemetry,
       log,
-      ready,
+      ready: () => readiness(connection, worker),
       adminKey,
       version: packageVersion(),
       limits: { invokeBytes: config.maxEventKb * 1024 },
@@ -130,6 +128,13 @@ async function openDurableHere(
 function servedBy({ functions, deployer, dispatcher, images, imageBuilds, containers, volumes }: Worker) {
   return { functions, deployer, dispatcher, images, imageBuilds, volumes, containers: containers.containers };
 }
+
+/** And of what runs calls that it has accepted. */
+const servedOf = (
+  { calls: durable, again, bodies }: OpenedDurableCalls,
+  { schedules, webhooks }: Triggers,
+  { callbacks }: OpenedCallbacks,
+) => ({ durable, again, bodies, schedules, webhooks, callbacks });
 
 function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Promise<unknown>)[]): OpenedCallbacks {
   const callbacks = openCallbacks(config, deps);
@@ -224,7 +229,7 @@ async function assertPortFree({ host, port }: Config): Promise<void> {
 
 type Shared = Pick<
   Parameters<typeof openWorker>[0],
-  'functions' | 'logs' | 'egressLog' | 'log' | 'env' | 'registry' | 'assertFollowers'
+  'functions' | 'logs' | 'egressLog' | 'log' | 'env' | 'registry' | 'secrets' | 'assertFollowers'
 >;
 
 async function openWorkerHere(config: Config, shared: Shared, opened: (() => Promise<unknown>)[]): Promise<Worker> {
@@ -265,6 +270,14 @@ async function readiness(connection: RedisConnection, worker: Worker) {
   ];
   return { ok: redis && engine, checks };
 }
+
+/** Checks of settings, one after the other. */
+const bothOf =
+  <One, Other>(one: (file: One) => Promise<void>, other: (file: Other) => Promise<void>) =>
+  async (file: One & Other) => {
+    await one(file);
+    await other(file);
+  };
 
 function once(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;

@@ -145,9 +145,10 @@ static int hand_over_code_point(const struct child_plan *plan)
 	cleanup_fd int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	cleanup_fd int point = open("/function", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	cleanup_fd int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int all[3] = { mounts, point, tmp };
-	if (mounts < 0 || point < 0 || tmp < 0 ||
-	    send_with_fds(plan->commands, &message, sizeof(message), all, 3))
+	cleanup_fd int secrets = open("/run/secrets", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int all[4] = { mounts, point, tmp, secrets };
+	if (mounts < 0 || point < 0 || tmp < 0 || secrets < 0 ||
+	    send_with_fds(plan->commands, &message, sizeof(message), all, 4))
 		return fault("namespaces", "hand over the place of the code");
 	return 0;
 }

@@ -9,6 +9,13 @@
 
 #include "util.h"
 
+/* Requests may hold secrets, and every child begins as a copy of the engine's memory. */
+static void wipe(char *data, size_t length)
+{
+	if (data)
+		explicit_bzero(data, length);
+}
+
 void buffer_add(struct buffer *buffer, const void *data, size_t length)
 {
 	if (buffer->start > 0 && buffer->start == buffer->length)
@@ -17,9 +24,11 @@ void buffer_add(struct buffer *buffer, const void *data, size_t length)
 		size_t capacity = buffer->capacity ? buffer->capacity : 4096;
 		while (capacity < buffer->length + length)
 			capacity *= 2;
-		char *grown = realloc(buffer->data, capacity);
-		if (!grown)
-			abort();
+		char *grown = need_memory(capacity);
+		if (buffer->data)
+			memcpy(grown, buffer->data, buffer->length);
+		wipe(buffer->data, buffer->length);
+		free(buffer->data);
 		buffer->data = grown;
 		buffer->capacity = capacity;
 	}
@@ -33,8 +42,14 @@ void buffer_free(struct buffer *buffer)
 	*buffer = (struct buffer){ 0 };
 }
 
+void buffer_wipe(struct buffer *buffer)
+{
+	wipe(buffer->data, buffer->length);
+}
+
 void message_free(struct message *message)
 {
+	wipe(message->body, message->length);
 	free(message->body);
 	message->body = NULL;
 }
@@ -127,6 +142,7 @@ int frame_take(struct buffer *in, struct message *message)
 	/* Move the rest down, so that the buffer stays as big as one frame. */
 	memmove(in->data, in->data + in->start, in->length - in->start);
 	in->length -= in->start;
+	wipe(in->data + in->length, in->start);
 	in->start = 0;
 	return 1;
 }

@@ -23,6 +23,8 @@ struct buffer {
 
 void buffer_add(struct buffer *buffer, const void *data, size_t length);
 void buffer_free(struct buffer *buffer);
+/* In a child, which is a copy of the engine: what is there of the next requests is not its own. */
+void buffer_wipe(struct buffer *buffer);
 void message_free(struct message *message);
 
 /* Checks that the body is a list of NUL-terminated `key=value`. */

@@ -18,7 +18,7 @@ enum report_type {
 	REPORT_FORKED,   /* value 1: a zygote made the first program; 0: it could not, see fault */
 	REPORT_EXIT,     /* program `number` ended; value: its wait status */
 	REPORT_NAMESPACES, /* with those of mounts and users */
-	REPORT_CODE_POINT, /* with the namespace of mounts, its empty /function, its /tmp */
+	REPORT_CODE_POINT, /* with the namespace of mounts, its empty /function, /tmp, /run/secrets */
 	REPORT_POINTS,   /* with the namespace of mounts, and its /.volumes */
 	REPORT_VOLUMES,  /* new volumes are filled; waits for COMMAND_GO */
 	REPORT_DONE,     /* a signal to all was sent; a connection is being made, with its socket */

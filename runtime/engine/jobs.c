@@ -176,8 +176,10 @@ int job_start(struct engine *engine, uint32_t request, const struct work *work)
 		                 .kind = work->kind,
 		                 .fields = -1 };
 	pid_t pid = spawn(0, &job->process.fd, -1);
-	if (pid == 0)
+	if (pid == 0) {
+		buffer_wipe(&engine->in);
 		job_child(engine, work, report[1]);
+	}
 	close(report[1]);
 	if (pid < 0) {
 		close(report[0]);

@@ -143,6 +143,7 @@ static void control_ready(struct engine *engine, struct source *source)
 	if (got <= 0)
 		leave(engine, 0);
 	buffer_add(&engine->in, data, (size_t)got);
+	explicit_bzero(data, (size_t)got); /* see frame.c */
 	while ((taken = frame_take(&engine->in, &message)) > 0) {
 		dispatch(engine, &message);
 		message_free(&message);

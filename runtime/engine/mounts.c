@@ -124,7 +124,9 @@ static int mount_root(const struct spec *spec)
 			return -1;
 	for (size_t i = lowers + code; i-- > 0;)
 		used += (size_t)snprintf(options + used, sizeof(options) - used, ":%zu", i);
-	if (symlink(PLACE_SKELETON, "s") || mkdir("root", 0755))
+	const char *skeleton =
+		spec->profile == PROFILE_FUNCTION ? PLACE_FUNCTION_SKELETON : PLACE_SKELETON;
+	if (symlink(skeleton, "s") || mkdir("root", 0755))
 		return fault(STEP, "scratch");
 	if (points_make(spec))
 		return -1;
@@ -253,7 +255,7 @@ int sandbox_mounts(const struct spec *spec, int commands)
 	    mount_text(rootfd, "resolv", "etc/resolv.conf", resolv) || devices_mount(rootfd) ||
 	    mount_proc(rootfd, &user) || mount_tmp(spec, rootfd) ||
 	    bind_tree(AT_FDCWD, PLACE_LANGUAGES, rootfd, ".wafer", 0) || (!is_disk(spec) && code_mount(spec, rootfd)) ||
-	    volumes_mount(spec, rootfd, commands))
+	    secrets_mount(&spec->secrets, rootfd) || volumes_mount(spec, rootfd, commands))
 		return -1;
 	for (size_t i = 0; i < spec->mount_count; i++)
 		if (mount_file(spec, i, rootfd))

@@ -15,6 +15,7 @@
 #define PLACE_RUN "/w/run"
 #define PLACE_LANGUAGES "/w/languages"
 #define PLACE_SKELETON PLACE_WORK "/+skeleton" /* no valid_name */
+#define PLACE_FUNCTION_SKELETON PLACE_WORK "/+function-skeleton"
 #define PLACE_DEVICES "/w/dev"
 #define PLACE_EMPTY "/w/empty"
 #define PLACE_SCRATCH "/w/scratch"
@@ -94,6 +95,11 @@ struct view {
 int volume_tree(int volumes, const struct view *view);
 /* NAME[,NAME...], which is changed; -1 and a fault when it is none. */
 int view_parse(struct view *view, char *text);
+
+/* secrets.c: mounts them at /run/secrets of the root, where there are any ... */
+int secrets_mount(const struct secrets *secrets, int rootfd);
+/* ... or gives them as a detached tree. `owner` as it is called here. */
+int secrets_tree(const struct secrets *secrets, unsigned owner);
 
 /* volumes.c: fills the new ones, has them published over `commands`, mounts all of them. */
 int volumes_mount(const struct spec *spec, int rootfd, int commands);

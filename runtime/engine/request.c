@@ -285,8 +285,10 @@ int spec_parse(struct spec *spec, const struct message *message)
 	    parse_token(&spec->control, message, "control") || parse_numbers(spec, message) ||
 	    parse_mounts(spec, message) || parse_volumes(spec, message) || parse_points(spec, message))
 		return -1;
-	if (program_parse(&spec->program, message, true))
+	if (secrets_parse(&spec->secrets, message) || program_parse(&spec->program, message, true))
 		return -1;
+	if (spec->secrets.count && spec->profile != PROFILE_FUNCTION)
+		return refuse(STEP, "secret is for functions only");
 	return parse_zygote(spec, message);
 }
 
@@ -297,5 +299,6 @@ void spec_free(struct spec *spec)
 	free(spec->mounts);
 	free(spec->volumes);
 	free(spec->points);
+	secrets_free(&spec->secrets);
 	program_free(&spec->program);
 }

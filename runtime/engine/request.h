@@ -47,6 +47,15 @@ struct volume_mount {
 	const char *path; /* absolute, inside */
 };
 
+/* `NAME:HEX` each, checked; files of a function at /run/secrets. */
+struct secrets {
+	const char **texts;
+	size_t count;
+};
+
+#define MAX_SECRETS 64
+#define MAX_SECRET 65536
+
 struct spec {
 	const char *id;
 	enum profile profile;
@@ -66,6 +75,7 @@ struct spec {
 	size_t volume_count;
 	const char **points; /* absolute, inside: where a function's volumes can be shown later */
 	size_t point_count;
+	struct secrets secrets;
 };
 
 #define MAX_LAYERS 128
@@ -78,6 +88,9 @@ int program_parse(struct program *program, const struct message *message, bool m
 void program_free(struct program *program);
 /* An optional unsigned number; -1 after `refuse` when it is none. */
 int number_parse(const struct message *message, const char *key, uint64_t *value);
+/* secrets.c: `secret`*; its faults never repeat a value. */
+int secrets_parse(struct secrets *secrets, const struct message *message);
+void secrets_free(struct secrets *secrets);
 /* An absolute path with a ".." in it. */
 bool path_climbs(const char *path);
 /* `terminal`, if it is there: ROWSxCOLUMNS. */

@@ -38,52 +38,72 @@ static int make_file(const char *path, const char *text, unsigned owner)
 /*
  * The top lower layer of every sandbox. It guarantees that each mount point is
  * a real directory of ours, whatever the image has at that name, also where the
- * root is read-only. It lies on the file system of the layers: only where all of
- * an overlay is on one file system do its files have one device number in stat and
- * in /proc/PID/maps, and V8 shares its 2 MB of built-in code between processes
- * only when it finds its own binary by these (OS::RemapPages). It is the same for all
- * engines of a directory: each holds the lock, shared, and the one that gets it alone
- * when it leaves takes the skeleton away. What killed engines left is taken over. None
- * of these names can be that of a request.
+ * root is read-only. Only functions have a place for secrets: what a build sees
+ * must not depend on us more than it has to.
+ *
+ * It lies on the file system of the layers: only where all of an overlay is on one
+ * file system do its files have one device number in stat and in /proc/PID/maps, and
+ * V8 shares its 2 MB of built-in code between processes only when it finds its own
+ * binary by these (OS::RemapPages). It is the same for all engines of a directory: each
+ * holds the lock, shared, and the one that gets it alone when it leaves takes the
+ * skeletons away. What killed engines left is taken over. None of these names can be
+ * that of a request.
  */
 #define SKELETON_LOCK PLACE_WORK "/+lock"
 static int skeleton_lock = -1;
 
+#define DIRECTORIES_OF(place)                                                                \
+	{ place, 0755 }, { place "/proc", 0555 }, { place "/dev", 0755 }, { place "/tmp", 01777 }, \
+		{ place "/etc", 0755 }, { place "/function", 0755 }, { place "/.wafer", 0755 }
+
 static const struct {
 	const char *path;
 	mode_t mode;
-} skeleton[] = {
-	{ PLACE_SKELETON, 0755 },          { PLACE_SKELETON "/proc", 0555 },
-	{ PLACE_SKELETON "/dev", 0755 },   { PLACE_SKELETON "/tmp", 01777 },
-	{ PLACE_SKELETON "/etc", 0755 },   { PLACE_SKELETON "/function", 0755 },
-	{ PLACE_SKELETON "/.wafer", 0755 },
+} skeleton_directories[] = {
+	DIRECTORIES_OF(PLACE_SKELETON),
+	DIRECTORIES_OF(PLACE_FUNCTION_SKELETON),
+	{ PLACE_FUNCTION_SKELETON "/run", 0755 },
+	{ PLACE_FUNCTION_SKELETON "/run/secrets", 0755 },
 };
 
-/* The last that make_skeleton makes is the first that root_leave removes: with it all is there. */
-#define SKELETON_IS_WHOLE PLACE_SKELETON "/etc/resolv.conf"
+static const struct {
+	const char *path, *text;
+} skeleton_files[] = {
+	{ PLACE_SKELETON "/etc/hosts", DEFAULT_HOSTS },
+	{ PLACE_SKELETON "/etc/resolv.conf", "" },
+	{ PLACE_FUNCTION_SKELETON "/etc/hosts", DEFAULT_HOSTS },
+	{ PLACE_FUNCTION_SKELETON "/etc/resolv.conf", "" },
+};
 
-static int make_skeleton(unsigned owner)
+/* Made last and removed first: with it all is there. */
+static const char *skeleton_is_whole(void)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(skeleton); i++)
-		if (make_directory(skeleton[i].path, skeleton[i].mode, owner))
-			return -1;
-	if (make_file(PLACE_SKELETON "/etc/hosts", DEFAULT_HOSTS, owner))
-		return -1;
-	return make_file(SKELETON_IS_WHOLE, "", owner);
+	return skeleton_files[ARRAY_LENGTH(skeleton_files) - 1].path;
 }
 
-static int share_skeleton(unsigned owner)
+static int make_skeletons(unsigned owner)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(skeleton_directories); i++)
+		if (make_directory(skeleton_directories[i].path, skeleton_directories[i].mode, owner))
+			return -1;
+	for (size_t i = 0; i < ARRAY_LENGTH(skeleton_files); i++)
+		if (make_file(skeleton_files[i].path, skeleton_files[i].text, owner))
+			return -1;
+	return 0;
+}
+
+static int share_skeletons(unsigned owner)
 {
 	skeleton_lock = open(SKELETON_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (skeleton_lock < 0)
 		return fault(STEP, SKELETON_LOCK);
 	do {
-		/* Whoever is alone makes it; else it is there, or is being made or taken away just now. */
-		if (!flock(skeleton_lock, LOCK_EX | LOCK_NB) && make_skeleton(owner))
+		/* Whoever is alone makes them; else they are there, or are being made or taken away just now. */
+		if (!flock(skeleton_lock, LOCK_EX | LOCK_NB) && make_skeletons(owner))
 			return -1;
 		if (flock(skeleton_lock, LOCK_SH))
 			return fault(STEP, SKELETON_LOCK);
-	} while (access(SKELETON_IS_WHOLE, F_OK));
+	} while (access(skeleton_is_whole(), F_OK));
 	return 0;
 }
 
@@ -91,10 +111,10 @@ void root_leave(void)
 {
 	if (flock(skeleton_lock, LOCK_EX | LOCK_NB))
 		return; /* somebody else has it, or there is none */
-	unlink(SKELETON_IS_WHOLE);
-	unlink(PLACE_SKELETON "/etc/hosts");
-	for (size_t i = ARRAY_LENGTH(skeleton); i-- > 0;)
-		rmdir(skeleton[i].path);
+	for (size_t i = ARRAY_LENGTH(skeleton_files); i-- > 0;)
+		unlink(skeleton_files[i].path);
+	for (size_t i = ARRAY_LENGTH(skeleton_directories); i-- > 0;)
+		rmdir(skeleton_directories[i].path);
 }
 
 /* A directory that only its owner may list, but that a sandbox's root can walk through. */
@@ -182,5 +202,5 @@ int root_enter(const struct places *places, const struct ids *ids)
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return fault(STEP, "pivot_root");
 	unsigned owner = ids->single ? 0 : LAYER_FIRST;
-	return make_directory(PLACE_EMPTY, 0555, owner) || share_skeleton(owner) || mount_languages() ? -1 : 0;
+	return make_directory(PLACE_EMPTY, 0555, owner) || share_skeletons(owner) || mount_languages() ? -1 : 0;
 }

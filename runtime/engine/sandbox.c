@@ -108,6 +108,7 @@ void sandbox_process_ended(struct engine *engine, struct source *source)
 	close_fd(&sandbox->tmp_point);
 	close_fd(&sandbox->volume_mounts);
 	close_fd(&sandbox->points);
+	close_fd(&sandbox->secrets_point);
 	sandbox->group.oom_event = -1; /* was the source's descriptor */
 	sandbox->last = (struct usage){ -1, -1, -1, -1, -1, -1 };
 	engine->limits.mode->usage(&engine->limits, &sandbox->group, sandbox->pid, true,
@@ -166,7 +167,8 @@ static void sandbox_report(struct engine *engine, struct sandbox *sandbox,
 		sandbox->code_mounts = fds[0];
 		sandbox->code_point = fds[1];
 		sandbox->tmp_point = fds[2];
-		fds[0] = fds[1] = fds[2] = -1;
+		sandbox->secrets_point = fds[3];
+		fds[0] = fds[1] = fds[2] = fds[3] = -1;
 		break;
 	case REPORT_POINTS:
 		sandbox->volume_mounts = fds[0];

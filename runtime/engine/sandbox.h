@@ -43,7 +43,7 @@ struct sandbox {
 	int held[6 + V1_CONTROLLERS]; /* what the child inherits, until it has it */
 	int mounts, users; /* namespaces, for jobs; -1: of a function */
 	/* For attach (sandbox_attach.c); -1: not of this one, or used. */
-	int code_mounts, code_point, tmp_point;
+	int code_mounts, code_point, tmp_point, secrets_point;
 	int volume_mounts, points; /* for mount (sandbox_mount.c); -1: it has no places */
 	unsigned point_count, shown; /* places, and which of them have a volume, as bits */
 	bool attached;       /* or tried: there is no second time */

@@ -1,8 +1,8 @@
 /*
  * Attach: a function's sandbox that runs without code gets it, and the limits that go with
- * it, once. Pid 1 is confined by then and could not mount anything, and it can not be
+ * it, once, and its secrets. Pid 1 is confined by then and could not mount anything, and it can not be
  * looked into from outside; so while it still could, it handed over its mount namespace,
- * its empty /function and its /tmp (child.c). The tree is made in the engine's own namespaces,
+ * its empty /function, its /tmp and its /run/secrets (child.c). The trees are made in the engine's own namespaces,
  * as those of the sandbox may have no more of them, and carried over by the engine itself: it
  * steps into the sandbox's mounts for one system call that looks no path up. The size of
  * /tmp belongs to its file system and is changed from here.
@@ -21,6 +21,7 @@
 struct attachment {
 	const char **layers;
 	size_t count;
+	struct secrets secrets;
 	struct shares shares;
 	uint64_t tmp, nofile, fsize; /* 0: as it is */
 };
@@ -36,7 +37,8 @@ static int parse(struct attachment *attachment, const struct message *message)
 		if (!valid_name(attachment->layers[i]))
 			return refuse("request", "code-layer is not a name: \"%.64s\"",
 			              attachment->layers[i]);
-	if (number_parse(message, "memory", &shares->memory) ||
+	if (secrets_parse(&attachment->secrets, message) ||
+	    number_parse(message, "memory", &shares->memory) ||
 	    number_parse(message, "pids", &shares->pids) ||
 	    number_parse(message, "cpu", &shares->cpu) ||
 	    number_parse(message, "tmp", &attachment->tmp) ||
@@ -67,16 +69,26 @@ static const char *refusal(const struct sandbox *sandbox, const struct attachmen
 	return NULL;
 }
 
-static int move_into(struct engine *engine, const struct sandbox *sandbox, int tree)
+static int move_into(struct engine *engine, const struct sandbox *sandbox, int tree, int point,
+                     const char *path)
 {
 	if (setns(sandbox->code_mounts, CLONE_NEWNS))
 		return fault(STEP, "the mounts of sandbox %s", sandbox->id);
-	int bad = move_mount(tree, "", sandbox->code_point, "",
-	                     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
-	                  ? fault(STEP, "/function of sandbox %s", sandbox->id)
+	int bad = move_mount(tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+	                  ? fault(STEP, "%s of sandbox %s", path, sandbox->id)
 	                  : 0;
 	mounts_return(engine);
 	return bad;
+}
+
+static int give_secrets(struct engine *engine, const struct sandbox *sandbox,
+                        const struct secrets *secrets)
+{
+	if (secrets->count == 0)
+		return 0;
+	cleanup_fd int tree = secrets_tree(secrets, sandbox->private_id);
+	return tree < 0 ? -1
+	                : move_into(engine, sandbox, tree, sandbox->secrets_point, "/run/secrets");
 }
 
 /* To less than what is in it is refused by the kernel. */
@@ -104,10 +116,12 @@ static int attach(struct engine *engine, struct sandbox *sandbox,
 		sandbox->oom.fd = sandbox->group.oom_event;
 		loop_watch(engine, &sandbox->oom);
 	}
-	if (resize_tmp(sandbox, attachment->tmp))
+	if (resize_tmp(sandbox, attachment->tmp) ||
+	    give_secrets(engine, sandbox, &attachment->secrets))
 		return -1;
 	cleanup_fd int tree = code_tree(attachment->layers, attachment->count);
-	return tree < 0 ? -1 : move_into(engine, sandbox, tree);
+	return tree < 0 ? -1
+	                : move_into(engine, sandbox, tree, sandbox->code_point, "/function");
 }
 
 static void answer(struct engine *engine, uint32_t request, uint64_t began)
@@ -136,10 +150,12 @@ void sandbox_attach(struct engine *engine, const struct message *message)
 		close_fd(&sandbox->code_mounts);
 		close_fd(&sandbox->code_point);
 		close_fd(&sandbox->tmp_point);
+		close_fd(&sandbox->secrets_point);
 	}
 	if (code)
 		reply_fault(engine, message->id, code);
 	else
 		answer(engine, message->id, began);
 	free(attachment.layers);
+	secrets_free(&attachment.secrets);
 }

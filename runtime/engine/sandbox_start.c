@@ -102,8 +102,10 @@ static pid_t clone_sandbox(struct engine *engine, struct sandbox *sandbox,
 	if (!plan->has_network)
 		flags |= CLONE_NEWNET;
 	pid_t pid = spawn(flags, &sandbox->process.fd, sandbox->group.directory);
-	if (pid == 0)
+	if (pid == 0) {
+		buffer_wipe(&engine->in);
 		sandbox_child(plan);
+	}
 	if (pid < 0)
 		fault("clone", "clone3 of all namespaces");
 	if (plan->has_network)
@@ -194,7 +196,8 @@ static struct sandbox *new_sandbox(const struct spec *spec)
 	sandbox->commands = (struct source){ -1, sandbox_commands_ready };
 	sandbox->oom = (struct source){ -1, sandbox_memory_exceeded };
 	sandbox->mounts = sandbox->users = -1;
-	sandbox->code_mounts = sandbox->code_point = sandbox->tmp_point = -1;
+	sandbox->code_mounts = sandbox->code_point = -1;
+	sandbox->tmp_point = sandbox->secrets_point = -1;
 	sandbox->volume_mounts = sandbox->points = -1;
 	sandbox->point_count = (unsigned)spec->point_count;
 	for (size_t i = 0; i < ARRAY_LENGTH(sandbox->held); i++)

@@ -37,6 +37,7 @@ export {
   type SandboxSpec,
   type SandboxStats,
   type SandboxUsage,
+  type SecretFile,
   type ShownVolume,
   type TerminalSize,
   type UserIds,

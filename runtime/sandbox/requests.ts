@@ -7,6 +7,7 @@ import type {
   SandboxProcess,
   SandboxSpec,
   SandboxStats,
+  SecretFile,
   ShownVolume,
   TerminalSize,
   UserIds,
@@ -42,6 +43,9 @@ export function programPairs(argv: string[], options: ProgramOptions, tokens: St
   return pairs;
 }
 
+const secretPairs = (secrets: readonly SecretFile[] = []): Pair[] =>
+  secrets.map(({ name, bytes }) => ['secret', `${name}:${bytes.toString('hex')}`]);
+
 export const hasNetwork = (spec: SandboxSpec): boolean =>
   spec.peers !== undefined || (spec.egress !== undefined && spec.egress.mode !== 'none');
 
@@ -57,6 +61,7 @@ export function createPairs(spec: SandboxSpec, tokens: StreamTokens): Pair[] {
   const volumes = [...(spec.volumes ?? [])].sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const { volume, path, readOnly } of volumes) add('volume', `${volume}:${readOnly ? 'ro' : 'rw'}:${path}`);
   for (const point of spec.points ?? []) add('point', point);
+  pairs.push(...secretPairs(spec.secrets));
   add('upper', spec.upper);
   add('zygote', spec.zygote);
   add('hostname', spec.hostname);
@@ -81,7 +86,7 @@ export const mountPairs = (volumes: readonly ShownVolume[]): Pair[] =>
   });
 
 export function attachPairs(attachment: Attachment): Pair[] {
-  const { codeLayers, memoryBytes, pids, cpuMillis, tmpBytes, openFiles, fileBytes } = attachment;
+  const { codeLayers, memoryBytes, pids, cpuMillis, tmpBytes, openFiles, fileBytes, secrets } = attachment;
   const limits: [string, number | undefined][] = [
     ['memory', memoryBytes],
     ['pids', pids],
@@ -92,6 +97,7 @@ export function attachPairs(attachment: Attachment): Pair[] {
   ];
   return [
     ...codeLayers.map((layer): Pair => ['code-layer', layer]),
+    ...secretPairs(secrets),
     ...limits.flatMap(([key, value]): Pair[] => (value === undefined ? [] : [[key, value]])),
   ];
 }

@@ -138,6 +138,13 @@ export interface VolumeHost {
   ): Promise<void>;
 }
 
+/** `/run/secrets/NAME` of a function, mode 0400 of its user, on a read-only tmpfs of the sandbox's own. */
+export interface SecretFile {
+  name: string;
+  /** At most 64 KiB; all of them together half a MiB. */
+  bytes: Buffer;
+}
+
 export interface SandboxSpec {
   id: string;
   profile: Profile;
@@ -159,6 +166,8 @@ export interface SandboxSpec {
   volumes?: VolumeMount[];
   /** Of a function: where volumes can be shown later (`Sandbox.mount`). Its user is then the owner of volumes' files, in all such sandboxes. */
   points?: readonly string[];
+  /** For functions. */
+  secrets?: readonly SecretFile[];
   /** Looked up before the policy, also with mode `none`: the id of the live sandbox that a host name means here. */
   peers?: (name: string) => string | null;
   /** Gives the program fd 3 and `Sandbox.control`. */
@@ -240,6 +249,8 @@ export interface Attachment {
   tmpBytes?: number | undefined;
   openFiles?: number | undefined;
   fileBytes?: number | undefined;
+  /** There before the code is. */
+  secrets?: readonly SecretFile[] | undefined;
 }
 
 export const MAX_ATTACHED_LAYERS = 8;

@@ -37,6 +37,7 @@ import { logRoutes } from './routes/logs.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { registryRoutes } from './routes/registries.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
+import { secretRoutes, secretValueRoutes } from './routes/secrets.ts';
 import { volumeRoutes } from './routes/volumes.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
@@ -62,6 +63,8 @@ export function buildApp(deps: ApiDeps): FastifyInstance {
     scheduleRoutes(scope, deps);
     againRoutes(scope, deps);
     webhookRoutes(scope, deps);
+    secretRoutes(scope, deps);
+    scope.register((inner) => secretValueRoutes(inner, deps));
     scope.register((inner) => hookRoutes(inner, deps, limits));
     logRoutes(scope, deps, limits, stopping.signal);
     egressRoutes(scope, deps, limits, stopping.signal);

@@ -13,6 +13,7 @@ import type { LogStore } from '../core/invocations/logs.ts';
 import type { InvocationStore } from '../core/invocations/records.ts';
 import type { Dispatcher } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
+import type { Secrets } from '../core/secrets/index.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Callbacks } from '../core/triggers/callbacks/types.ts';
 import type { Schedules } from '../core/triggers/schedules/types.ts';
@@ -54,6 +55,7 @@ export interface ApiDeps {
   /** What follows the end of accepted invocations. */
   callbacks: Callbacks;
   webhooks: Omit<Webhooks, 'close'>;
+  secrets: Secrets;
   logs: Pick<LogStore, 'write' | 'read' | 'follow'>;
   /** Where functions connected to. */
   egressLog: Pick<EgressLog, 'read' | 'follow'>;

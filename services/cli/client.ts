@@ -8,7 +8,8 @@ import { ERRORS, type ErrorCode, type Problem, WaferError } from '../core/errors
 import type { BuildEvent, FunctionRecord } from '../core/functions/types.ts';
 import type { BuiltImage, ImageBuildEvent, ImageBuildOptions } from '../core/images/dockerfile/builder-types.ts';
 import type { Explanation } from '../core/invocations/explain.ts';
-import type { BlankInfo, InstanceInfo, LogLine } from '../core/invocations/types.ts';
+import type { StoredLogLine } from '../core/invocations/logs.ts';
+import type { BlankInfo, InstanceInfo } from '../core/invocations/types.ts';
 import { findApiKey, keyFiles } from './api-key.ts';
 import type { FunctionDetail, FunctionVersions, ImageSummary, Readiness } from './client-types.ts';
 import { deployBody } from './multipart.ts';
@@ -25,6 +26,11 @@ export interface LogQuery {
   /** Only the lines of this invocation. */
   invocation?: string | undefined;
   follow?: boolean;
+  /** Lines that contain it, in upper or lower case. */
+  grep?: string | undefined;
+  stream?: string | undefined;
+  /** Of lines that are JSON: this level or above. */
+  level?: string | undefined;
   /** Epoch ms. */
   since?: number | undefined;
   limit?: number | undefined;
@@ -56,7 +62,7 @@ export interface Client {
   buildImage(archive: Readable, options: ImageBuildOptions): AsyncGenerator<BuildImageEvent>;
   /** The answer as it is, failures of the function included. @throws WaferError for all other problems */
   invoke(name: string, body: Buffer, selector: Selector): Promise<HttpReply & { problem: Problem | null }>;
-  logs(name: string, query: LogQuery): AsyncGenerator<LogLine>;
+  logs(name: string, query: LogQuery): AsyncGenerator<StoredLogLine>;
   images(): Promise<ImageSummary[]>;
   instances(): Promise<{ instances: InstanceInfo[]; blanks: BlankInfo[] }>;
 }
@@ -193,7 +199,7 @@ export function createClient(env: Env): Client {
   const { call, origin } = connection;
   const json = jsonCaller(connection);
   const at = (name: string) => `/v1/functions/${encodeURIComponent(name)}`;
-  const logQuery = ({ invocation, follow, since, limit }: LogQuery) => query({ invocation, follow, since, limit });
+  const logQuery = ({ signal: _signal, ...wanted }: LogQuery) => query({ ...wanted });
   return {
     url: origin,
     keySource: connection.keySource,

@@ -183,6 +183,13 @@ const FUNCTIONS: readonly Entry[] = [
     load: () => import('./commands/volume/index.ts'),
   },
   {
+    name: 'secret',
+    group: 'Functions',
+    summary: 'Values that functions get and nobody is shown: set, rotate',
+    synonyms: ['secrets', 'password', 'token'],
+    load: () => import('./commands/secret/index.ts'),
+  },
+  {
     name: 'schema',
     group: 'Functions',
     summary: 'Print the JSON schema of wafer.json',

@@ -176,6 +176,24 @@ export const SETTINGS = {
     'Records of accepted calls that are kept of one function; the oldest that have ended go first',
     integer('WAFER_KEEP_RECORDS', 10, 1_000_000, 1_000),
   ),
+  logKeepMs: setting(
+    'WAFER_LOG_KEEP_MS',
+    '604800000',
+    'How long lines that functions print are kept',
+    integer('WAFER_LOG_KEEP_MS', 60_000, 366 * DAY_MS, 7 * DAY_MS),
+  ),
+  logMb: setting(
+    'WAFER_LOG_MB',
+    '8',
+    'What the log of one function may take in Redis, in MiB; the oldest lines go first',
+    integer('WAFER_LOG_MB', 1, 1_024, 8),
+  ),
+  logInvocationKb: setting(
+    'WAFER_LOG_INVOCATION_KB',
+    '4096',
+    'Output that is kept of one invocation, in KiB; more is dropped behind a mark',
+    integer('WAFER_LOG_INVOCATION_KB', 1, 1_048_576, 4_096),
+  ),
   maxChain: setting(
     'WAFER_MAX_CHAIN',
     '16',
@@ -206,6 +224,13 @@ export const SETTINGS = {
     '0',
     'MiB that all functions together may send and receive in an hour, on this worker; 0: no limit',
     integer('WAFER_EGRESS_MB_PER_HOUR', 0, 1_000_000_000, 0),
+  ),
+  secretsKey: setting(
+    'WAFER_SECRETS_KEY',
+    '(secrets.key in the data directory)',
+    'What secrets are encrypted with: 32 bytes as base64 or hexadecimal; without it the first start makes one',
+    // The key itself is in no configuration, so that none that is shown or logged has it.
+    (value): 'given' | 'file' => (value ? 'given' : 'file'),
   ),
   defaultRegistry: setting(
     'WAFER_DEFAULT_REGISTRY',
@@ -243,6 +268,7 @@ export function dataPaths(dataDir: string) {
     redis: join(dataDir, 'redis'),
     cache: join(dataDir, 'cache'),
     adminKey: join(dataDir, 'admin.key'),
+    secretsKey: join(dataDir, 'secrets.key'),
     registries: join(dataDir, 'registries.json'),
     loads: join(dataDir, 'cache', 'loads'),
     lock: join(dataDir, 'run', 'wafer.lock'),

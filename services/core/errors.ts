@@ -49,6 +49,7 @@ export const ERRORS = {
   container_not_found: spec(404, 2, 'The container does not exist'),
   volume_not_found: spec(404, 2, 'The volume does not exist'),
   volume_in_use: spec(409, 2, 'The volume is in use'),
+  secret_not_found: spec(404, 2, 'The secret does not exist'),
   webhook_not_found: spec(404, 2, 'The webhook does not exist'),
   delivery_not_found: spec(404, 2, 'The delivery does not exist'),
   webhook_disabled: spec(403, 3, 'The webhook takes no deliveries'),
@@ -62,6 +63,7 @@ export const ERRORS = {
   shutting_down: spec(503, 3, 'The platform is shutting down'),
   store_unavailable: spec(503, 3, 'Redis can not be reached'),
   // host
+  secrets_locked: spec(503, 4, 'The secrets can not be opened'),
   engine_failed: spec(503, 4, 'The sandbox engine failed'),
   sandbox_failed: spec(503, 4, 'A sandbox could not be made'),
   disk_full: spec(507, 4, 'The disk is full'),

@@ -47,7 +47,9 @@ import type { Instance } from './instances/instance.ts';
 import { type InstancePlan, planInstance } from './instances/plan.ts';
 import { startInstance } from './instances/start.ts';
 import { createLearnedPolicy } from './keep-alive/policy.ts';
+import { capInvocations } from './output/invocation-cap.ts';
 import { createPool, type Pool } from './pool/pool.ts';
+import type { SecretsHere } from './secrets/bind.ts';
 import { type InstanceVolumes, openVolumes, type WorkerVolumes } from './volumes/index.ts';
 import { createZygotes } from './zygotes/index.ts';
 
@@ -61,6 +63,8 @@ export interface WorkerDeps {
   logs: LogSink;
   /** Where functions connected to. */
   egressLog: EgressSink;
+  /** Values for instances that start, and who is told of newer ones. */
+  secrets: SecretsHere;
   /** For deploys of images that the store has not. */
   registry: RegistryClient;
   log: Log;
@@ -174,7 +178,7 @@ interface InstancePool {
 
 /** Instances and the blanks they are made of: these have the memory that those leave. */
 function openPool(
-  { config, logs, log, obtain }: WorkerDeps,
+  { config, logs: allLogs, log, obtain, secrets }: WorkerDeps,
   parts: { host: SandboxHost; images: ImageStore; bases: BaseImages; volumes: WorkerVolumes; egress: FunctionEgress },
 ): InstancePool {
   const { images, bases, egress } = parts;
@@ -186,6 +190,7 @@ function openPool(
     const whole = { ...planned, spec: { ...planned.spec, ...egress.of(version) } };
     return withVolumes(whole, parts.volumes.of(version));
   };
+  const logs = capInvocations(allLogs, config.logInvocationKb * 1024);
   const memoryBudgetMb = config.memoryMb ?? Math.floor(totalmem() / MIB / 2);
   const freeMb = () => memoryBudgetMb - pool.usedMb();
   const boots = createBootQueue({ atOnce: availableParallelism() });
@@ -203,7 +208,7 @@ function openPool(
     idleMs: config.idleMs,
     ...(config.keepAlive === 'learned' ? { keepAlive: createLearnedPolicy({ standardMs: config.idleMs }) } : {}),
     maxWaiting: MAX_WAITING,
-    start: (version, isWanted) => startInstance(version, { host, logs, blanks, boots, log, plan }, isWanted),
+    start: (version, isWanted) => startInstance(version, { host, logs, blanks, boots, log, plan, secrets }, isWanted),
     onStartFailed: ({ functionName, number }, err) =>
       log.warn({ function: functionName, version: number, err }, 'an instance that no call waits for did not start'),
   });

@@ -21,9 +21,9 @@ afterAll(async () => {
   await cluster.close();
 });
 
-const accept = async (event: object) => {
+const accept = async (event: object, name = 'spread') => {
   const reply = await toReply(
-    await cluster.platform().fetch('/v1/functions/spread/async', {
+    await cluster.platform().fetch(`/v1/functions/${name}/async`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(event),
@@ -88,5 +88,31 @@ describe('a worker that joined', () => {
       'running',
       'succeeded',
     ]);
+  });
+
+  it('gives functions their secrets, which it asks the platform for, and newer ones within seconds', async () => {
+    const platform = cluster.platform();
+    const set = async (value: string) =>
+      expect((await platform.fetch('/v1/secrets/spread-token', { method: 'PUT', body: value })).status).toBeLessThan(
+        300,
+      );
+    const tokenOf = async () => {
+      const id = await accept({}, 'spread-secret');
+      expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+      return (await toReply(await platform.fetch(`/v1/invocations/${id}/result`))).body;
+    };
+    await set('first value');
+    const code = `import { readFileSync } from 'node:fs';
+      export const handler = () => [process.env.TOKEN, readFileSync('/run/secrets/spread-token', 'utf8')];`;
+    await platform.deploy(
+      'spread-secret',
+      { 'index.mjs': code },
+      { secrets: ['spread-token'], secretEnv: { TOKEN: 'spread-token' } },
+    );
+    expect(await tokenOf()).toEqual(['first value', 'first value']);
+    await set('second value');
+    await until('it has the newer one', async () => JSON.stringify(await tokenOf()).includes('second value'));
+    await platform.remove('spread-secret');
+    await platform.fetch('/v1/secrets/spread-token', { method: 'DELETE' });
   });
 });

@@ -114,6 +114,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
     callbacks: createNoCallbacks(),
     again: { replay: notAccepted, redrive: async () => [], bury: async () => {} },
     webhooks: createNoWebhooks(),
+    secrets: createNoSecrets(),
     logs: createLogs(() => platform),
     egressLog: { read: async () => [], async *follow() {} },
     telemetry: createTelemetry(() => platform),
@@ -205,6 +206,22 @@ function createNoWebhooks(): ApiDeps['webhooks'] {
     redeliver: missing,
     redeliverRange: missing,
     sample: missing,
+  };
+}
+
+/** No secrets; tests of their routes give the real ones. */
+function createNoSecrets(): ApiDeps['secrets'] {
+  const missing = async () => {
+    throw new WaferError('secret_not_found', 'There is no such secret.');
+  };
+  return {
+    read: missing,
+    list: async () => [],
+    get: missing,
+    set: missing,
+    rotate: missing,
+    remove: missing,
+    assertKnown: async () => {},
   };
 }
 

@@ -11,6 +11,7 @@ import type { FunctionStore } from '../../services/core/functions/types.ts';
 import { createRegistryClient } from '../../services/core/images/registry/client.ts';
 import { createCredentials } from '../../services/core/images/registry/credentials.ts';
 import { createLog } from '../../services/core/log.ts';
+import { createSecretFeed } from '../../services/core/secrets/feed.ts';
 import type { BaseImage } from '../../services/worker/base-images/index.ts';
 import { openWorker } from '../../services/worker/index.ts';
 import { ROOT, TEST_DATA } from './platform.ts';
@@ -42,6 +43,7 @@ export async function openTestHost(options: { limits?: 'auto' | LimitMode } = {}
     functions: noFunctions,
     logs: { write() {} },
     egressLog: { write() {} },
+    secrets: { reader: { read: async () => [] }, feed: createSecretFeed() },
     registry: createRegistryClient({ insecure: [], credentials: createCredentials(join(runDir, 'registries.json')) }),
     log,
     env: process.env,

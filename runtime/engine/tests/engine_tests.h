@@ -60,6 +60,7 @@ struct test {
 #define TEST_THAT_RESTARTS(name) { #name, name, true }
 
 /* engine_test_*.c: each ends with one without a name. */
-extern const struct test world_tests[], attach_tests[], run_tests[], limit_tests[], end_tests[];
+extern const struct test world_tests[], attach_tests[], secret_tests[], run_tests[], limit_tests[],
+	end_tests[];
 
 #endif

@@ -420,6 +420,12 @@ int main(int count, char **values)
 		return fill_tmp(strtoul(a, NULL, 10), what[4] != '\0');
 	if (!strcmp(what, "flood"))
 		return flood(strtoul(a, NULL, 10));
+	if (!strcmp(what, "stat")) {
+		struct stat status;
+		if (stat(a, &status))
+			return printf("%s\n", strerrorname_np(errno)) < 0;
+		return printf("%o %u %u\n", status.st_mode, status.st_uid, status.st_gid) < 0;
+	}
 	if (!strcmp(what, "echo")) {
 		dprintf(1, "%s", a);
 		dprintf(2, "%s", b);

@@ -17,6 +17,7 @@ const TAGS = [
   { name: 'calls', description: 'Call a function' },
   { name: 'invocations', description: 'What was called, how it ended, what it printed' },
   { name: 'webhooks', description: 'URLs for senders of events, and what came there' },
+  { name: 'secrets', description: 'Values that functions get and nobody is shown' },
   { name: 'images', description: 'Images: builds, layers, registries and archives' },
   { name: 'registry', description: 'Images for podman, skopeo and other registry clients' },
   { name: 'containers', description: 'Containers: an image, one writable layer, and what it runs' },

@@ -75,11 +75,14 @@ export function logRoutes(app: App, deps: ApiDeps, limits: ApiLimits, stopping: 
 type LogRequest = FastifyRequest<{ Querystring: Static<typeof InvocationLogsQuery> }>;
 
 /** A browser's EventSource comes back with the id of the last event it saw. */
-function commonQuery({ query: { since, limit, after }, headers }: LogRequest): LogQuery {
+function commonQuery({ query: { since, limit, after, grep, stream, level }, headers }: LogRequest): LogQuery {
   const last = after ?? headers['last-event-id'];
   return {
     limit: Number(limit ?? DEFAULT_LIMIT),
     ...(since === undefined ? {} : { since: readTime(since) }),
+    ...(grep === undefined ? {} : { grep }),
+    ...(stream === undefined ? {} : { stream }),
+    ...(level === undefined ? {} : { level }),
     ...(typeof last === 'string' ? { after: last } : {}),
   };
 }

@@ -17,6 +17,7 @@ import {
 import { Explanation, Invocation, LogLine, Outcome, Receipt } from './invocations.ts';
 import { BlankInfo, InstanceInfo, Problem, Readiness } from './platform.ts';
 import { Schedule, ScheduleDetail } from './schedules.ts';
+import { SECRET_COMPONENTS } from './secrets.ts';
 import { Volume, VolumeListing, VolumeUsage } from './volumes.ts';
 
 export const COMPONENTS: Record<string, TSchema> = {
@@ -37,6 +38,7 @@ export const COMPONENTS: Record<string, TSchema> = {
   VolumeListing,
   VolumeUsage,
   ...CALLBACK_COMPONENTS,
+  ...SECRET_COMPONENTS,
   LogLine,
   EgressEntry,
   Explanation,

@@ -51,11 +51,12 @@ export const InlineDeploy = Type.Object(
 export const FunctionConfig = Type.Object({
   ...Object.fromEntries(
     Object.entries(ConfigFile.properties).filter(
-      ([key]) => !['$schema', 'name', 'env', 'runtime', 'dockerfile'].includes(key),
+      ([key]) => !['$schema', 'name', 'env', 'secretEnv', 'runtime', 'dockerfile'].includes(key),
     ),
   ),
   runtime: literals(RUNTIMES),
   env: Strings,
+  secretEnv: Type.Optional(Strings),
 });
 
 export const FunctionVersion = Type.Object({

@@ -4,6 +4,7 @@ import { ERRORS } from '../../core/errors.ts';
 import { NAME_PATTERN, RUNTIMES } from '../../core/functions/schema.ts';
 import { ADVICE_CODES } from '../../core/invocations/advice.ts';
 import { EVENTS, STATES, TRIGGERS } from '../../core/invocations/durable/types.ts';
+import { LOG_LEVELS } from '../../core/invocations/structured-line.ts';
 import { NO_BLANK, PHASES, START_CAUSES, START_KINDS } from '../../core/invocations/types.ts';
 import { flag, literals, strict, time, whole } from './shapes.ts';
 
@@ -33,6 +34,8 @@ export const InvocationsQuery = Type.Object(
   strict,
 );
 
+const LOG_STREAMS = ['stdout', 'stderr', 'platform'] as const;
+
 const logQuery = {
   follow: Type.Optional(flag('Go on with new lines until the client leaves')),
   since: Type.Optional(
@@ -44,6 +47,15 @@ const logQuery = {
   after: Type.Optional(
     Type.String({ pattern: '^[0-9]{1,15}-[0-9]{1,15}$', description: 'Only lines behind the line with this `cursor`' }),
   ),
+  grep: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'Only lines that contain this text, in upper or lower case',
+    }),
+  ),
+  stream: Type.Optional(literals(LOG_STREAMS, { description: 'Only lines of this stream' })),
+  level: Type.Optional(literals(LOG_LEVELS, { description: 'Only lines that are JSON and of this level or above' })),
   limit: Type.Optional(whole(5, 'The newest so many lines: 1 to 99999, default 1000')),
 };
 
@@ -175,7 +187,12 @@ export const LogLine = Type.Object({
   version: Type.Integer(),
   instanceId: Type.String(),
   invocationId: Type.Optional(Type.String({ description: 'Absent for output outside any call' })),
-  stream: literals(['stdout', 'stderr', 'platform']),
-  text: Type.String(),
+  stream: literals(LOG_STREAMS),
+  text: Type.String({ description: 'The line as it was' }),
+  level: Type.Optional(literals(LOG_LEVELS, { description: 'Of a line that is a JSON object' })),
+  message: Type.Optional(Type.String({ description: 'Of a line that is a JSON object: its `msg` or `message`' })),
+  fields: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: 'Of a line that is a JSON object: what else it says' }),
+  ),
   cursor: Type.String({ description: 'For `after`' }),
 });

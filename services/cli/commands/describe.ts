@@ -27,7 +27,14 @@ function settings({ config, image, base, from, codeBytes, addedBytes }: Function
     ['Egress', typeof config.egress === 'string' ? 'the public internet' : (config.egress ?? ['none']).join(', ')],
     ...durable(config),
     ['Environment', Object.keys(config.env).sort().join(', ') || '(none)'],
+    ...secrets(config),
   ];
+}
+
+/** Names only: a value is shown nowhere. */
+function secrets({ secrets: files = [], secretEnv = {} }: FunctionConfig): [string, string][] {
+  const all = [...files, ...Object.entries(secretEnv).map(([variable, name]) => `${name} as $${variable}`)];
+  return all.length === 0 ? [] : [['Secrets', all.join(', ')]];
 }
 
 /** Of invocations that are accepted first and run later: only what was set. */

@@ -44,7 +44,7 @@ export function applyDefaults(file: ConfigFile, facts: ArchiveFacts): FunctionCo
 
 export function configLimits(
   file: ConfigFile,
-): Pick<FunctionConfig, LimitName | DurableName | 'volumes' | 'reuse' | 'egress' | GivenLimit> {
+): Pick<FunctionConfig, LimitName | DurableName | SecretName | 'volumes' | 'reuse' | 'egress' | GivenLimit> {
   return {
     timeoutMs: limit(file, 'timeoutMs'),
     memoryMb: limit(file, 'memoryMb'),
@@ -53,6 +53,7 @@ export function configLimits(
     concurrency: limit(file, 'concurrency'),
     minInstances: limit(file, 'minInstances'),
     ...storedEgress(file.egress),
+    ...secretSettings(file),
     ...durableSettings(file),
     ...volumesOf(file),
     reuse: file.reuse ?? !isTransactional(file),
@@ -70,6 +71,13 @@ type GivenLimit = (typeof GIVEN_LIMITS)[number];
 
 const givenLimits = (file: ConfigFile): Pick<FunctionConfig, GivenLimit> =>
   Object.fromEntries(GIVEN_LIMITS.flatMap((name) => (file[name] === undefined ? [] : [[name, file[name]]])));
+
+type SecretName = 'secrets' | 'secretEnv';
+
+const secretSettings = ({ secrets = [], secretEnv = {} }: ConfigFile): Pick<FunctionConfig, SecretName> => ({
+  ...(secrets.length > 0 && { secrets }),
+  ...(Object.keys(secretEnv).length > 0 && { secretEnv }),
+});
 
 type DurableName = 'retries' | 'queue' | 'onSuccess' | 'onFailure';
 

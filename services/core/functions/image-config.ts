@@ -128,7 +128,7 @@ function readSettings(text: string, name: string): ConfigFile {
   }
 }
 
-/** Not `onSuccess` and `onFailure`: where results go is said by whoever deploys. */
+/** Not `onSuccess` and `onFailure`, nor secrets: where results go, and who gets what, is said by whoever deploys. */
 const FROM_LABEL = [
   'runtime',
   'handler',

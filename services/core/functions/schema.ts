@@ -5,6 +5,7 @@
 import { type Static, Type } from 'typebox';
 import { MAX_VOLUMES, VOLUME_PATH_PATTERN, VOLUME_REF_PATTERN } from '../volumes/names.ts';
 import { MAX_EGRESS_RULES } from './egress.ts';
+import { MAX_SECRET_REFS, SECRET_REF_PATTERN, type SecretSettings } from './secret-refs.ts';
 
 export const RUNTIMES = ['node', 'python', 'http', 'image'] as const;
 export type RuntimeName = (typeof RUNTIMES)[number];
@@ -167,6 +168,23 @@ export const ConfigFile = Type.Object(
     env: Type.Optional(
       Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' }), Type.String({ maxLength: 32_768 })),
     ),
+    secrets: Type.Optional(
+      Type.Array(Type.String({ pattern: SECRET_REF_PATTERN }), {
+        maxItems: MAX_SECRET_REFS,
+        description:
+          'Secrets that the function gets as files, `/run/secrets/NAME`: `NAME` is the newest version and follows rotations, `NAME@3` is a fixed one',
+      }),
+    ),
+    secretEnv: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
+        Type.String({ pattern: SECRET_REF_PATTERN }),
+        {
+          description:
+            'Secrets that the function gets as variables, as `{"VARIABLE": "NAME"}`. Files are safer: variables are inherited by every program that it starts',
+        },
+      ),
+    ),
     timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 900_000, default: 30_000 })),
     memoryMb: Type.Optional(Type.Integer({ minimum: 32, maximum: 32_768, default: 256 })),
     cpu: Type.Optional(
@@ -240,7 +258,7 @@ export interface FunctionVolume {
 }
 
 /** The same after defaults and checks against the archive: what a version stores. */
-export interface FunctionConfig {
+export interface FunctionConfig extends SecretSettings {
   runtime: RuntimeName;
   /** Empty for a function whose image is not built over a base image: it is its whole root. */
   base: string;

@@ -7,6 +7,7 @@ import { egressProblems, MAX_EGRESS_RULES } from './egress.ts';
 import { badFollower } from './followers.ts';
 import { didYouMean } from './nearest.ts';
 import { ConfigFile, RETRY_ON, RUNTIMES } from './schema.ts';
+import { badSecrets } from './secret-refs.ts';
 
 export { parseConfigText } from './config-text.ts';
 
@@ -43,7 +44,14 @@ const PATTERN_WORDS: Record<string, string> = {
   '/egress': `"none", "public", or a list of at most ${MAX_EGRESS_RULES} like ["api.example.com:443"]`,
   '/handler': 'a file without its ending, a dot and the name of an export, like "index.handler"',
 };
+const SECRET_WORDS =
+  'the name of a secret (letters, digits, ., _ and -), maybe with a version: "db-password" or "db-password@2"';
 const RETRY_WORDS = `one of ${RETRY_ON.join(', ')}, or error:NAME with the name of an error class`;
+
+const LIST_EXAMPLES: Record<string, string> = {
+  '/retries/on': '["function_timeout", "error:TypeError"]',
+  '/secrets': '["db-password", "tls-key@2"]',
+};
 
 /**
  * The result shares nothing with `value` and has known keys only.
@@ -60,6 +68,7 @@ export function validateConfig(value: unknown): ConfigFile {
     ...badVolumes(value),
     ...badEgress(value),
   ];
+  if (problems.length === 0) problems.push(...badSecrets(value));
   if (problems.length > 0) throw refuse(problems);
   return copyKnown(value as ConfigFile);
 }
@@ -88,6 +97,8 @@ function describe(rule: Rule | undefined, path: string): string {
   if (path.startsWith('/retries/on/')) return RETRY_WORDS;
   if (/^\/volumes\/\d+\/volume$/.test(path)) return 'the name of a volume, or NAME@SNAPSHOT';
   if (path.startsWith('/egress/')) return 'text like "api.example.com:443"';
+  if (path.startsWith('/secrets/') || path.startsWith('/secretEnv/')) return SECRET_WORDS;
+  if (path === '/secretEnv') return 'an object from variables to secrets, like {"DB_PASSWORD": "db-password"}';
   if (rule?.anyOf !== undefined) return `one of ${rule.anyOf.map((one) => JSON.stringify(one.const)).join(', ')}`;
   if (rule?.type === 'integer') return `a whole number from ${rule.minimum} to ${rule.maximum}`;
   if (rule?.type === 'number') return `a number from ${rule.minimum} to ${rule.maximum}`;
@@ -96,8 +107,7 @@ function describe(rule: Rule | undefined, path: string): string {
   if (rule?.type === 'array' && rule.items?.properties !== undefined)
     return `a list of at most ${rule.maxItems} objects, like [{"volume": "reports", "path": "/data", "mode": "rw"}]`;
   if (rule?.type === 'array') {
-    const example = path === '/retries/on' ? '["function_timeout", "error:TypeError"]' : '["node", "server.js"]';
-    return `a list of ${rule.minItems ?? 0} to ${rule.maxItems} texts, like ${example}`;
+    return `a list of ${rule.minItems ?? 0} to ${rule.maxItems} texts, like ${LIST_EXAMPLES[path] ?? '["node", "server.js"]'}`;
   }
   if (rule?.properties !== undefined) return `an object with some of ${Object.keys(rule.properties).join(', ')}`;
   return 'an object whose values are texts, like {"NAME": "value"}';
@@ -165,21 +175,23 @@ const badEgress = ({ egress }: Record<string, unknown>): ConfigProblem[] =>
 
 /** What no schema says: names of variables, and bytes that no program can be given. */
 function badText(value: Record<string, unknown>): ConfigProblem[] {
-  const { env, command } = value;
+  const { env, secretEnv, command } = value;
   const problems: ConfigProblem[] = [];
   const refuseNul = (path: string, text: unknown) => {
     if (typeof text === 'string' && text.includes('\0'))
       problems.push({ path, problem: 'must not hold a NUL character' });
   };
-  for (const [name, text] of isObject(env) ? Object.entries(env) : []) {
-    const path = `/env/${pointerPart(name.slice(0, 80))}`;
-    if (!ENV_NAME.test(name) || name === '__proto__') {
-      problems.push({
-        path,
-        problem: 'is not a name for a variable: letters, digits and _, not beginning with a digit',
-      });
+  for (const [key, variables] of Object.entries({ env, secretEnv })) {
+    for (const [name, text] of isObject(variables) ? Object.entries(variables) : []) {
+      const path = `/${key}/${pointerPart(name.slice(0, 80))}`;
+      if (!ENV_NAME.test(name) || name === '__proto__') {
+        problems.push({
+          path,
+          problem: 'is not a name for a variable: letters, digits and _, not beginning with a digit',
+        });
+      }
+      refuseNul(path, text);
     }
-    refuseNul(path, text);
   }
   for (const [index, text] of Array.isArray(command) ? command.entries() : []) refuseNul(`/command/${index}`, text);
   return problems;

@@ -1,8 +1,9 @@
 /** A log line as an entry of a Redis stream; short field names, since each line has them. */
+import { readStructured, type Structured } from './structured-line.ts';
 import type { LogLine } from './types.ts';
 
-/** `cursor` is the entry's id: opaque, ascending. */
-export type StoredLogLine = LogLine & { cursor: string };
+/** `cursor` is the entry's id: opaque, ascending. Of a line that is JSON, what it says. */
+export type StoredLogLine = LogLine & Structured & { cursor: string };
 
 export type StreamEntry = [id: string, fields: string[]];
 
@@ -18,6 +19,7 @@ export function fromEntry(functionName: string, [cursor, flat]: StreamEntry): St
   const fields: Record<string, string> = {};
   for (let index = 0; index + 1 < flat.length; index += 2) fields[flat[index] ?? ''] = flat[index + 1] ?? '';
   const invocationId = fields['c'];
+  const text = fields['x'] ?? '';
   return {
     time: Number(fields['t']),
     functionName,
@@ -25,7 +27,8 @@ export function fromEntry(functionName: string, [cursor, flat]: StreamEntry): St
     instanceId: fields['i'] ?? '',
     ...(invocationId && { invocationId }),
     stream: STREAMS[fields['s'] ?? ''] ?? 'platform',
-    text: fields['x'] ?? '',
+    text,
+    ...(fields['s'] === 'p' ? null : readStructured(text)),
     cursor,
   };
 }

@@ -20,7 +20,7 @@ export const LOG_LIMITS = {
   lineBytes: 64 * 1024,
   linesPerFunction: 10_000,
   bytesPerFunction: 8 * 1024 * 1024,
-  keepSeconds: 7 * 86_400,
+  keepMs: 7 * 86_400_000,
 };
 export type LogLimits = typeof LOG_LIMITS;
 
@@ -95,6 +95,6 @@ async function append(redis: Redis, keys: Keys, limits: LogLimits, batch: LogLin
   const names = [...new Set(batch.map(({ functionName }) => functionName))];
   const positions = new Map(names.map((name, index) => [name, index + 1]));
   const lines = batch.flatMap((line) => [positions.get(line.functionName) ?? 0, ...toArguments(line)]);
-  const settings = [limits.linesPerFunction, limits.bytesPerFunction, limits.keepSeconds];
+  const settings = [limits.linesPerFunction, limits.bytesPerFunction, limits.keepMs];
   await runScript(redis, appendLogsScript, names.map(keys.logs), [...settings, ...lines]);
 }

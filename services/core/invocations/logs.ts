@@ -10,7 +10,8 @@ import { DEFAULT_NAMESPACE, type Keys, keysOf } from '../store/keys.ts';
 import { fromEntry, type StoredLogLine, type StreamEntry } from './log-entry.ts';
 import { createLogWriter, LOG_LIMITS, type LogLimits } from './log-writer.ts';
 import { invocationNotFound } from './records.ts';
-import type { InvocationRecord, LogSink } from './types.ts';
+import { isAtLeast, type LogLevel } from './structured-line.ts';
+import type { InvocationRecord, LogLine, LogSink } from './types.ts';
 
 export type { StoredLogLine } from './log-entry.ts';
 
@@ -20,6 +21,11 @@ export interface LogQuery {
   invocationId?: string;
   /** Epoch ms; lines before it are left out. */
   since?: number;
+  /** Lines that contain the text, in upper or lower case. */
+  grep?: string;
+  stream?: LogLine['stream'];
+  /** Lines that are JSON and say that they are of this level or above. */
+  level?: LogLevel;
   /** The newest so many lines; all when left out. */
   limit?: number;
   /** Only lines behind this cursor. */
@@ -65,10 +71,11 @@ interface Target {
 export function createLogStore(redis: Redis, options: LogStoreOptions): LogStore {
   const { log, namespace = DEFAULT_NAMESPACE, onDrop = () => {} } = options;
   const keys = keysOf(namespace);
-  const writer = createLogWriter({ redis, keys, log, limits: { ...LOG_LIMITS, ...options.limits }, onDrop });
+  const limits = { ...LOG_LIMITS, ...options.limits };
+  const writer = createLogWriter({ redis, keys, log, limits, onDrop });
   const prepare = async (query: LogQuery) => {
     await writer.flush();
-    return await withStore('read logs', () => toTarget(redis, keys, query));
+    return await withStore('read logs', () => toTarget(redis, keys, query, limits.keepMs));
   };
   return {
     write: writer.write,
@@ -87,20 +94,32 @@ export function createLogStore(redis: Redis, options: LogStoreOptions): LogStore
   };
 }
 
-async function toTarget(redis: Redis, keys: Keys, query: LogQuery): Promise<Target> {
+async function toTarget(redis: Redis, keys: Keys, query: LogQuery, keepMs: number): Promise<Target> {
   const { invocationId, since, after } = query;
+  const matches = contentFilter(query);
   if (after !== undefined && !CURSOR.test(after)) {
     throw new WaferError('invalid_request', 'after: is not the cursor of a log line.', { details: { path: '/after' } });
   }
   const functionName = query.functionName ?? (await functionOf(redis, keys, invocationId ?? ''));
-  const start = Math.max(since ?? 0, invocationTime(invocationId ?? '') ?? 0) - CLOCK_SLACK_MS;
+  const start = Math.max(since ?? 0, invocationTime(invocationId ?? '') ?? 0, Date.now() - keepMs) - CLOCK_SLACK_MS;
   return {
     functionName,
     key: keys.logs(functionName),
     from: after === undefined ? String(Math.max(0, Math.floor(start))) : `(${after}`,
     wants: (line) =>
-      (invocationId === undefined || line.invocationId === invocationId) && (since === undefined || line.time >= since),
+      (invocationId === undefined || line.invocationId === invocationId) &&
+      (since === undefined || line.time >= since) &&
+      matches(line),
   };
+}
+
+/** A plain text, no pattern: whoever asks can not make the search take long. */
+function contentFilter({ grep, stream, level }: LogQuery): (line: StoredLogLine) => boolean {
+  const wanted = grep?.toLowerCase();
+  return (line) =>
+    (wanted === undefined || line.text.toLowerCase().includes(wanted)) &&
+    (stream === undefined || line.stream === stream) &&
+    (level === undefined || isAtLeast(line.level, level));
 }
 
 async function functionOf(redis: Redis, keys: Keys, invocationId: string): Promise<string> {

@@ -60,9 +60,21 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     egress: `${root}:egress`,
     /** The same of one function. */
     egressOf: (name: string) => `${root}:egress:${name}`,
+    ...secretKeys(root),
     /** stream of log lines; expires. */
     logs: (name: string) => `${root}:logs:${name}`,
   };
 }
+
+const secretKeys = (root: string) => ({
+  /** hash: name of a secret -> JSON of Secret. No values. */
+  secrets: `${root}:secrets`,
+  /** hash `name@version` -> the value, encrypted. */
+  secretValues: `${root}:secrets:values`,
+  /** hash name -> last version given out; outlives the secret, so versions are never reused. */
+  secretCounters: `${root}:secrets:counters`,
+  /** string: counts changes of any secret. */
+  secretsRevision: `${root}:secrets:revision`,
+});
 
 export type Keys = ReturnType<typeof keysOf>;

@@ -17,6 +17,7 @@ import type { FunctionVersion } from '../../core/functions/types.ts';
 import { LightSignal } from '../../core/invocations/light-signal.ts';
 import type { Call, CallEnd, CallReply, CallResult, Failure, Receipt, Used } from '../../core/invocations/types.ts';
 import type { Instance } from '../instances/instance.ts';
+import { maskFailure } from '../secrets/mask-failure.ts';
 
 export interface RunParts {
   call: Call;
@@ -177,15 +178,13 @@ function timedOut({ functionName, config: { runtime, timeoutMs } }: FunctionVers
 async function toFailure(error: Extract<RuntimeEnd, { kind: 'error' }>, instance: Instance): Promise<Failure> {
   const { message, errorType, stack } = error;
   if (error.code === 'connection_closed') {
-    return instance.explainEnd().catch(() => ({ kind: 'function_killed', message })); // the engine can not tell, either
+    return instance.explainEnd().then(
+      (failure) => maskFailure(instance, failure),
+      () => ({ kind: 'function_killed', message }), // the engine can not tell, either
+    );
   }
   const known = GUEST_CODES.find((code) => code === error.code) ?? 'function_error';
-  return {
-    kind: known,
-    message,
-    ...(errorType === undefined ? {} : { errorType }),
-    ...(stack === undefined ? {} : { stack }),
-  };
+  return maskFailure(instance, { kind: known, message, errorType, stack });
 }
 
 const GUEST_CODES = ['function_error', 'result_not_serialisable', 'result_too_large', 'protocol_error'] as const;

@@ -31,7 +31,8 @@ import { CONTEXT_LIMITS, type ContextBuilds } from './image-builds.ts';
 import { type Built, publishVersion, VERSION_TAG_PREFIX } from './publish-version.ts';
 
 /** As they were written, or as a version stores them. */
-export type AssertedSettings = Pick<FunctionConfig, 'onSuccess' | 'onFailure'> & Pick<ConfigFile, 'volumes' | 'egress'>;
+export type AssertedSettings = Pick<FunctionConfig, 'onSuccess' | 'onFailure'> &
+  Pick<ConfigFile, 'volumes' | 'egress' | 'secrets' | 'secretEnv'>;
 
 export interface DeployerDeps {
   functions: FunctionStore;
@@ -44,7 +45,7 @@ export interface DeployerDeps {
   dispatcher: Dispatcher;
   tmpDir: string;
   log: Log;
-  /** Where onSuccess, onFailure and egress lead, and whether the volumes are there. @throws WaferError `invalid_config | volume_not_found` */
+  /** Where onSuccess, onFailure and egress lead, and whether the volumes and the secrets are there. @throws WaferError `invalid_config | volume_not_found` */
   assertConfig: (config: AssertedSettings) => Promise<void>;
   /** Told after a version went live. Must not throw. */
   onPublished: (version: FunctionVersion) => void;

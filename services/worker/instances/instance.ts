@@ -16,6 +16,8 @@ export interface Instance extends Pooled {
   readonly timings: StartTimings;
   /** Undefined where it has none. */
   readonly volumes: InstanceVolumes | undefined;
+  /** What of a text is a secret that it was given becomes `***`. */
+  mask(text: string): string;
   /** Runs one call; room must have been taken. */
   call(head: RuntimeCallHead, body: Buffer | Readable | null, signal: CancelSignal): RuntimeCall;
   /** Before `give`, when the call has ended. */

@@ -5,6 +5,7 @@ import type { Lease } from '../../core/images/types.ts';
 import type { InstanceInfo, LogSink } from '../../core/invocations/types.ts';
 import { logOutput, type Origin, type OutputLines } from '../output/lines.ts';
 import { createMeteredLog, type MeteredLog } from '../output/metered-log.ts';
+import type { Mask } from '../secrets/mask.ts';
 import type { EndReason } from './explain-exit.ts';
 import { MAX_LOG_LINE_BYTES } from './instance.ts';
 
@@ -15,6 +16,8 @@ export interface LifeOptions {
   /** Owned. */
   lease: Lease;
   logs: LogSink;
+  /** For what it prints. */
+  mask: Mask;
   /** Whose output it is now; undefined: nobody's alone. */
   invocationId: () => string | undefined;
   /** Told before `ended` settles. Must not throw. */
@@ -36,9 +39,9 @@ export interface InstanceLife {
   info(now: Pick<InstanceInfo, 'state' | 'calls' | 'inFlight'>): Promise<InstanceInfo>;
 }
 
-export function beginLife({ version, sandbox, lease, logs, invocationId, onEnded }: LifeOptions): InstanceLife {
+export function beginLife({ version, sandbox, lease, logs, mask, invocationId, onEnded }: LifeOptions): InstanceLife {
   const origin: Origin = { functionName: version.functionName, version: version.number, instanceId: sandbox.id };
-  const log = createMeteredLog(origin, logs);
+  const log = createMeteredLog(origin, logs, mask);
   const lines = logOutput(origin, log, MAX_LOG_LINE_BYTES, invocationId);
   const startedAt = Date.now();
   let endReason: EndReason | undefined;

@@ -19,6 +19,7 @@ import {
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../../core/invocations/types.ts';
+import type { BoundSecrets } from '../secrets/bind.ts';
 import type { InstanceVolumes } from '../volumes/index.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
 import type { StartTimings } from './init-failure.ts';
@@ -42,6 +43,7 @@ export interface ProgramInstanceOptions {
   timings: StartTimings;
   program: ProgramPlan;
   volumes?: InstanceVolumes | undefined;
+  secrets: BoundSecrets;
 }
 
 export class ProgramInstance implements Instance {
@@ -52,6 +54,7 @@ export class ProgramInstance implements Instance {
   readonly #life: InstanceLife;
   readonly #sandbox: Sandbox;
   readonly #program: ProgramPlan;
+  readonly #secrets: BoundSecrets;
   #state: 'ready' | 'busy' | 'ending' = 'ready';
   #invocationId: string | undefined;
   #tail: Buffer = Buffer.alloc(0);
@@ -62,7 +65,7 @@ export class ProgramInstance implements Instance {
   #full: string | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
 
-  constructor({ version, sandbox, logs, lease, timings, program, volumes }: ProgramInstanceOptions) {
+  constructor({ version, sandbox, logs, lease, timings, program, volumes, secrets }: ProgramInstanceOptions) {
     this.volumes = volumes;
     volumes?.onFull((message) => {
       this.#full = message;
@@ -72,11 +75,13 @@ export class ProgramInstance implements Instance {
     this.timings = timings;
     this.#sandbox = sandbox;
     this.#program = program;
+    this.#secrets = secrets;
     this.#life = beginLife({
       version,
       sandbox,
       lease,
       logs,
+      mask: secrets.mask,
       invocationId: () => this.#invocationId,
       onEnded: () => {
         this.#state = 'ending';
@@ -92,6 +97,14 @@ export class ProgramInstance implements Instance {
 
   get state(): InstanceInfo['state'] {
     return this.#state === 'ready' ? 'idle' : this.#state;
+  }
+
+  get isOutdated(): boolean {
+    return this.#secrets.use.isOutdated();
+  }
+
+  mask(text: string): string {
+    return this.#secrets.mask(text);
   }
 
   get free(): number {

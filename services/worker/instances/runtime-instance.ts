@@ -17,6 +17,8 @@ import type {
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Lease } from '../../core/images/types.ts';
 import type { Failure, InstanceInfo, LogSink } from '../../core/invocations/types.ts';
+import type { BoundSecrets } from '../secrets/bind.ts';
+import { maskFailure } from '../secrets/mask-failure.ts';
 import type { InstanceVolumes } from '../volumes/index.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
 import type { HeldRuntime } from './held-runtime.ts';
@@ -38,6 +40,7 @@ export interface RuntimeInstanceParts {
   lease: Lease;
   timings: StartTimings;
   volumes?: InstanceVolumes | undefined;
+  secrets: BoundSecrets;
 }
 
 export class RuntimeInstance implements Instance {
@@ -51,6 +54,7 @@ export class RuntimeInstance implements Instance {
   readonly #invocations = new Set<string>();
   readonly #strays: StrayWatch | undefined;
   readonly #rest: Rest;
+  readonly #secrets: BoundSecrets;
   #state: 'starting' | 'ready' | 'draining' | 'ending' = 'starting';
   #isLoaded = false;
   #inFlight = 0;
@@ -61,7 +65,11 @@ export class RuntimeInstance implements Instance {
   #full: string | undefined;
 
   /** Owns the sandbox with its runtime, and the lease. */
-  constructor(version: FunctionVersion, held: HeldRuntime, { logs, lease, timings, volumes }: RuntimeInstanceParts) {
+  constructor(
+    version: FunctionVersion,
+    held: HeldRuntime,
+    { logs, lease, timings, volumes, secrets }: RuntimeInstanceParts,
+  ) {
     const { sandbox, runtime } = held;
     this.volumes = volumes;
     volumes?.onFull((message) => {
@@ -72,11 +80,13 @@ export class RuntimeInstance implements Instance {
     this.timings = timings;
     this.#sandbox = sandbox;
     this.#runtime = runtime;
+    this.#secrets = secrets;
     const life = beginLife({
       version,
       sandbox,
       lease,
       logs,
+      mask: secrets.mask,
       invocationId: () => this.#onlyInvocation(),
       onEnded: () => this.#onEnded(),
     });
@@ -107,6 +117,14 @@ export class RuntimeInstance implements Instance {
     if (this.#state === 'starting') return 'starting';
     if (this.#state === 'ending') return 'ending';
     return this.#inFlight > 0 ? 'busy' : 'idle';
+  }
+
+  get isOutdated(): boolean {
+    return this.#secrets.use.isOutdated();
+  }
+
+  mask(text: string): string {
+    return this.#secrets.mask(text);
   }
 
   /** Calls that may still be given to it. */
@@ -151,11 +169,7 @@ export class RuntimeInstance implements Instance {
       await this.end('killed');
       const { message, errorType, stack } = result;
       const kind = result.code === 'handler_not_found' ? 'handler_not_found' : 'function_init_failed';
-      throw new InitFailure(
-        { kind, message, ...(errorType === undefined ? {} : { errorType }), ...(stack === undefined ? {} : { stack }) },
-        this.timings,
-        this.id,
-      );
+      throw new InitFailure(maskFailure(this, { kind, message, errorType, stack }), this.timings, this.id);
     }
     if (this.#state !== 'starting') throw await this.#initFailure(); // it ended at once
     this.#isLoaded = true;

@@ -5,6 +5,8 @@ import { newInstanceId } from '../../core/ids.ts';
 import type { LogSink } from '../../core/invocations/types.ts';
 import type { Log } from '../../core/log.ts';
 import type { Blanks } from '../blanks/index.ts';
+import type { BoundSecrets, SecretsHere } from '../secrets/bind.ts';
+import { planWithSecrets } from '../secrets/plan.ts';
 import type { BootQueue } from './boot-queue.ts';
 import { type HeldRuntime, holdRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
@@ -19,6 +21,8 @@ export interface InstanceDeps {
   /** Layers of the version, leased until the instance has ended. */
   plan: (version: FunctionVersion) => Promise<InstancePlan>;
   blanks: Pick<Blanks, 'take' | 'whyNone'>;
+  /** Values of what versions name. */
+  secrets: SecretsHere;
   /** For runtimes that boot in a sandbox of their own. */
   boots: BootQueue;
   log: Log;
@@ -34,21 +38,41 @@ export async function startInstance(
   deps: InstanceDeps,
   isWanted: () => boolean,
 ): Promise<Instance | null> {
-  const plan = await deps.plan(version);
   const timings: StartTimings = { kind: 'cold', sandbox: 0, attach: 0, boot: 0, init: 0 };
-  const mark = stopwatch();
-  const { host, logs, log, boots } = deps;
-  const bound = await bindBlank(version, plan, { ...deps, timings, mark, isWanted });
-  if (bound !== undefined) return load(version, bound, plan, { timings, mark, logs, log });
+  const { plan, secrets } = await planWithSecrets(version, deps, timings);
+  const { use } = secrets;
+  let instance: Instance | null = null;
+  try {
+    instance = await startPlanned(version, plan, { ...deps, bound: secrets, timings, mark: stopwatch(), isWanted });
+  } finally {
+    if (instance === null) use.end();
+  }
+  if (instance === null) return null;
+  followSecrets(instance, use);
+  return instance;
+}
+
+/** One that was outdated while it started serves nothing. */
+function followSecrets(instance: Instance, use: BoundSecrets['use']): void {
+  void instance.ended.then(() => use.end());
+  use.whenOutdated(() => void instance.retire());
+}
+
+type StartDeps = StartParts & Omit<InstanceDeps, 'plan' | 'secrets'> & { bound: BoundSecrets; isWanted: () => boolean };
+
+async function startPlanned(version: FunctionVersion, plan: InstancePlan, deps: StartDeps): Promise<Instance | null> {
+  const { host, logs, boots, bound: secrets, timings, mark, isWanted } = deps;
+  const blank = await bindBlank(version, plan, deps);
+  if (blank !== undefined) return load(version, blank, plan, deps);
   if (version.config.runtime === 'image') {
     mark();
     const sandbox = await createSandbox(version, plan, { timings, mark, host });
     const { lease, program, volumes } = plan;
-    return new ProgramInstance({ version, sandbox, logs, lease, timings, program, volumes });
+    return new ProgramInstance({ version, sandbox, logs, lease, timings, program, volumes, secrets });
   }
   const boot = async () => (isWanted() ? bootOwn(version, plan, { timings, mark, host }) : null);
   const held = await boots.run(boot, 'call');
-  if (held !== null) return load(version, held, plan, { timings, mark, logs, log });
+  if (held !== null) return load(version, held, plan, deps);
   plan.lease.release();
   return null;
 }
@@ -82,7 +106,7 @@ async function bindBlank(
   if (blank?.waited !== false) timings.noBlank = blanks.whyNone(version, plan);
   if (blank === undefined) return undefined;
   const { sandbox } = blank.held;
-  const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes, openFiles, fileBytes } = plan.spec;
+  const { codeLayers = [], memoryBytes, pids, cpuMillis, tmpBytes, openFiles, fileBytes, secrets } = plan.spec;
   // What the blank has already is not set once more: that would mean to look for its processes.
   const less = {
     ...(openFiles === STANDARD_LIMITS.openFiles ? {} : { openFiles }),
@@ -91,7 +115,7 @@ async function bindBlank(
   try {
     // In one go: the engine does one after the other, in this order.
     await Promise.all([
-      sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes, ...less }),
+      sandbox.attach({ codeLayers, memoryBytes, pids, cpuMillis, tmpBytes, secrets, ...less }),
       plan.volumes?.show(sandbox),
     ]);
     if (plan.spec.egress !== undefined) sandbox.setEgress(plan.spec.egress, plan.spec.egressAccount);
@@ -135,9 +159,10 @@ async function load(
   version: FunctionVersion,
   held: HeldRuntime,
   plan: InstancePlan,
-  { timings, mark, logs, log }: StartParts & Pick<InstanceDeps, 'logs' | 'log'>,
+  { timings, mark, logs, log, bound }: StartParts & Pick<InstanceDeps, 'logs' | 'log'> & { bound: BoundSecrets },
 ): Promise<Instance> {
-  const instance = new RuntimeInstance(version, held, { logs, lease: plan.lease, timings, volumes: plan.volumes });
+  const { lease, volumes } = plan;
+  const instance = new RuntimeInstance(version, held, { logs, lease, timings, volumes, secrets: bound });
   try {
     const codeCache = await instance.load(plan.program, mark);
     if (codeCache !== undefined)

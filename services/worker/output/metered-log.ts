@@ -1,5 +1,6 @@
 /** The log of one instance, within its meter. What is lost leaves a mark, in the log of the call that lost it. */
 import type { LogSink } from '../../core/invocations/types.ts';
+import { MASK_NONE, type Mask } from '../secrets/mask.ts';
 import type { LineSink, Origin } from './lines.ts';
 import { createOutputMeter } from './meter.ts';
 
@@ -10,7 +11,7 @@ export interface MeteredLog extends LineSink {
   flush(): void;
 }
 
-export function createMeteredLog(origin: Origin, logs: LogSink): MeteredLog {
+export function createMeteredLog(origin: Origin, logs: LogSink, mask: Mask = MASK_NONE): MeteredLog {
   let loser: string | undefined;
   const tell = (text: string, invocationId?: string) =>
     logs.write({
@@ -33,7 +34,8 @@ export function createMeteredLog(origin: Origin, logs: LogSink): MeteredLog {
       meter.drop(bytes);
     },
     write(line) {
-      if (meter.take(line.text.length)) return logs.write(line);
+      if (meter.take(line.text.length))
+        return logs.write(mask === MASK_NONE ? line : { ...line, text: mask(line.text) });
       loser = line.invocationId ?? loser;
     },
   };

@@ -209,9 +209,15 @@ class InstancePool<T extends Pooled> implements Pool<T> {
       this.#lanes.forgetIfEmpty(lane);
       this.#pump();
       // Not one that ended without a call: what can not live would be started for ever.
-      if (this.#served.delete(instance) && !this.#closing) void this.#startMissing(lane.version);
+      if ((this.#served.delete(instance) || instance.isOutdated) && !this.#closing)
+        void this.#startMissing(lane.version);
     });
     if (this.#closing) return void instance.end('killed');
+    if (instance.state === 'ending') {
+      // Outdated before it was here.
+      this.#pump();
+      return;
+    }
     const first = lane.waiting[0];
     if (first === undefined && lane.isRetired) void instance.retire();
     else if (first === undefined) this.#endAfter(lane, instance, lane.keepMs ?? this.#options.idleMs);

@@ -13,6 +13,8 @@ export interface Pooled {
   readonly lastUsedAt: number;
   /** It ends with its call, and for the next one another is to be made ahead, as long as an idle one would be kept. */
   readonly isFollowed: boolean;
+  /** It ends because what it was started with has changed: where one is kept, another takes its place. */
+  readonly isOutdated: boolean;
   readonly ended: Promise<unknown>;
   take(): void;
   give(): void;

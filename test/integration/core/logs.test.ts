@@ -130,6 +130,41 @@ describe('limits', () => {
     expect(bytes).toBeLessThan(1_000_000);
   });
 
+  test('a stream loses lines that are too old, also while new ones come, and none is read that is', async () => {
+    const store = open({ limits: { keepMs: 3_600_000 } });
+    store.write(line('new'));
+    await store.flush();
+    const key = keysOf().logs('hello');
+    const [entry] = await redis.connection.redis.xrange(key, '-', '+');
+    const old = ['t', '1', 'v', '1', 'i', 'i-1', 'c', '', 's', 'o', 'x', 'old'];
+    await redis.connection.redis.del(key);
+    await redis.connection.redis.xadd(key, String(Date.now() - 3_700_000), ...old);
+    await redis.connection.redis.xadd(key, '*', ...(entry?.[1] ?? []));
+    expect(texts(await store.read({ functionName: 'hello' }))).toEqual(['new']);
+    store.write(line('newer'));
+    await store.flush();
+    expect(await redis.connection.redis.xlen(key)).toBe(2);
+    expect(await redis.connection.redis.pttl(key)).toBeGreaterThan(3_500_000);
+  });
+
+  test('filters by text in any case, stream, and level of lines that are JSON', async () => {
+    const store = open();
+    store.write(line('Connection TIMEOUT of db'));
+    store.write(line('(a+)+$ is no pattern', { stream: 'stderr' }));
+    store.write(line('{"level":40,"msg":"slow timeout","ms":812,"time":1}'));
+    store.write(line('{"severity":"INFO","message":"fine"}'));
+    store.write(line('{"level":"error" broken'));
+    store.write(line('{"level":"error","msg":"not a guest"}', { stream: 'platform' }));
+    const read = async (query: object) => texts(await store.read({ functionName: 'hello', ...query }));
+    expect(await read({ grep: 'timeout' })).toHaveLength(2);
+    expect(await read({ grep: '(A+)+$' })).toEqual(['(a+)+$ is no pattern']);
+    expect(await read({ stream: 'stderr' })).toEqual(['(a+)+$ is no pattern']);
+    expect(await read({ level: 'warn' })).toEqual(['{"level":40,"msg":"slow timeout","ms":812,"time":1}']);
+    expect(await read({ level: 'info', limit: 1 })).toEqual(['{"severity":"INFO","message":"fine"}']);
+    const [first] = await store.read({ functionName: 'hello', level: 'warn' });
+    expect(first).toMatchObject({ level: 'warn', message: 'slow timeout', fields: { ms: 812 } });
+  });
+
   test('what comes too fast is dropped, counted, and marked where it is missing', async () => {
     let dropped = 0;
     const store = open({

@@ -16,6 +16,7 @@ class Slot implements Pooled {
   endedBy: string | undefined;
   /** As one that ends with its call. */
   readonly isFollowed: boolean;
+  readonly isOutdated = false;
   #inFlight = 0;
   #timer: NodeJS.Timeout | undefined;
   #end: (value?: unknown) => void = () => {};

@@ -10,6 +10,7 @@ class Slot implements Pooled {
   endedBy: string | undefined;
   inFlight = 0;
   isFollowed = false;
+  isOutdated = false;
   idle: (() => void) | undefined;
   #end: (value?: unknown) => void = () => {};
   constructor(version: FunctionVersion) {
@@ -416,5 +417,35 @@ describe('pool', () => {
     await slots.close(AbortSignal.abort());
     expect(made[0]?.endedBy).toBeDefined();
     await expect(slots.acquire(version('a'), never)).rejects.toMatchObject({ code: 'shutting_down' });
+  });
+});
+
+describe('an instance that is outdated', () => {
+  it('is followed by another where one is kept, although it had no call', async () => {
+    const kept = version('kept', { minInstances: 1 });
+    const { pool: slots, made } = pool();
+    await slots.keepWarm(kept);
+    const [first] = made;
+    if (first === undefined) throw new Error('none was started');
+    first.isOutdated = true;
+    await first.retire();
+    await turn();
+    expect(made).toHaveLength(2);
+  });
+
+  it('before it is there serves no call: the call gets the next one', async () => {
+    const made: Slot[] = [];
+    const { pool: slots } = pool({
+      start: async (one) => {
+        const slot = new Slot(one);
+        if (made.push(slot) === 1) {
+          slot.isOutdated = true;
+          void slot.retire();
+        }
+        return slot;
+      },
+    });
+    const grant = await slots.acquire(version('changed'), never);
+    expect(grant.instance).toBe(made[1]);
   });
 });

@@ -1,24 +1,9 @@
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { WaferError } from '../../../core/errors.ts';
+import { ask } from '../../ask.ts';
 import { command } from '../../command.ts';
 import { createImageClient } from '../../image-client.ts';
 import { registryArgument } from './arguments.ts';
-
-/** Asks on the terminal; what is typed for a hidden answer is not shown. */
-async function ask(question: string, hidden: boolean): Promise<string> {
-  // readline clears the line that it prompts on, so what is hidden is asked for without its help.
-  if (hidden) process.stderr.write(question);
-  const output = hidden ? new Writable({ write: (_chunk, _encoding, done) => done() }) : process.stderr;
-  const prompt = createInterface({ input: process.stdin, output, terminal: true });
-  try {
-    return await prompt.question(hidden ? '' : question);
-  } finally {
-    prompt.close();
-    if (hidden) process.stderr.write('\n');
-  }
-}
 
 function assertTerminal(hint: string): void {
   if (process.stdin.isTTY !== true) throw new WaferError('usage', 'Nobody can be asked for the password.', { hint });

@@ -51,19 +51,22 @@ return #KEYS
 );
 
 /**
- * Appends log lines and keeps each stream below a count and a size.
- * KEYS streams; ARGV lines per stream, bytes per stream, seconds to live, then number of the stream,
+ * Appends log lines and keeps each stream below a count, a size and an age.
+ * KEYS streams; ARGV lines per stream, bytes per stream, milliseconds to live, then number of the stream,
  * time, version, instance, invocation, stream name and text of each line.
  */
 export const appendLogsScript = script(
   'append-logs',
   `
-local maxLines, maxBytes, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local maxLines, maxBytes, ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local now = redis.call('TIME')
+local oldest = string.format('%.0f', math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - ttl))
 for at = 4, #ARGV, 7 do
   redis.call('XADD', KEYS[tonumber(ARGV[at])], 'MAXLEN', '~', maxLines, '*',
     't', ARGV[at + 1], 'v', ARGV[at + 2], 'i', ARGV[at + 3], 'c', ARGV[at + 4], 's', ARGV[at + 5], 'x', ARGV[at + 6])
 end
 for index = 1, #KEYS do
+  redis.call('XTRIM', KEYS[index], 'MINID', oldest)
   local bytes = redis.call('MEMORY', 'USAGE', KEYS[index], 'SAMPLES', 0)
   local lines = redis.call('XLEN', KEYS[index])
   while bytes and bytes > maxBytes and lines > 1 do
@@ -71,7 +74,7 @@ for index = 1, #KEYS do
     redis.call('XTRIM', KEYS[index], 'MAXLEN', lines)
     bytes = redis.call('MEMORY', 'USAGE', KEYS[index], 'SAMPLES', 0)
   end
-  redis.call('EXPIRE', KEYS[index], ttl)
+  redis.call('PEXPIRE', KEYS[index], ttl)
 end
 return #KEYS
 `,
