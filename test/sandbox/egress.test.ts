@@ -159,12 +159,16 @@ describe('a function with the public internet', () => {
     ['public', 'public' as const],
     ['a list of every address', ['0.0.0.0/0:*', '[::]/0:*']],
   ])('F37: with %s reaches nothing by any spelling of an address that is not public', async (_, egress) => {
-    const hosts = NOT_PUBLIC.map(withoutBrackets);
-    const { answers, reached } = await visit(egress, [{ kind: 'many', hosts, port: 80 }], { ceiling: ['public'] });
+    // The kernel inside makes 8.8.8.8 of that one, which is public.
+    const hosts = NOT_PUBLIC.map(withoutBrackets).filter((host) => host !== '::ffff:8.8.8.8');
+    expect(hosts.length).toBeGreaterThanOrEqual(120);
+    const { answers, reached, verdicts } = await visit(egress, [{ kind: 'many', hosts, port: 80 }]);
+    expect(reached).toEqual([]);
+    expect(verdicts.filter(({ verdict }) => verdict === 'allowed')).toEqual([]);
+    // A client whose write took the reset reads an end: it has an answer of no bytes.
     const said = JSON.parse(answers[0] ?? '[]') as string[];
     expect(said).toHaveLength(hosts.length);
-    expect(hosts.filter((_host, at) => !said[at]?.startsWith('!'))).toEqual([]);
-    expect(reached).toEqual([]);
+    expect(hosts.filter((_host, at) => !/^(!.*)?$/.test(said[at] ?? ''))).toEqual([]);
   });
 });
 

@@ -49,7 +49,7 @@ async function runTransaction(parts: RunParts, transaction: Transaction): Promis
     // Nothing may be written behind the end: with the sandbox every process of it is gone.
     await instance.end('killed');
     const failure = await endingOf(end.outcome.kind === 'ok' ? result : null, transaction);
-    const receipt = parts.receipt();
+    const receipt = { ...end.receipt, ...parts.receipt() }; // its time has gone on, what it used has not
     if (failure === null) return { result, receipt, done: Promise.resolve({ ...end, receipt }) };
     return {
       result: { kind: 'failure', failure },
