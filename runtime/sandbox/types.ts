@@ -229,6 +229,8 @@ export interface SandboxStats {
 export interface SandboxUsage {
   readonly cpuMicros: number | null;
   readonly memoryPeakBytes: number | null;
+  /** In files that are in memory: `/tmp`, `/dev/shm`, a writable root, memfds. Absent of a sandbox that has ended. */
+  readonly fileBytes?: number | null;
 }
 
 /** One that returns a promise gets nothing more until it settles; the program is held back meanwhile. */

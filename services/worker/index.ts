@@ -26,6 +26,7 @@ import { readProxies } from '../core/images/registry/proxies.ts';
 import { createRemoteFiles } from '../core/images/remote-files.ts';
 import { createImageNames, type ImageNames, OWN_PREFIX } from '../core/images/reserved.ts';
 import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
+import { withSpans } from '../core/invocations/spans.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
 import type { Volumes } from '../core/volumes/types.ts';
@@ -124,9 +125,10 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   const volumes = await openVolumes({ host: host.volumes, ...contents, functions, log });
   const egress = openFunctionEgress(config, deps.egressLog);
   const { pool, blanks, memoryBudgetMb, closePool } = openPool(deps, { host, images, bases, volumes, egress });
-  const dispatcher = createDispatcher(pool, blanks, (version) =>
+  const bare = createDispatcher(pool, blanks, (version) =>
     readStartFacts(version, { images, blanks, pool, blanksKept: config.blanks, memoryBudgetMb }),
   );
+  const dispatcher = withSpans(bare);
   const dependencies = createDependencyBuilder({ images, sandboxes, registries: createRegistries(deps.env) });
   const imageBuilds = openImageBuilds(deps.env, { images, sandboxes, names, basesDir, tmpDir });
   const deployer = createDeployer({

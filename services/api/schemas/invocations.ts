@@ -80,6 +80,9 @@ export const Receipt = Type.Object({
       {
         cpuMs: Type.Optional(Type.Number({ description: 'Processor time, in milliseconds' })),
         memoryPeakBytes: Type.Optional(Type.Integer({ description: 'The most since the instance was made' })),
+        diskDeltaBytes: Type.Optional(
+          Type.Integer({ description: 'How much more /tmp and other files in memory had than after the last call' }),
+        ),
         bytesIn: Type.Optional(Type.Integer({ description: 'Of the event or the request body' })),
       },
       { description: 'What the instance used while the call ran; what can not be told is absent' },

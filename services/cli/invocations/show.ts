@@ -72,10 +72,11 @@ export function showInvocation(ui: Ui, one: Invocation, now: number): void {
   }
 }
 
-function usedOf({ cpuMs, memoryPeakBytes }: Used): string {
+function usedOf({ cpuMs, memoryPeakBytes, diskDeltaBytes = 0 }: Used): string {
   const parts = [
     cpuMs === undefined ? '' : `${formatMs(cpuMs)} of CPU`,
     memoryPeakBytes === undefined ? '' : `at most ${formatBytes(memoryPeakBytes)} of memory`,
+    diskDeltaBytes === 0 ? '' : `${diskDeltaBytes > 0 ? '+' : '-'}${formatBytes(Math.abs(diskDeltaBytes))} in /tmp`,
   ];
   return parts.filter((part) => part !== '').join(', ');
 }

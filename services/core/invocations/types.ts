@@ -102,6 +102,11 @@ export interface Used {
   cpuMs?: number;
   /** The most that the instance had at once since it was made. */
   memoryPeakBytes?: number;
+  /**
+   * How much more its files in memory had at the end (`/tmp`, `/dev/shm`, a writable root) than after its last call;
+   * less than zero: it removed some. Volumes are not in it: they have figures of their own.
+   */
+  diskDeltaBytes?: number;
   /** Of the event or request body, where its length is known before it has been read. */
   bytesIn?: number;
 }

@@ -42,7 +42,7 @@ async function runCall(pool: Pool<Instance>, call: Call): Promise<CallReply> {
   const { instance } = grant;
   const start = grant.cause === null ? null : { ...instance.timings, cause: grant.cause };
   const receipt = (): Receipt => makeReceipt(instance.id, start, grantedAt - acceptedAt, performance.now() - grantedAt);
-  const used = startMeter(() => instance.usage(), call.request);
+  const used = startMeter(() => instance.usage(), instance.files, call.request);
   const parts = { call, instance, receipt, used, release: grant.release };
   const { volumes } = instance;
   return volumes?.isAsked === true ? runWithVolumes(parts, volumes) : runOnInstance(parts);

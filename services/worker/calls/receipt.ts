@@ -21,18 +21,31 @@ export function makeReceipt(instanceId: string, start: Start | null, waitedMs: n
   };
 }
 
-/** Reads what the instance has used now, and gives what of it came since, each time it is asked. */
-export function startMeter(usage: () => SandboxUsage, request: CallRequest): () => Used {
+/** Of an instance: what its files in memory had when it was read last. Nothing changes between calls, so one reading a call is enough. */
+export interface FilesRead {
+  bytes: number;
+}
+
+/** Reads what the instance has used now, and gives what of it came since; asked once, at the end. */
+export function startMeter(usage: () => SandboxUsage, files: FilesRead, request: CallRequest): () => Used {
   const { cpuMicros: before } = usage();
   const bytesIn = bodyBytes(request);
   return () => {
-    const { cpuMicros, memoryPeakBytes } = usage();
+    const { cpuMicros, memoryPeakBytes, fileBytes } = usage();
     return {
+      ...diskDelta(files, fileBytes ?? null),
       ...(cpuMicros === null ? {} : { cpuMs: Math.max(0, Math.round(cpuMicros - (before ?? 0))) / 1000 }),
       ...(memoryPeakBytes === null ? {} : { memoryPeakBytes }),
       ...(bytesIn === undefined ? {} : { bytesIn }),
     };
   };
+}
+
+function diskDelta(files: FilesRead, now: number | null): Pick<Used, 'diskDeltaBytes'> {
+  if (now === null) return {};
+  const diskDeltaBytes = now - files.bytes;
+  files.bytes = now;
+  return { diskDeltaBytes };
 }
 
 function bodyBytes(request: CallRequest): number | undefined {

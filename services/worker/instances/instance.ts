@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { CancelSignal, RuntimeCall, RuntimeCallHead, SandboxUsage } from '../../../runtime/sandbox/index.ts';
 import type { Failure, InstanceInfo } from '../../core/invocations/types.ts';
+import type { FilesRead } from '../calls/receipt.ts';
 import type { Pooled } from '../pool/pool.ts';
 import type { InstanceVolumes } from '../volumes/index.ts';
 import type { EndReason } from './explain-exit.ts';
@@ -29,4 +30,6 @@ export interface Instance extends Pooled {
   info(): Promise<InstanceInfo>;
   /** Of its sandbox, since it was made; of one that has ended, what it came to. Cheap. */
   usage(): SandboxUsage;
+  /** The receipts' own note, from call to call. */
+  readonly files: FilesRead;
 }

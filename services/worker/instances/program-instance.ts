@@ -47,6 +47,7 @@ export interface ProgramInstanceOptions {
 }
 
 export class ProgramInstance implements Instance {
+  readonly files = { bytes: 0 };
   readonly version: FunctionVersion;
   readonly timings: StartTimings;
   readonly volumes: InstanceVolumes | undefined;

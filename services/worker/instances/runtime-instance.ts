@@ -44,6 +44,7 @@ export interface RuntimeInstanceParts {
 }
 
 export class RuntimeInstance implements Instance {
+  readonly files = { bytes: 0 };
   readonly version: FunctionVersion;
   readonly timings: StartTimings;
   readonly volumes: InstanceVolumes | undefined;
