@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Config } from './core/config.ts';
 import type { FunctionStore } from './core/functions/types.ts';
 import type { Log } from './core/log.ts';
+import type { TextBox } from './core/secrets/text-box.ts';
 import {
   type AddressGuard,
   type Callbacks,
@@ -18,6 +19,8 @@ export interface CallbackDeps {
   durable: Pick<OpenedDurableCalls, 'calls' | 'onFollowed'>;
   functions: FunctionStore;
   guard: AddressGuard;
+  /** What signing secrets are sealed with. */
+  box: TextBox;
   log: Log;
 }
 
@@ -31,15 +34,24 @@ export interface OpenedCallbacks {
 
 export function openCallbacks(
   { maxChain, maxEventKb }: Config,
-  { redis, durable, functions, guard, log }: CallbackDeps,
+  { redis, durable, functions, guard, box, log }: CallbackDeps,
 ): OpenedCallbacks {
   const { calls } = durable;
   const poster = createPoster({ guard });
   let sender: Sender | undefined;
   return {
-    callbacks: createCallbacks({ redis, calls, guard, onDue: () => sender?.hurry() }),
+    callbacks: createCallbacks({ redis, calls, guard, box, onDue: () => sender?.hurry() }),
     start() {
-      sender = startSender({ redis, calls, functions, poster, log, mostDepth: maxChain, mostBytes: maxEventKb * 1024 });
+      sender = startSender({
+        redis,
+        box,
+        calls,
+        functions,
+        poster,
+        log,
+        mostDepth: maxChain,
+        mostBytes: maxEventKb * 1024,
+      });
       durable.onFollowed(() => sender?.hurry());
     },
     async close() {

@@ -69,7 +69,7 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const registry = openRegistryAccess(config, env);
     const guard = createAddressGuard({ allowed: config.callbackHosts });
     const known = { functions, logs, egressLog, log, env };
-    const { secrets, here } = await openSecretsHere(config, { redis: connection.redis, ...known }, opened);
+    const { secrets, here, box } = await openSecretsHere(config, { redis: connection.redis, ...known }, opened);
     const assertNamed = bothOf(assertFollowers(guard), secrets.assertKnown);
     const shared = { ...known, registry: registry.client, secrets: here, assertFollowers: assertNamed };
     const worker = await openWorkerHere(config, shared, opened);
@@ -81,8 +81,12 @@ export async function startPlatform(config: Config, options: PlatformOptions = {
     const distribution = await openDistributionHere(worker, log, opened);
     const durable = await openDurableHere(config, { redis: connection.redis, worker, log }, opened);
     telemetry.observe({ durable: () => durable.counts() });
-    const triggers = openTriggersHere(config, { redis: connection.redis, functions, log, ...durable }, opened);
-    const callbacks = openCallbacksHere(config, { redis: connection.redis, durable, functions, guard, log }, opened);
+    const triggers = openTriggersHere(config, { redis: connection.redis, functions, log, box, ...durable }, opened);
+    const callbacks = openCallbacksHere(
+      config,
+      { redis: connection.redis, durable, functions, guard, box, log },
+      opened,
+    );
     const app = buildApp({
       ...servedBy(worker),
       imageService,
@@ -144,10 +148,19 @@ function openCallbacksHere(config: Config, deps: CallbackDeps, opened: (() => Pr
 
 function openTriggersHere(
   { maxEventKb }: Config,
-  { redis, functions, log, calls, bodies, headroom }: Omit<TriggerDeps, 'maxEventBytes'>,
+  { redis, functions, log, calls, bodies, headroom, box }: Omit<TriggerDeps, 'maxEventBytes'>,
   opened: (() => Promise<unknown>)[],
 ): Triggers {
-  const triggers = openTriggers({ redis, functions, log, calls, bodies, headroom, maxEventBytes: maxEventKb * 1024 });
+  const triggers = openTriggers({
+    redis,
+    functions,
+    log,
+    calls,
+    bodies,
+    headroom,
+    box,
+    maxEventBytes: maxEventKb * 1024,
+  });
   opened.push(() => triggers.close());
   return triggers;
 }

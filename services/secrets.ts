@@ -8,6 +8,7 @@ import { createSecrets, type Secrets } from './core/secrets/index.ts';
 import { loadSecretsKey } from './core/secrets/key.ts';
 import { createSecretReader } from './core/secrets/reader.ts';
 import { createSecretStore } from './core/secrets/store.ts';
+import { createTextBox, type TextBox } from './core/secrets/text-box.ts';
 import type { SecretReader } from './core/secrets/types.ts';
 import type { RedisConnection } from './core/store/connect.ts';
 
@@ -22,6 +23,8 @@ export interface OpenedSecrets {
   secrets: Secrets;
   /** For the worker. */
   here: { reader: SecretReader; feed: SecretFeed };
+  /** For secrets in records of the platform. */
+  box: TextBox;
   close(): Promise<void>;
 }
 
@@ -35,7 +38,12 @@ export async function openSecrets(
   const feed = createSecretFeed();
   const reader = createSecretReader({ store, key });
   const secrets = createSecrets({ store, key, reader, functions, feed });
-  return { secrets, here: { reader, feed }, close: followSecrets({ store, feed, log }) };
+  return {
+    secrets,
+    here: { reader, feed },
+    box: createTextBox(key, store.namespace),
+    close: followSecrets({ store, feed, log }),
+  };
 }
 
 /** The same; `opened` gets what undoes it. */
@@ -53,7 +61,7 @@ export async function openSecretsHere(
 export function followHomeSecrets(
   { redis, log }: Pick<SecretParts, 'redis' | 'log'>,
   reader: SecretReader,
-): Omit<OpenedSecrets, 'secrets'> {
+): Omit<OpenedSecrets, 'secrets' | 'box'> {
   const feed = createSecretFeed();
   return { here: { reader, feed }, close: followSecrets({ store: createSecretStore({ redis }), feed, log }) };
 }

@@ -4,6 +4,7 @@ import type { FunctionStore } from './core/functions/types.ts';
 import type { Bodies } from './core/invocations/durable/bodies.ts';
 import type { DurableCalls } from './core/invocations/durable/types.ts';
 import type { Log } from './core/log.ts';
+import type { TextBox } from './core/secrets/text-box.ts';
 import type { Headroom } from './core/store/headroom.ts';
 import { createSchedules, type Schedules, startTicker } from './core/triggers/schedules/index.ts';
 import { openWebhooks, type Webhooks } from './core/triggers/webhooks/index.ts';
@@ -17,6 +18,8 @@ export interface TriggerDeps {
   headroom: Pick<Headroom, 'assert'>;
   /** Of what a webhook gives a function. */
   maxEventBytes: number;
+  /** What secrets of webhooks are sealed with. */
+  box: TextBox;
 }
 
 export interface Triggers {

@@ -34,7 +34,7 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     scheduleRuns: (name: string) => `${root}:schedule:${name}:runs`,
     /** hash target -> JSON; see `scripts/callbacks.ts`. */
     deliveries: (id: string) => `${root}:call:${id}:deliveries`,
-    /** hash of what callbacks are signed with: secret -> until when, '' for the present one. */
+    /** hash of what callbacks are signed with: secret, sealed -> until when, '' for the present one. */
     callbackSecrets: `${root}:callbacks:secrets`,
     /** string by sha256 of a URL that answered 410; expires. */
     callbackGone: (digest: string) => `${root}:callbacks:gone:${digest}`,
@@ -44,7 +44,7 @@ export function keysOf(namespace: string = DEFAULT_NAMESPACE) {
     starts: (name: string) => `${root}:starts:${name}`,
     /** hash: name of a webhook -> its id. */
     webhookNames: `${root}:hooks`,
-    /** string: JSON of Webhook. */
+    /** string: JSON of Webhook, its secrets sealed. */
     webhook: (id: string) => `${root}:hook:${id}`,
     /** zsets, all scores 0: ids of deliveries, which sort by time; those that were taken, and the others. */
     deliveriesOf: (webhook: string, kind: 'taken' | 'other') => `${root}:hook:${webhook}:${kind}`,

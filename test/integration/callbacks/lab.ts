@@ -12,6 +12,7 @@ import { createPoster } from '../../../services/core/triggers/callbacks/post.ts'
 import { createSender, type SenderDeps } from '../../../services/core/triggers/callbacks/sender.ts';
 import type { Callbacks, Delivery } from '../../../services/core/triggers/callbacks/types.ts';
 import { eventually, silentLog } from '../../helpers/redis.ts';
+import { newTextBox } from '../../helpers/text-box.ts';
 import { type DurableLab, failed, ok, openDurableLab } from '../durable/lab.ts';
 
 export interface Got {
@@ -87,8 +88,9 @@ export async function openCallbackLab(resolve?: Resolve): Promise<CallbackLab> {
     if (config === undefined) throw new WaferError('function_not_found', `There is no function "${functionName}".`);
     return { functionName, number: 1, config } as FunctionVersion;
   };
-  const deps = { redis, calls, functions: { resolve: find }, poster, log: silentLog, now, random: () => 0.5 };
-  const callbacks = createCallbacks({ redis, calls, guard, now });
+  const box = newTextBox();
+  const deps = { redis, box, calls, functions: { resolve: find }, poster, log: silentLog, now, random: () => 0.5 };
+  const callbacks = createCallbacks({ redis, calls, guard, box, now });
   durable.work(async ({ event }) => {
     const { fail, answer = { done: true } } = (JSON.parse(String(event)) ?? {}) as { fail?: string; answer?: unknown };
     return fail === undefined ? ok(JSON.stringify(answer)) : { ...failed(fail), final: true };

@@ -11,6 +11,7 @@ import {
   type WebhooksDeps,
 } from '../../../services/core/triggers/webhooks/index.ts';
 import { eventually, silentLog } from '../../helpers/redis.ts';
+import { newTextBox } from '../../helpers/text-box.ts';
 import { type DurableLab, openDurableLab } from '../durable/lab.ts';
 
 export const GITHUB_SECRET = 'a-secret-of-sixteen-or-more';
@@ -51,10 +52,20 @@ export async function openWebhookLab(): Promise<WebhookLab> {
   const durable = await openDurableLab();
   const { redis } = durable.redis.connection;
   const functions = createFunctionStore(redis);
+  const box = newTextBox();
   const opened: OpenedWebhooks[] = [];
   const open: WebhookLab['open'] = (change = {}) => {
     const { calls, bodies } = durable;
-    const one = openWebhooks({ redis, calls, functions, bodies, log: silentLog, maxEventBytes: 6 << 20, ...change });
+    const one = openWebhooks({
+      redis,
+      calls,
+      functions,
+      bodies,
+      log: silentLog,
+      maxEventBytes: 6 << 20,
+      box,
+      ...change,
+    });
     opened.push(one);
     return one;
   };

@@ -12,6 +12,7 @@ import {
 } from '../../invocations/durable/follow.ts';
 import { acceptOptions } from '../../invocations/durable/options.ts';
 import type { DurableCalls, DurableRecord } from '../../invocations/durable/types.ts';
+import type { TextBox } from '../../secrets/text-box.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import type { Poster } from './post.ts';
@@ -23,6 +24,8 @@ export interface DeliverDeps {
   calls: Pick<DurableCalls, 'accept' | 'get' | 'readBody'>;
   functions: Pick<FunctionStore, 'resolve'>;
   poster: Pick<Poster, 'post'>;
+  /** What signing secrets are sealed with. */
+  box: TextBox;
   namespace?: string;
   /** So many invocations may follow one another. */
   mostDepth?: number;

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { WaferError } from '../../errors.ts';
 import type { DurableCalls } from '../../invocations/durable/types.ts';
+import type { TextBox } from '../../secrets/text-box.ts';
 import { type AddressGuard, HOSTS_HINT, NOT_PUBLIC } from './addresses.ts';
 import { noteDeliveries, readDeliveries } from './deliveries.ts';
 import { readSecrets, rotateSecrets } from './signature.ts';
@@ -16,6 +17,8 @@ export interface CallbacksDeps {
   redis: Redis;
   calls: Pick<DurableCalls, 'get'>;
   guard: AddressGuard;
+  /** What signing secrets are sealed with. */
+  box: TextBox;
   namespace?: string;
   /** Told when something is due at once. */
   onDue?: () => void;

@@ -1,6 +1,7 @@
 /** Standard Webhooks, as the sender: https://www.standardwebhooks.com */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { TextBox } from '../../secrets/text-box.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import { rotateSecretScript } from '../../store/scripts/callbacks.ts';
@@ -12,9 +13,15 @@ const SECRET_BYTES = 32;
 
 export interface SecretsDeps {
   redis: Redis;
+  /** What they are sealed with. */
+  box: TextBox;
   namespace?: string;
   now?: () => number;
 }
+
+const PLACE = 'callbacks';
+/** Those from before there was encryption are as they are until they are rotated. */
+const open = (box: TextBox, text: string) => (text.startsWith(PREFIX) ? text : box.open(PLACE, text));
 
 const newSecret = () => PREFIX + randomBytes(SECRET_BYTES).toString('base64');
 
@@ -34,16 +41,16 @@ export async function rotateSecrets(deps: SecretsDeps, keepMs: number): Promise<
   return readSecrets(deps);
 }
 
-async function change({ redis, namespace, now = Date.now }: SecretsDeps, keepMs: number, onlyFirst: boolean) {
-  const args = [newSecret(), now(), now() + keepMs, onlyFirst ? '1' : ''];
+async function change({ redis, box, namespace, now = Date.now }: SecretsDeps, keepMs: number, onlyFirst: boolean) {
+  const args = [box.seal(PLACE, newSecret()), now(), now() + keepMs, onlyFirst ? '1' : ''];
   await withStore('write the secret of callbacks', () =>
     runScript(redis, rotateSecretScript, [keysOf(namespace).callbackSecrets], args),
   );
 }
 
-async function readHash({ redis, namespace, now = Date.now }: SecretsDeps): Promise<SigningSecrets | undefined> {
+async function readHash({ redis, box, namespace, now = Date.now }: SecretsDeps): Promise<SigningSecrets | undefined> {
   const hash = await withStore('read the secret of callbacks', () => redis.hgetall(keysOf(namespace).callbackSecrets));
-  const entries = Object.entries(hash);
+  const entries = Object.entries(hash).map(([one, until]) => [open(box, one), until] as const);
   const secret = entries.find(([, until]) => until === '')?.[0];
   if (secret === undefined) return undefined;
   const previous = entries

@@ -1,10 +1,12 @@
 /** Definitions of webhooks in Redis; each change is checked against what it was made from. */
 import type { Redis } from 'ioredis';
 import { WaferError } from '../../errors.ts';
+import type { TextBox } from '../../secrets/text-box.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
 import { runScript } from '../../store/scripts/script.ts';
 import { removeWebhookScript, saveWebhookScript } from '../../store/scripts/webhooks.ts';
+import { fromJson, toJson } from './stored.ts';
 import type { Webhook } from './types.ts';
 
 export const MOST_WEBHOOKS = 1_000;
@@ -13,10 +15,17 @@ const ID = /^whk_[0-9a-z]{26}$/;
 
 export type DefinitionStore = ReturnType<typeof createDefinitionStore>;
 
-export function createDefinitionStore({ redis, namespace }: { redis: Redis; namespace?: string }) {
+export interface DefinitionStoreDeps {
+  redis: Redis;
+  /** What secrets are sealed with. */
+  box: TextBox;
+  namespace?: string;
+}
+
+export function createDefinitionStore({ redis, box, namespace }: DefinitionStoreDeps) {
   const keys = keysOf(namespace);
   const save = async (webhook: Webhook, before: string): Promise<string> => {
-    const args = [webhook.name, webhook.id, before, JSON.stringify(webhook), MOST_WEBHOOKS];
+    const args = [webhook.name, webhook.id, before, toJson(webhook, box), MOST_WEBHOOKS];
     const touched = [keys.webhookNames, keys.webhook(webhook.id)];
     return String(await withStore('keep a webhook', () => runScript(redis, saveWebhookScript, touched, args)));
   };
@@ -26,7 +35,7 @@ export function createDefinitionStore({ redis, namespace }: { redis: Redis; name
     const id = ID.test(ref) ? ref : await withStore('read a webhook', () => redis.hget(keys.webhookNames, ref));
     const json = id === null ? null : await byId(id);
     if (json === null) throw webhookNotFound(ref);
-    return { json, webhook: JSON.parse(json) as Webhook };
+    return { json, webhook: fromJson(json, box) };
   };
   return {
     /** @returns `ok` | `taken` | `full` */
@@ -37,7 +46,7 @@ export function createDefinitionStore({ redis, namespace }: { redis: Redis; name
     async find(id: string): Promise<Webhook> {
       const json = await byId(id);
       if (json === null) throw new WaferError('webhook_not_found', 'There is no webhook at this URL.');
-      return JSON.parse(json) as Webhook;
+      return fromJson(json, box);
     },
     /** Tries again when somebody else was faster. */
     async change(ref: string, apply: (webhook: Webhook) => Webhook): Promise<Webhook> {
@@ -53,7 +62,7 @@ export function createDefinitionStore({ redis, namespace }: { redis: Redis; name
       const ids = Object.entries(names).sort(([one], [other]) => (one < other ? -1 : 1));
       if (ids.length === 0) return [];
       const found = await withStore('list webhooks', () => redis.mget(ids.map(([, id]) => keys.webhook(id))));
-      return found.flatMap((json) => (json === null ? [] : [JSON.parse(json) as Webhook]));
+      return found.flatMap((json) => (json === null ? [] : [fromJson(json, box)]));
     },
     /** @returns ids of its deliveries */
     async remove(ref: string): Promise<string[]> {

@@ -92,14 +92,25 @@ function rotated({ secrets }: Webhook, value: string, at: number, keepMs: number
   return [{ value, addedAt: at }, ...old].slice(0, MOST_SECRETS);
 }
 
-export const secretsNow = ({ secrets }: Webhook, now: number): string[] =>
-  secrets.filter(({ expiresAt = Infinity }) => expiresAt > now).map(({ value }) => value);
+/** @throws WaferError `secrets_locked` when there are some and none can be read */
+export function secretsNow({ name, secrets }: Webhook, now: number): string[] {
+  const valid = secrets.filter(({ expiresAt = Infinity }) => expiresAt > now);
+  const open = valid.filter(({ locked }) => locked === undefined);
+  if (open.length > 0 || valid.length === 0) return open.map(({ value }) => value);
+  throw new WaferError('secrets_locked', `The secret of the webhook ${name} was encrypted with another key.`, {
+    hint: `Start with the secrets.key or WAFER_SECRETS_KEY of then, or give it another: wafer webhook rotate ${name}`,
+  });
+}
 
 export const toView = (webhook: Webhook): WebhookView => ({
   ...webhook,
-  secrets: webhook.secrets.map(({ value, ...times }) => ({ fingerprint: fingerprint(value), ...times })),
+  secrets: webhook.secrets.map(({ value, locked, ...times }) => ({
+    fingerprint: locked === undefined ? fingerprint(value) : LOCKED,
+    ...times,
+  })),
 });
 
+const LOCKED = 'locked';
 /** Tells secrets apart without saying anything of them. */
 const fingerprint = (secret: string) => createHash('sha256').update(secret).digest('hex').slice(0, 12);
 

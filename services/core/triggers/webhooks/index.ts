@@ -1,6 +1,7 @@
 /** Webhooks of one namespace: their definitions, their inbox, and what makes invocations of deliveries. */
 import { WaferError } from '../../errors.ts';
 import { deliveryIdPrefix } from '../../ids.ts';
+import type { TextBox } from '../../secrets/text-box.ts';
 import { withStore } from '../../store/errors.ts';
 import type { Headroom } from '../../store/headroom.ts';
 import { keysOf } from '../../store/keys.ts';
@@ -23,6 +24,8 @@ export interface WebhooksDeps extends HandOverDeps {
   /** Asked before a delivery is written. */
   headroom?: Pick<Headroom, 'assert'>;
   keepMs?: number;
+  /** What secrets are sealed with. */
+  box: TextBox;
 }
 
 const MOST_REDELIVERED = 1_000;

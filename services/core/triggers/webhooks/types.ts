@@ -6,8 +6,10 @@ import type { StoredBody } from '../../invocations/durable/types.ts';
 import type { Headers, Refusal, SchemeName, SchemeSettings } from './schemes/types.ts';
 
 export interface WebhookSecret {
-  /** In the definition as it is; encryption at rest comes with secrets of functions. */
+  /** Empty where it is locked. */
   value: string;
+  /** As it is stored, when the key of this platform does not open it. */
+  locked?: string;
   addedAt: number;
   /** Epoch ms; of one that was replaced. */
   expiresAt?: number;
