@@ -13,10 +13,11 @@
 
 #define MODE 0700
 
-static int own_directory(const struct engine *engine, int parent, const char *name, mode_t mode)
+/* For functions to write to. */
+static int give_away(const struct engine *engine, int parent, const char *name, mode_t mode)
 {
 	uid_t owner = ids_volume_owner(&engine->ids);
-	if (mkdirat(parent, name, mode) || fchownat(parent, name, owner, owner, AT_SYMLINK_NOFOLLOW) ||
+	if (fchownat(parent, name, owner, owner, AT_SYMLINK_NOFOLLOW) ||
 	    fchmodat(parent, name, mode, 0))
 		return fault("volume", "%s", name);
 	return 0;
@@ -31,17 +32,15 @@ static mode_t mode_like(const struct engine *engine, const char *name)
 	return found ? status.st_mode & 0777 : MODE;
 }
 
-static int make_upper(const struct engine *engine, const char *name, mode_t mode)
+static int fill_upper(const struct engine *engine, const char *name, mode_t mode)
 {
-	if (mkdirat(engine->volumes, name, 0711))
-		return fault("volume", "%s", name);
 	cleanup_fd int fd = openat(engine->volumes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || mkdirat(fd, "work", 0700))
+	if (fd < 0 || fchmod(fd, 0711) || mkdirat(fd, "work", 0700) || mkdirat(fd, "upper", mode))
 		return fault("volume", "%s", name);
-	return own_directory(engine, fd, "upper", mode);
+	return give_away(engine, fd, "upper", mode);
 }
 
-/* One that is there already is a mistake of the caller's. */
+/* One that is there already is a mistake of the caller's, and stays. */
 void volume_make(struct engine *engine, const struct message *message)
 {
 	const char *like = message_get(message, "like");
@@ -53,9 +52,14 @@ void volume_make(struct engine *engine, const struct message *message)
 		reply_fault(engine, message->id, "bad_request");
 		return;
 	}
+	if (mkdirat(engine->volumes, name, MODE)) {
+		fault("volume", "%s", name);
+		reply_fault(engine, message->id, "volume_failed");
+		return;
+	}
 	mode_t mode = mode_like(engine, like);
-	int bad = message_get(message, "upper") ? make_upper(engine, name, mode)
-	                                        : own_directory(engine, engine->volumes, name, mode);
+	int bad = message_get(message, "upper") ? fill_upper(engine, name, mode)
+	                                        : give_away(engine, engine->volumes, name, mode);
 	if (!bad) {
 		reply_ok(engine, message->id);
 		return;

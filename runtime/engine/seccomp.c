@@ -87,6 +87,9 @@ static int add_denied(scmp_filter_ctx context)
 	bad |= seccomp_rule_add(context, eperm, SCMP_SYS(ioctl), 1, IS(1, TIOCSTI));
 	bad |= seccomp_rule_add(context, eperm, SCMP_SYS(ioctl), 1, IS(1, TIOCLINUX));
 	bad |= seccomp_rule_add(context, eperm, SCMP_SYS(prctl), 1, IS(0, PR_SET_MM));
+	/* It makes a device, 0:0, for which the kernel asks for no privilege. */
+	bad |= seccomp_rule_add(context, eperm, SCMP_SYS(renameat2), 1,
+	                        SCMP_CMP64(4, SCMP_CMP_MASKED_EQ, RENAME_WHITEOUT, RENAME_WHITEOUT));
 	bad |= seccomp_rule_add(context, eperm, SCMP_SYS(prctl), 1, IS(0, PR_SET_PTRACER));
 	return bad;
 }

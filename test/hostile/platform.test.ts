@@ -191,7 +191,7 @@ describe('after a call', () => {
     expect(await act('leave')).toMatchObject({ status: 200, body: 'left' });
     await until('the stray is gone', async () => !(await commands()).includes('sleep'));
     const text = await (await wafer.fetch('/v1/functions/hostile/logs?limit=1000')).text();
-    expect(text).toContain('1 process that a call started went on after its end');
+    expect(text).toContain('1 process that a call started was still there after its end');
     await nextIsFine();
   });
   it('a fork bomb that it left behind ends with its instance', async () => {

@@ -10,7 +10,7 @@
 #include "engine_tests.h"
 
 static const struct test *const themes[] = {
-	world_tests, attach_tests, secret_tests, run_tests, limit_tests, end_tests,
+	world_tests, attach_tests, secret_tests, run_tests, limit_tests, volume_tests, end_tests,
 };
 
 static int root_is_refused(void)

@@ -61,6 +61,6 @@ struct test {
 
 /* engine_test_*.c: each ends with one without a name. */
 extern const struct test world_tests[], attach_tests[], secret_tests[], run_tests[], limit_tests[],
-	end_tests[];
+	volume_tests[], end_tests[];
 
 #endif

@@ -52,7 +52,7 @@ function inventoryRoutes(app: App, { images, dispatcher }: ApiDeps): void {
             list('instances', 'InstanceInfo', { blanks: { type: 'array', items: ref('BlankInfo') } }),
             {
               instances: [examples.INSTANCE],
-              blanks: [{ base: 'node24', runtime: 'node', ready: 2, booting: 0 }],
+              blanks: [{ base: 'node24', runtime: 'node', volumes: 0, egress: false, ready: 2, booting: 0 }],
             },
           ),
           ...problems(...COMMON, 'engine_failed'),

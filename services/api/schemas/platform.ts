@@ -34,6 +34,8 @@ export const BlankInfo = Type.Object(
   {
     base: Type.String({ description: 'Base image' }),
     runtime: Type.String(),
+    volumes: Type.Integer({ description: 'For functions with so many volumes' }),
+    egress: Type.Boolean({ description: 'For functions with egress' }),
     ready: Type.Integer({ description: 'Booted; a first call takes one' }),
     booting: Type.Integer(),
   },

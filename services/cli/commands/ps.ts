@@ -38,8 +38,12 @@ function showInstances(ui: Ui, instances: readonly InstanceInfo[], now: number):
 }
 
 function showBlanks(ui: Ui, blanks: readonly BlankInfo[]): void {
-  for (const { base, runtime, ready, booting } of blanks) {
-    const more = booting > 0 ? `, ${booting} booting` : '';
+  for (const { base, runtime, volumes, egress, ready, booting } of blanks) {
+    const kinds = [volumes > 0 && `${volumes} ${volumes === 1 ? 'volume' : 'volumes'}`, egress && 'egress'].filter(
+      Boolean,
+    );
+    const what = kinds.length > 0 ? ` with ${kinds.join(' and ')}` : '';
+    const more = booting > 0 ? `${what}, ${booting} booting` : what;
     ui.out(`Ready for first calls: ${ready} ${runtime} on ${base}${more} (no code in them yet; WAFER_BLANKS)`);
   }
 }

@@ -161,6 +161,10 @@ export interface BlankInfo {
   /** Of the base image. */
   base: string;
   runtime: string;
+  /** For functions with so many. */
+  volumes: number;
+  /** For functions with a way out. */
+  egress: boolean;
   ready: number;
   booting: number;
 }

@@ -109,13 +109,15 @@ export function createBlanks(deps: BlanksDeps): Blanks {
   };
 }
 
-/** What was loaded into them, where volumes go and whether they have a way out makes no difference to who looks at them. */
+/** What was loaded into them, and at which paths volumes go, makes no difference to who looks at them. */
 function addUp(stocks: Stock[]): BlankInfo[] {
   const sums = new Map<string, BlankInfo>();
   for (const { kind, shelf } of stocks) {
     const { ready, booting } = shelf.counts();
-    const key = keyOf({ ...kind, preload: undefined, points: [], egress: false });
-    const sum = sums.get(key) ?? { base: kind.base.name, runtime: kind.runtime, ready: 0, booting: 0 };
+    const volumes = kind.points.length;
+    const { base, runtime, egress } = kind;
+    const key = keyOf({ ...kind, preload: undefined, points: [String(volumes)] });
+    const sum = sums.get(key) ?? { base: base.name, runtime, volumes, egress, ready: 0, booting: 0 };
     sums.set(key, { ...sum, ready: sum.ready + ready, booting: sum.booting + booting });
   }
   return [...sums.values()];

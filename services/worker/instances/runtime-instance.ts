@@ -25,7 +25,7 @@ import type { HeldRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
 import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.ts';
 import { beginLife, type InstanceLife } from './life.ts';
-import type { ProgramPlan } from './plan.ts';
+import { type ProgramPlan, STANDARD_LIMITS } from './plan.ts';
 import { createRest, type Rest } from './rest.ts';
 import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
 
@@ -34,6 +34,8 @@ const BOOT_MS = 20_000;
 const SHUTDOWN_MS = 2_000;
 /** A process that ends closes its socket first; its status comes a moment later, and a kill before it would hide it. */
 const EXIT_GRACE_MS = 1_000;
+/** A runtime has no more. */
+const OWN_THREADS = 16;
 
 export interface RuntimeInstanceParts {
   logs: LogSink;
@@ -275,15 +277,17 @@ export class RuntimeInstance implements Instance {
   }
 
   #watchStrays(): StrayWatch {
+    const { pids: limit = STANDARD_LIMITS.pids } = this.version.config;
     return createStrayWatch({
       count: () =>
         this.#sandbox.stats().then(
-          ({ processes }) => processes,
+          // Those that ended and nobody waited for are none, but would take the room of the next call's.
+          ({ processes, pids }) => (pids !== null && pids > limit / 2 + OWN_THREADS ? pids : processes),
           () => null, // it has ended
         ),
       onStrays: (count) => {
         this.#life.log.tell(
-          `The instance ends: ${count} ${count === 1 ? 'process' : 'processes'} that a call started went on after its end.`,
+          `The instance ends: ${count} ${count === 1 ? 'process that a call started was' : 'processes that a call started were'} still there after its end.`,
         );
         void this.retire('strays');
       },

@@ -10,6 +10,7 @@ import { cold, first, python } from './first-calls.ts';
 import { lines as idle } from './idle.ts';
 import { lines as images } from './images.ts';
 import { lines as thousand } from './thousand.ts';
+import { lines as volumes } from './volumes.ts';
 import { lines as warm } from './warm.ts';
 
 export const LINES: readonly Line[] = [
@@ -18,6 +19,7 @@ export const LINES: readonly Line[] = [
   ...bundle,
   ...containers,
   ...warm,
+  ...volumes,
   ...deploy,
   ...async,
   ...images,
