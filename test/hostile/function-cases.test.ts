@@ -224,7 +224,7 @@ describe('processes', () => {
   });
 });
 
-describe('memory and room', () => {
+describe('memory and room (F3, F4, F5, F6, F7)', () => {
   const charged = it.runIf(process.env['WAFER_LIMITS'] !== 'none');
   charged('F3: what allocates until it is killed is out of memory, and only that', async () => {
     expect(codeOf(await act('allocate'))).toBe('function_oom');
@@ -256,7 +256,7 @@ describe('memory and room', () => {
   });
 });
 
-describe('time', () => {
+describe('time (F8, F9)', () => {
   it.each([
     ['F8: a loop', 'spin'],
     ['F8: a loop in a thread', 'spinThread'],
@@ -267,7 +267,7 @@ describe('time', () => {
   });
 });
 
-describe('what comes out', () => {
+describe('what comes out (F13, F14, F41)', () => {
   it('F13: a flood of output ends in bounded memory of the platform', async () => {
     const rss = async () =>
       Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${wafer.pid}/status`, 'utf8'))?.[1]) / 1024;

@@ -1,4 +1,7 @@
-/** Every case of the list of hostile inputs (I1-I33: archives, layers, manifests, registries, Dockerfiles) is in the title of a test. */
+/**
+ * Every case of the list of hostile inputs is in the title of a test: I1-I33 (archives, layers, manifests, registries,
+ * Dockerfiles), and of F (what functions do) those about resources, volumes and ends.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,10 +18,13 @@ function titles(): string[] {
     .flatMap((name) => [...readFileSync(join(TESTS, name), 'utf8').matchAll(TITLE)].map(([, , title = '']) => title));
 }
 
-it('of every hostile case there is a test that names it', () => {
-  const named = new Set(
-    titles().flatMap((title) => [...title.matchAll(/\bI(\d{1,2})\b/g)].map(([, number]) => Number(number))),
-  );
-  const cases = Array.from({ length: 33 }, (_, at) => at + 1);
+const upTo = (last: number) => Array.from({ length: last }, (_, at) => at + 1);
+
+it.each([
+  ['I', upTo(33)],
+  ['F', [...upTo(14), 29, 31, 32, 33, 34, 41]],
+] as const)('of every hostile case %s there is a test that names it', (letter, cases) => {
+  const name = new RegExp(`\\b${letter}(\\d{1,2})\\b`, 'g');
+  const named = new Set(titles().flatMap((title) => [...title.matchAll(name)].map(([, number]) => Number(number))));
   expect(cases.filter((number) => !named.has(number))).toEqual([]);
 });
