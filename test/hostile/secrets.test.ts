@@ -81,9 +81,12 @@ export const handler = ({ act }) => acts[act]();`;
 const NOSY = CODE.replaceAll('hostile-file', 'of-others');
 const AT_LOAD = `throw new Error('can not start with ' + process.env.CANARY);\nexport const handler = () => 1;`;
 
+/** What is told of its last output begins in the middle of the value. */
+const PROGRAM = `console.error('y'.repeat(200) + process.env.CANARY + 'z'.repeat(2048 - 20));\nprocess.exit(2);`;
+
 const canary = () => `hostile-canary-${randomBytes(12).toString('hex')}`;
 const hashOf = (value: string) => createHash('sha256').update(value).digest('hex').slice(0, 16);
-const NAMES = ['secretive', 'nosy', 'failing'];
+const NAMES = ['secretive', 'nosy', 'failing', 'program'];
 const SECRETS = ['hostile-file', 'hostile-env'];
 
 let wafer: TestPlatform;
@@ -113,6 +116,9 @@ beforeAll(async () => {
   const given = { secrets: ['hostile-file'], secretEnv: { CANARY: 'hostile-env' } };
   await wafer.deploy('secretive', { 'index.mjs': CODE }, given);
   await wafer.deploy('failing', { 'index.mjs': AT_LOAD }, given);
+  const image = { runtime: 'image', dockerfile: 'Dockerfile', ...given };
+  const Dockerfile = 'FROM node24\nCOPY main.mjs /srv/\nCMD ["node", "/srv/main.mjs"]\n';
+  await wafer.deploy('program', { 'main.mjs': PROGRAM, Dockerfile }, image);
   await wafer.deploy('nosy', { 'index.mjs': NOSY });
   await nextIsFine();
 });
@@ -190,6 +196,15 @@ describe('a secret that is given away', () => {
       await nextIsFine();
     },
   );
+
+  it('F46: by the end of what a program wrote is stars, also when it begins in the middle of the value', async () => {
+    const reply = await wafer.invoke('program');
+    expect(reply.body).toMatchObject({ code: 'function_error' });
+    const said = JSON.stringify(reply.body);
+    expect(said).toContain('zzz');
+    for (const value of everSet) expect(said).not.toContain(value.slice(-18));
+    await nextIsFine();
+  });
 
   it('F46: by code that fails as it is loaded is stars, too', async () => {
     const reply = await wafer.invoke('failing');

@@ -30,7 +30,9 @@ import { answerOf } from './program-answer.ts';
 import { type ProgramEnd, runProgram } from './program-run.ts';
 
 /** Of stderr, told with a failure. */
-const TAIL_BYTES = 2 * 1024;
+const TAIL_CHARACTERS = 2 * 1024;
+/** More of it is held: a secret whose beginning is not held any more could not be found. */
+const HELD_BYTES = TAIL_CHARACTERS + 1024;
 const LINE_CHARACTERS = 300;
 
 export interface ProgramInstanceOptions {
@@ -206,7 +208,7 @@ export class ProgramInstance implements Instance {
       signal,
       onStderr: (chunk) => {
         this.#life.lines.write('stderr', chunk);
-        this.#tail = Buffer.concat([this.#tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
+        this.#tail = Buffer.concat([this.#tail, chunk.subarray(-HELD_BYTES)]).subarray(-HELD_BYTES);
       },
     });
     this.#life.lines.flush();
@@ -224,7 +226,8 @@ export class ProgramInstance implements Instance {
     }
     if (end.kind === 'not_started' || end.status === null)
       return { kind: 'error', code: 'connection_closed', message: 'The program was ended.' };
-    return end.status === 0 ? null : exitFailure(end.status, this.#tail.toString('utf8').trim());
+    const tail = () => this.mask(this.#tail.toString('utf8')).slice(-TAIL_CHARACTERS).trim();
+    return end.status === 0 ? null : exitFailure(end.status, tail());
   }
 }
 
