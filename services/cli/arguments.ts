@@ -54,12 +54,19 @@ function checkOption(flag: string, def: ArgDef, value: string): void {
   });
 }
 
+/** What somebody puts behind the name by mistake is a secret, and is not repeated. */
+const READS_VALUE = /^secret (set|rotate)$/;
+const VALUE_HINT =
+  'Give it on stdin, or with --file. One in an argument is in the history of the shell and in ps: take another.';
+
 function checkPositionals(command: string, args: ArgsDef, given: string[], many: boolean): void {
   const wanted = Object.entries(args).filter(([, def]) => def.type === 'positional');
   const missing = wanted.slice(given.length).find(([, def]) => def.required !== false && def.default === undefined);
   const hint = `"wafer ${command} --help" shows how to use it.`;
   if (missing) throw new WaferError('usage', `"wafer ${command}" needs ${missing[0].toUpperCase()}.`, { hint });
   const extra = many ? undefined : given[wanted.length];
+  if (extra !== undefined && READS_VALUE.test(command))
+    throw new WaferError('usage', `"wafer ${command}" takes no value as an argument.`, { hint: VALUE_HINT });
   if (extra !== undefined) {
     throw new WaferError('usage', `"wafer ${command}" does not take the argument "${extra}".`, { hint });
   }

@@ -182,3 +182,20 @@ test.each([...(await configFiles('services/cli/templates')), ...(await configFil
     if (path.includes('functions-examples')) expect(schema).toBe(join(packageRoot(), 'wafer.schema.json'));
   },
 );
+
+test('a value that is given to a secret as an argument is refused, and is not repeated', () => {
+  const name: ArgsDef = { name: { type: 'positional', required: true } };
+  for (const command of ['secret set', 'secret rotate']) {
+    const error = caught(() => checkArguments(command, name, ['db', 'hunter2']));
+    expect(error).toMatchObject({ code: 'usage', hint: expect.stringContaining('on stdin') });
+    expect(JSON.stringify(error) + String(error)).not.toContain('hunter2');
+  }
+});
+
+function caught(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return error;
+  }
+}
