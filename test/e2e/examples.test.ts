@@ -87,6 +87,18 @@ describe('functions-examples', () => {
     expect(json).toEqual({ path: '/a?b=1', served: 2 });
   });
 
+  it('pdf-render makes a PDF with a program and fonts of Debian, and refuses what is no invoice', async () => {
+    await deploy('pdf-render');
+    const items = [{ name: 'Engine <1>', price: 12.5, count: 2 }];
+    const post = (body: object) => wafer.fetch('/fn/pdf-render/', { method: 'POST', body: JSON.stringify(body) });
+    const response = await post({ number: 7, to: 'Ada', items });
+    expect(response.headers.get('content-type')).toBe('application/pdf');
+    const pdf = Buffer.from(await response.arrayBuffer()).toString('latin1');
+    expect(pdf).toMatch(/^%PDF-1\.\d[\s\S]*%%EOF\s*$/);
+    expect(pdf).toContain('DejaVuSans');
+    expect((await post({ items: 'none' })).status).toBe(400);
+  });
+
   it('dockerfile-stdin counts words with a shell script', async () => {
     await deploy('dockerfile-stdin');
     const reply = await wafer.invoke('dockerfile-stdin', 'to be or not to be, to the end');
