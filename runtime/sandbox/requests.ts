@@ -1,4 +1,5 @@
 /** What a sandbox's spec and answers look like in the engine's protocol. */
+import { NAME_SERVER } from './egress/names.ts';
 import type { Fields, Pair } from './engine-frames.ts';
 import type {
   Attachment,
@@ -13,8 +14,8 @@ import type {
   UserIds,
 } from './types.ts';
 
-/** Names come from the host through the egress proxy, whatever the address; 198.18.0.1 is never really reached. */
-const RESOLV_CONF = 'nameserver 198.18.0.1\noptions timeout:5 attempts:2\n';
+/** Names come from the host through the egress proxy; the address is never really reached. */
+const RESOLV_CONF = `nameserver ${NAME_SERVER}\noptions timeout:5 attempts:2\n`;
 const HOSTS = '127.0.0.1 localhost\n::1 localhost\n';
 
 export type ProgramExit = { status: number | null; signal: number | null };

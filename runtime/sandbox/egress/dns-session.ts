@@ -1,6 +1,6 @@
 /**
- * The name service of one sandbox, over the relay's framed connection:
- * `u32 query id | u16 length | DNS message` both ways.
+ * The name service of one sandbox, over the relay's framed connection, or over one that a
+ * resolver opened itself (RFC 7766: `u16 length | DNS message` both ways).
  *
  * Nothing is looked up here. A name that the policy allows gets its synthetic
  * address; the real look-up happens on the host at connect. So names can not carry
@@ -11,7 +11,8 @@ import { DNS_CODE, DNS_TYPE, decodeQuery, encodeReply } from './dns-message.ts';
 import type { NameTable } from './names.ts';
 import { normaliseName, type Policy } from './rules.ts';
 
-const FRAME_HEAD = 6;
+/** Bytes of a frame before its length, which come back as they are: the relay's query id. */
+const PREFIX = { relay: 4, tcp: 0 } as const;
 const MAX_QUERY = 4096;
 /** Answers that the relay does not take are dropped, as UDP may be. */
 const MAX_UNSENT = 256 * 1024;
@@ -24,23 +25,27 @@ export interface DnsContext {
   names: NameTable;
   /** Told about each refused name. */
   onRefused: (name: string, reason: string) => void;
-  /** Milliseconds, monotonic. */
-  now: () => number;
+  /** Whether one more query is answered; see `createDnsRate`. */
+  allow: () => boolean;
 }
 
+/** For all connections of a sandbox together. `now`: monotonic milliseconds. */
+export const createDnsRate = (now: () => number): (() => boolean) => createBucket(RATE, now);
+
 /** Owns `duplex`: ends it when the relay ends, destroys it at a malformed frame. */
-export function serveDns(duplex: Duplex, context: DnsContext): void {
-  const allow = createBucket(RATE, context.now);
+export function serveDns(duplex: Duplex, context: DnsContext, framing: keyof typeof PREFIX = 'relay'): void {
+  const prefix = PREFIX[framing];
+  const headSize = prefix + 2;
   let pending: Buffer = Buffer.alloc(0);
   duplex.on('data', (chunk: Buffer) => {
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    while (pending.length >= FRAME_HEAD) {
-      const size = pending.readUInt16BE(4);
+    while (pending.length >= headSize) {
+      const size = pending.readUInt16BE(prefix);
       if (size > MAX_QUERY) return void duplex.destroy();
-      if (pending.length < FRAME_HEAD + size) return;
-      const reply = answer(pending.subarray(FRAME_HEAD, FRAME_HEAD + size), context, allow);
-      if (reply !== null && duplex.writableLength < MAX_UNSENT) send(duplex, pending.readUInt32BE(0), reply);
-      pending = pending.subarray(FRAME_HEAD + size);
+      if (pending.length < headSize + size) return;
+      const reply = answer(pending.subarray(headSize, headSize + size), context);
+      if (reply !== null && duplex.writableLength < MAX_UNSENT) send(duplex, pending.subarray(0, prefix), reply);
+      pending = pending.subarray(headSize + size);
     }
   });
   duplex.on('end', () => duplex.end());
@@ -48,19 +53,17 @@ export function serveDns(duplex: Duplex, context: DnsContext): void {
   duplex.resume(); // it comes paused
 }
 
-function send(duplex: Duplex, id: number, reply: Buffer): void {
-  const head = Buffer.alloc(FRAME_HEAD);
-  head.writeUInt32BE(id, 0);
-  head.writeUInt16BE(reply.length, 4);
-  duplex.write(Buffer.concat([head, reply]));
+function send(duplex: Duplex, prefix: Buffer, reply: Buffer): void {
+  const length = Buffer.from([reply.length >> 8, reply.length & 255]);
+  duplex.write(Buffer.concat([prefix, length, reply]));
 }
 
 /** A refused name does not exist: resolvers give up at once on that, and retry on anything else. */
-function answer(query: Buffer, context: DnsContext, allow: () => boolean): Buffer | null {
+function answer(query: Buffer, context: DnsContext): Buffer | null {
   const question = decodeQuery(query);
   if (question === null) return null;
   if ('code' in question) return encodeReply(query, question.code);
-  if (!allow()) return encodeReply(query, DNS_CODE.refused, question);
+  if (!context.allow()) return encodeReply(query, DNS_CODE.refused, question);
   const name = normaliseName(question.name);
   if (name === null || name === 'localhost' || name.endsWith('.localhost')) {
     return encodeReply(query, DNS_CODE.noSuchName, question);

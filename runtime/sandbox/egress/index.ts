@@ -16,8 +16,8 @@ import type { Duplex } from 'node:stream';
 import type { EgressAccount, EgressPolicy, EgressVerdict } from '../types.ts';
 import { type Address, notPublic, parseAddress } from './addresses.ts';
 import { type Connect, connectDirect, dial } from './dial.ts';
-import { serveDns } from './dns-session.ts';
-import { createNameTable, MAX_NAMES, type NameTable } from './names.ts';
+import { createDnsRate, type DnsContext, serveDns } from './dns-session.ts';
+import { createNameTable, MAX_NAMES, NAME_SERVER, type NameTable } from './names.ts';
 import { createResolve, type Resolve } from './resolve.ts';
 import { compilePolicy, type Policy, refuseText } from './rules.ts';
 import { tunnel } from './tunnel.ts';
@@ -57,6 +57,7 @@ export interface Egress {
 }
 
 const MAX_CONNECTIONS = 256;
+const DNS_PORT = 53;
 
 interface Session {
   id: string;
@@ -66,6 +67,7 @@ interface Session {
   names: NameTable;
   streams: Set<Duplex>;
   dns: Duplex | null;
+  mayAsk: () => boolean;
   refusedNames: Set<string>;
   gone: AbortController;
 }
@@ -100,7 +102,7 @@ export function createEgress(options: EgressOptions): Egress {
   };
   return {
     register(sandboxId, policy, sessionOptions = {}) {
-      const session = createSession(sandboxId, compilePolicy(policy), sessionOptions);
+      const session = createSession(sandboxId, compilePolicy(policy), sessionOptions, now);
       unregister(sandboxId);
       sessions.set(sandboxId, session);
     },
@@ -109,7 +111,8 @@ export function createEgress(options: EgressOptions): Egress {
       duplex.on('error', () => duplex.destroy());
       const session = sessions.get(sandboxId);
       if (session === undefined) return void duplex.destroy();
-      handleTcp(session, { address, port }, duplex, host);
+      if (address === NAME_SERVER && port === DNS_PORT) serveDnsOverTcp(session, duplex, host);
+      else handleTcp(session, { address, port }, duplex, host);
     },
     handleDns(sandboxId, duplex) {
       duplex.on('error', () => duplex.destroy());
@@ -117,8 +120,7 @@ export function createEgress(options: EgressOptions): Egress {
       if (session === undefined) return void duplex.destroy();
       session.dns?.destroy();
       session.dns = duplex;
-      const onRefused = (name: string, reason: string) => reportName(session, name, reason, host);
-      serveDns(duplex, { policy: session.policy, peers: session.peers, names: session.names, onRefused, now });
+      serveDns(duplex, dnsContext(session, host));
     },
   };
 }
@@ -135,7 +137,7 @@ const blankVerdict = (sandboxId: string): EgressVerdict => ({
   durationMs: 0,
 });
 
-const createSession = (id: string, policy: Policy, { peers, account }: SessionOptions): Session => ({
+const createSession = (id: string, policy: Policy, { peers, account }: SessionOptions, now: () => number): Session => ({
   id,
   policy,
   peers: peers ?? (() => null),
@@ -143,9 +145,26 @@ const createSession = (id: string, policy: Policy, { peers, account }: SessionOp
   names: createNameTable(),
   streams: new Set(),
   dns: null,
+  mayAsk: createDnsRate(now),
   refusedNames: new Set(),
   gone: new AbortController(),
 });
+
+const dnsContext = (session: Session, host: Host): DnsContext => ({
+  policy: session.policy,
+  peers: session.peers,
+  names: session.names,
+  onRefused: (name, reason) => reportName(session, name, reason, host),
+  allow: session.mayAsk,
+});
+
+/** Resolvers do this when they are told to, and after an answer that was cut. It counts as one of the connections. */
+function serveDnsOverTcp(session: Session, duplex: Duplex, host: Host): void {
+  if (session.streams.size >= MAX_CONNECTIONS) return void duplex.destroy();
+  session.streams.add(duplex);
+  duplex.once('close', () => session.streams.delete(duplex));
+  serveDns(duplex, dnsContext(session, host), 'tcp');
+}
 
 /** Once per name: resolvers ask again and again. */
 function reportName(session: Session, name: string, reason: string, host: Host): void {

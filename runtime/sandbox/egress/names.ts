@@ -9,7 +9,8 @@ import { type Address, contains, type Network, parseAddress, parseNetwork } from
 export const MAX_NAMES = 1000;
 
 const SYNTHETIC = parseNetwork('198.18.0.0/15') as Network;
-/** 198.18.0.0/24 is left out: resolv.conf points there. */
+/** What resolv.conf of a sandbox names. Its whole /24 is left out of the names' addresses. */
+export const NAME_SERVER = '198.18.0.1';
 const FIRST = 256;
 
 export interface NameTable {

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { DNS_CODE, decodeQuery, encodeReply } from '../../../runtime/sandbox/egress/dns-message.ts';
-import { serveDns } from '../../../runtime/sandbox/egress/dns-session.ts';
+import { createDnsRate, serveDns } from '../../../runtime/sandbox/egress/dns-session.ts';
 import { createNameTable } from '../../../runtime/sandbox/egress/names.ts';
 import { compilePolicy } from '../../../runtime/sandbox/egress/rules.ts';
 
@@ -129,7 +129,7 @@ function session(policy: Parameters<typeof compilePolicy>[0], clock = { ms: 0 })
     policy: compilePolicy(policy),
     names: createNameTable(),
     onRefused: (name, reason) => refused.push(`${name}: ${reason}`),
-    now: () => clock.ms,
+    allow: createDnsRate(() => clock.ms),
   });
   const send = (bytes: Buffer) => duplex.emit('data', bytes);
   const frame = (query: Buffer, id = 9) => {
