@@ -18,7 +18,7 @@ const openAll = () => {
 };
 const startAll = async () => {
   const codes = await Promise.all(Array.from({ length: 60 }, () => new Promise((done) => {
-    const child = spawn('sleep', ['1']);
+    const child = spawn('sleep', ['1'], { stdio: 'ignore' });
     child.on('error', ({ code }) => done(code)).on('exit', () => done('ended'));
   })));
   return codes.filter((code) => code !== 'ended')[0] ?? 'none';
