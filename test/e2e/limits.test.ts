@@ -49,10 +49,7 @@ beforeAll(async () => {
     NODE_OPTIONS: `--import=${join(ROOT, 'test/fixtures/tracer.mjs')}`,
   });
   await wafer.deploy('limits', CODE, LIMITS);
-  await until('a blank is ready', async () => {
-    const { blanks } = (await (await wafer.fetch('/v1/instances')).json()) as { blanks: { ready: number }[] };
-    return blanks.some(({ ready }) => ready > 0);
-  });
+  await whenReady();
 });
 afterAll(async () => {
   await wafer?.remove('limits');
@@ -60,6 +57,13 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
+const whenReady = () =>
+  until('all blanks are ready', async () => {
+    const { blanks } = (await (await wafer.fetch('/v1/instances')).json()) as {
+      blanks: { ready: number; booting: number }[];
+    };
+    return blanks.length > 0 && blanks.every(({ ready, booting }) => ready >= 2 && booting === 0);
+  });
 const call = async (event: object) => {
   const reply = await wafer.invoke('limits', event);
   return { ...reply, id: reply.headers.get('x-wafer-invocation') ?? '', start: reply.headers.get('x-wafer-start') };
@@ -145,6 +149,8 @@ describe('a trace', () => {
 });
 
 it('calls that meet their limits leave nothing behind', async () => {
+  await call({}); // an instance, and blanks instead of those that the tests before took
+  await whenReady();
   const before = await readHoldings(wafer);
   for (const event of [{ files: true }, { processes: true }, { eat: true }, { die: 'SIGSEGV' }, {}]) await call(event);
   expect(await untilHeld(wafer, before)).toEqual(before);
