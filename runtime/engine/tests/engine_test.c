@@ -41,9 +41,12 @@ static void run_one(const struct test *test)
 /* What engines share there goes with the last of them. */
 static void check_nothing_lies_in_work(void)
 {
-	char path[160];
-	snprintf(path, sizeof(path), "%s/work/+skeleton", driver.directory);
-	check(access(path, F_OK) && errno == ENOENT, "%s is left", path);
+	static const char *const skeletons[] = { "+skeleton", "+function-skeleton" };
+	for (size_t i = 0; i < ARRAY_LENGTH(skeletons); i++) {
+		char path[160];
+		snprintf(path, sizeof(path), "%s/work/%s", driver.directory, skeletons[i]);
+		check(access(path, F_OK) && errno == ENOENT, "%s is left", path);
+	}
 }
 
 int main(int count, char **values)
