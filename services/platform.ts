@@ -224,7 +224,7 @@ function observe(telemetry: Telemetry, worker: Worker, functions: FunctionStore)
     store: () => worker.images.usage(),
     functions: async () => (await functions.list()).length,
     engine: () => worker.engineStats(),
-    egress: () => worker.egress(),
+    ...worker.totals,
   });
 }
 

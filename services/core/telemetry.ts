@@ -1,41 +1,21 @@
 /**
  * Metrics of the domain for Prometheus. The API adds those of its requests to the same registry
- * (services/api/metrics.ts); no other file imports prom-client.
+ * (services/api/metrics.ts); what is read at each scrape is in readings/. No other file imports prom-client.
  *
  * No label has a value that users make up (function names, paths): their number would
  * be the server's memory. Per function there are invocation records and logs.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { EGRESS_VERDICTS, type EgressVerdictName } from './egress/types.ts';
-import { type DurableCounts, HAPPENINGS, PLACES } from './invocations/durable/counts.ts';
-import type { InstanceInfo, Outcome, Phases, StartKind } from './invocations/types.ts';
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import type { Outcome, Phases, StartKind } from './invocations/types.ts';
 import { PHASES } from './invocations/types.ts';
+import { type Readings, registerReadings } from './readings/index.ts';
 
 /** From a tenth of a millisecond, since a warm call is there, to a slow build. */
 const CALL_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
 const BUILD_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600];
 
-export type InstanceState = InstanceInfo['state'];
-const INSTANCE_STATES: readonly InstanceState[] = ['starting', 'idle', 'busy', 'ending'];
-
 export type Lost = 'invocation_records' | 'log_lines' | 'egress_entries';
 export type BuildResult = 'ok' | 'failed' | 'refused' | 'cancelled';
-
-/** What the platform knows of itself at the moment it is asked; read at each scrape. */
-export interface Readings {
-  instances?: () => Record<InstanceState, number> | Promise<Record<InstanceState, number>>;
-  /** Booted runtimes without code. */
-  blanks?: () => { ready: number; booting: number };
-  /** Calls that wait for an instance. */
-  queued?: () => number;
-  store?: () => Promise<{ blobsBytes: number; layers: number; images: number }>;
-  functions?: () => Promise<number>;
-  engine?: () => Promise<{ sandboxes: number; fds: number; ids: number }>;
-  /** What functions connect to; counts since the start. */
-  egress?: () => { open: number; verdicts: Record<EgressVerdictName, number>; bytesUp: number; bytesDown: number };
-  /** Calls that are accepted first. */
-  durable?: () => Promise<DurableCounts>;
-}
 
 export interface Telemetry {
   /** For a part with metrics of its own; names must begin with `wafer_`. */
@@ -58,9 +38,7 @@ export function createTelemetry(): Telemetry {
   collectDefaultMetrics({ register: registry });
   const recorders = createRecorders(registry);
   const readings: Readings = {};
-  createGauges(registry, readings);
-  createDurableGauges(registry, readings);
-  createEgressGauges(registry, readings);
+  registerReadings(registry, readings);
   return {
     registry,
     ...recorders,
@@ -128,127 +106,4 @@ function createRecorders(registry: Registry): Pick<Telemetry, 'call' | 'refused'
 /** At most phases x start kinds series, whatever is called. */
 function observePhases(histogram: Histogram<'phase' | 'start'>, start: StartKind | 'none', phases: Phases): void {
   for (const phase of PHASES) if (phases[phase] > 0) histogram.observe({ phase, start }, phases[phase] / 1000);
-}
-
-function createGauges(registry: Registry, readings: Readings): void {
-  const gauge = (name: string, help: string, read: () => number | undefined | Promise<number | undefined>) =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        const value = await settled(read);
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
-  new Gauge({
-    name: 'wafer_instances',
-    help: 'Instances by state',
-    labelNames: ['state'] as const,
-    registers: [registry],
-    async collect() {
-      const counts = await settled(async () => readings.instances?.());
-      this.reset();
-      for (const state of counts === undefined ? [] : INSTANCE_STATES) this.set({ state }, counts?.[state] ?? 0);
-    },
-  });
-  gauge('wafer_calls_waiting', 'Calls that wait for an instance', () => readings.queued?.());
-  gauge('wafer_blanks_ready', 'Booted runtimes that wait for a first call', () => readings.blanks?.().ready);
-  gauge('wafer_blanks_booting', 'Runtimes that boot to wait for a first call', () => readings.blanks?.().booting);
-  gauge('wafer_functions', 'Functions that are deployed', () => readings.functions?.());
-  const engine = oncePerScrape(async () => readings.engine?.());
-  gauge('wafer_engine_sandboxes', 'Sandboxes of the engine, of any kind', async () => (await engine())?.sandboxes);
-  gauge('wafer_engine_fds', 'Open files of the engine', async () => (await engine())?.fds);
-  gauge('wafer_engine_ids', 'Private user ids that sandboxes have', async () => (await engine())?.ids);
-  const usage = oncePerScrape(async () => readings.store?.());
-  gauge('wafer_store_bytes', 'Bytes of compressed layers and manifests', async () => (await usage())?.blobsBytes);
-  gauge('wafer_store_layers', 'Layers in the image store', async () => (await usage())?.layers);
-  gauge('wafer_store_images', 'Images in the image store', async () => (await usage())?.images);
-}
-
-/** Over all workers, so each platform on one Redis says the same. */
-function createDurableGauges(registry: Registry, readings: Readings): void {
-  const counts = oncePerScrape(async () => readings.durable?.());
-  new Gauge({
-    name: 'wafer_async_calls',
-    help: 'Accepted calls by where they are; pending: all that have not ended; dead: the dead letters',
-    labelNames: ['place'] as const,
-    registers: [registry],
-    async collect() {
-      const read = await settled(counts);
-      this.reset();
-      for (const place of read === undefined ? [] : PLACES) this.set({ place }, read?.now[place] ?? 0);
-    },
-  });
-  new Counter({
-    name: 'wafer_async_total',
-    help: 'Accepted calls by how they ended; lost: attempts whose worker was gone; late: results that were refused since their attempt had been given up',
-    labelNames: ['event'] as const,
-    registers: [registry],
-    async collect() {
-      const read = await settled(counts);
-      this.reset();
-      for (const event of read === undefined ? [] : HAPPENINGS) this.inc({ event }, read?.ever[event] ?? 0);
-    },
-  });
-}
-
-function createEgressGauges(registry: Registry, readings: Readings): void {
-  const registers = [registry];
-  new Gauge({
-    name: 'wafer_egress_open',
-    help: 'Connections that functions have open to the outside',
-    registers,
-    async collect() {
-      const read = await settled(() => readings.egress?.());
-      if (read === undefined) this.remove();
-      else this.set(read.open);
-    },
-  });
-  new Counter({
-    name: 'wafer_egress_connections_total',
-    help: 'Connections of functions that ended, and names that were refused, by verdict',
-    labelNames: ['verdict'] as const,
-    registers,
-    async collect() {
-      const read = await settled(() => readings.egress?.());
-      this.reset();
-      for (const verdict of read === undefined ? [] : EGRESS_VERDICTS)
-        this.inc({ verdict }, read?.verdicts[verdict] ?? 0);
-    },
-  });
-  new Counter({
-    name: 'wafer_egress_bytes_total',
-    help: 'Bytes of connections of functions that ended; up: sent by them',
-    labelNames: ['direction'] as const,
-    registers,
-    async collect() {
-      const read = await settled(() => readings.egress?.());
-      this.reset();
-      if (read === undefined) return;
-      this.inc({ direction: 'up' }, read.bytesUp);
-      this.inc({ direction: 'down' }, read.bytesDown);
-    },
-  });
-}
-
-/** The gauges of a scrape read at the same moment; it may be a walk over a disk. */
-function oncePerScrape<T>(read: () => Promise<T>): () => Promise<T> {
-  let current: Promise<T> | null = null;
-  return () => {
-    current ??= read().finally(() => {
-      current = null;
-    });
-    return current;
-  };
-}
-
-/** A part that is down must not take the metrics of all others with it: its value is absent, which can be alerted on. */
-async function settled<T>(read: () => T | Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch {
-    return undefined;
-  }
 }

@@ -29,6 +29,7 @@ import type { ImageStore, LayerUnpacker } from '../core/images/types.ts';
 import { withSpans } from '../core/invocations/spans.ts';
 import type { Dispatcher, LogSink } from '../core/invocations/types.ts';
 import type { Log } from '../core/log.ts';
+import type { VolumeTotals } from '../core/volumes/totals.ts';
 import type { Volumes } from '../core/volumes/types.ts';
 import { type BaseImages, type BaseProgress, createBaseImages, toolsTag } from './base-images/index.ts';
 import { type Blanks, createBlanks } from './blanks/index.ts';
@@ -93,7 +94,8 @@ export interface Worker {
   /** Starts the instances that versions ask to be kept, and the blanks for the others. */
   keepWarm(): Promise<void>;
   healthy(): Promise<boolean>;
-  egress(): EgressTotals;
+  /** Counts since the start, and what is there now. */
+  readonly totals: { egress(): EgressTotals; volumes(): VolumeTotals };
   /** Of the engine that runs now. @throws SandboxError when there is none */
   engineStats(): Promise<EngineStats>;
   /** Lets running calls finish until the signal aborts. */
@@ -160,7 +162,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: () => keepWarm(functions, pool, blanks),
     healthy: () => answers(host.engineStats()),
-    egress: () => egress.totals(),
+    totals: { egress: egress.totals, volumes: volumes.totals },
     engineStats: () => host.engineStats(),
     async close(signal) {
       await Promise.all([closePool(signal), containers.close()]);

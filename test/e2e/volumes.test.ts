@@ -18,7 +18,19 @@ export const handler = async ({ write, append, read, remove, fail, ms } = {}) =>
 };`;
 const files = { 'index.mjs': CODE };
 const at = (volume: string, mode = 'rw', path = '/data') => ({ volumes: [{ volume, path, mode }] });
-const VOLUMES = ['kept', 'shared', 'turns', 'apart', 'small', 'ranges', 'reports', 'counter', 'room'];
+const VOLUMES = [
+  'kept',
+  'shared',
+  'turns',
+  'apart',
+  'small',
+  'ranges',
+  'reports',
+  'counter',
+  'room',
+  'counted',
+  'plain',
+];
 const FUNCTIONS = [
   'vol-kept',
   'vol-a',
@@ -32,6 +44,8 @@ const FUNCTIONS = [
   'vol-bad',
   'vol-py',
   'vol-room',
+  'vol-counted',
+  'vol-plain',
   'report-to-volume',
   'sqlite-counter',
 ];
@@ -209,6 +223,61 @@ describe('a volume with transactions', () => {
     const full = await wafer.invoke('vol-small', { write: ['big', 'x'.repeat(200_000)] });
     expect([full.status, codeOf(full)]).toEqual([507, 'volume_full']);
     expect(await body(wafer.invoke('vol-small', {}))).toEqual(['f']);
+  });
+});
+
+describe('/metrics', () => {
+  const scrape = async () => (await wafer.fetch('/metrics')).text();
+  const numberIn = (text: string, series: string) =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${series} `))
+        ?.slice(series.length) ?? 0,
+    );
+  /** What each series has grown by. */
+  async function growth(series: readonly string[], act: () => Promise<void>): Promise<number[]> {
+    const before = await scrape();
+    await act();
+    const after = await scrape();
+    return series.map((one) => numberIn(after, one) - numberIn(before, one));
+  }
+
+  it('counts transactions by what became of them, and what was full, and never has the name of a volume', async () => {
+    await volume('create', 'counted', '--tx', 'exclusive', '--size', '64k');
+    await wafer.deploy('vol-counted', files, { ...at('counted', 'tx'), timeoutMs: 5_000 });
+    const series = [
+      'wafer_volume_commits_total{result="kept"}',
+      'wafer_volume_commits_total{result="unchanged"}',
+      'wafer_volume_discards_total{reason="function_error"}',
+      'wafer_volume_discards_total{reason="function_timeout"}',
+      'wafer_volume_discards_total{reason="volume_full"}',
+      'wafer_volume_full_total{mode="tx"}',
+    ];
+    const grown = await growth(series, async () => {
+      for (const name of ['a', 'b']) await wafer.invoke('vol-counted', { write: [name, name] });
+      await wafer.invoke('vol-counted', {});
+      await wafer.invoke('vol-counted', { write: ['c', 'c'], fail: 'throw' });
+      await wafer.invoke('vol-counted', { write: ['c', 'c'], ms: 600_000 });
+      await wafer.invoke('vol-counted', { write: ['c', 'x'.repeat(200_000)] });
+    });
+    expect(grown).toEqual([2, 1, 1, 1, 1, 1]);
+    expect(await scrape()).not.toMatch(/^wafer_volume.*counted/m);
+  });
+
+  it('has how many volumes, snapshots and instances with one there are, and what they take on the disk', async () => {
+    const series = ['wafer_volumes', 'wafer_volume_snapshots', 'wafer_volume_layers'];
+    const grown = await growth(series, async () => {
+      await volume('create', 'plain');
+      await wafer.deploy('vol-plain', files, at('plain'));
+      await wafer.invoke('vol-plain', { write: ['f', 'x'.repeat(1_000_000)] });
+      await volume('snapshot', 'plain', 'one');
+    });
+    expect(grown).toEqual([1, 1, 2]);
+    expect(numberIn(await scrape(), 'wafer_volume_mounts')).toBeGreaterThan(0);
+    await until('all volumes were measured', async () => {
+      return numberIn(await scrape(), 'wafer_volume_bytes') >= 2_000_000;
+    });
   });
 });
 

@@ -13,6 +13,7 @@ import { openVolumeRecords } from '../../services/core/volumes/records.ts';
 import type { TxPolicy } from '../../services/core/volumes/types.ts';
 import { createVolumeService } from '../../services/worker/volumes/service.ts';
 import { createVolumeShelf, type VolumeShelf } from '../../services/worker/volumes/shelf.ts';
+import { createVolumeTally, type VolumeTally } from '../../services/worker/volumes/tally.ts';
 import { createTransactions, type Transaction, type Transactions } from '../../services/worker/volumes/transactions.ts';
 import { createUsers } from '../../services/worker/volumes/users.ts';
 import { until } from '../helpers/platform.ts';
@@ -27,6 +28,7 @@ let test: TestHost;
 let dir: string;
 let shelf: VolumeShelf;
 let transactions: Transactions;
+let tally: VolumeTally;
 let service: ReturnType<typeof createVolumeService>;
 let next = 0;
 const live = new Set<Sandbox>();
@@ -51,9 +53,10 @@ async function open(): Promise<void> {
   const log = createLog({ level: 'silent' });
   const host = test.host.volumes;
   shelf = createVolumeShelf({ host, records: await openVolumeRecords(dir), log });
-  transactions = createTransactions({ host, shelf, log });
+  tally = createVolumeTally();
+  transactions = createTransactions({ host, shelf, tally, log });
   const functions = { list: async () => [], resolve: () => Promise.reject(new Error('there is none')) };
-  service = createVolumeService({ host, shelf, transactions, users: createUsers(functions) });
+  service = createVolumeService({ host, shelf, transactions, users: createUsers(functions), tally });
 }
 
 async function start(shown: ShownVolume): Promise<Sandbox> {
@@ -200,6 +203,11 @@ describe('transactions of a volume', () => {
     expect(await b.commit()).toBeNull();
     expect(await a.commit()).toMatchObject({ kind: 'volume_conflict' });
     expect(await look()).toEqual(wholeOf(2));
+    expect(tally.counts()).toMatchObject({
+      commits: { kept: 1, unchanged: 0 },
+      discards: { volume_conflict: 1, aborted: 0 },
+      conflicts: { exclusive: 0, optimistic: 1 },
+    });
   });
 
   it('of an optimistic writer that wrote nothing conflict with nobody', async () => {
@@ -207,6 +215,7 @@ describe('transactions of a volume', () => {
     const idle = await begin('idle');
     expect(await attemptWhole(1)).toBe(true);
     expect(await idle.commit()).toBeNull();
+    expect(tally.counts().commits).toEqual({ kept: 1, unchanged: 1, repeated: 0 });
     expect(await look()).toEqual(wholeOf(1));
   });
 

@@ -5,7 +5,7 @@
 import type { Readable } from 'node:stream';
 import { SandboxError } from '../../../runtime/sandbox/index.ts';
 import { WaferError } from '../../core/errors.ts';
-import type { CallReply, CallResult, Failure } from '../../core/invocations/types.ts';
+import type { CallReply, CallResult, Failure, Outcome } from '../../core/invocations/types.ts';
 import { MAX_RESULT_BYTES } from '../instances/instance.ts';
 import type { InstanceVolumes } from '../volumes/index.ts';
 import type { Transaction } from '../volumes/transactions.ts';
@@ -48,7 +48,7 @@ async function runTransaction(parts: RunParts, transaction: Transaction): Promis
     const end = await reply.done;
     // Nothing may be written behind the end: with the sandbox every process of it is gone.
     await instance.end('killed');
-    const failure = await endingOf(end.outcome.kind === 'ok' ? result : null, transaction);
+    const failure = await endingOf(end.outcome, result, transaction);
     const receipt = { ...end.receipt, ...parts.receipt() }; // its time has gone on, what it used has not
     if (failure === null) return { result, receipt, done: Promise.resolve({ ...end, receipt }) };
     return {
@@ -64,9 +64,11 @@ async function runTransaction(parts: RunParts, transaction: Transaction): Promis
 }
 
 /** Null: as the call ended. A result that can not be given is no success. */
-async function endingOf(result: CallResult | null, transaction: Transaction): Promise<Failure | null> {
-  if (result === null) return null;
-  return result.kind === 'failure' ? result.failure : transaction.commit();
+async function endingOf(outcome: Outcome, result: CallResult, transaction: Transaction): Promise<Failure | null> {
+  if (outcome.kind === 'ok' && result.kind !== 'failure') return transaction.commit();
+  const failure = result.kind === 'failure' ? result.failure : null;
+  await transaction.discard(outcome.kind === 'ok' ? failure?.kind : outcome.kind);
+  return outcome.kind === 'ok' ? failure : null;
 }
 
 async function heldResult(result: CallResult): Promise<CallResult> {

@@ -7,12 +7,15 @@ import type { FunctionStore, FunctionVersion } from '../../core/functions/types.
 import type { Log } from '../../core/log.ts';
 import { layersOf } from '../../core/volumes/record.ts';
 import { openVolumeRecords } from '../../core/volumes/records.ts';
+import type { VolumeTotals } from '../../core/volumes/totals.ts';
 import type { Volumes } from '../../core/volumes/types.ts';
+import { createFootprint, type Footprint } from './footprint.ts';
 import { createInstanceVolumes, type InstanceVolumes } from './instance-volumes.ts';
 import { createVolumeService } from './service.ts';
 import { createVolumeShelf, type VolumeShelf } from './shelf.ts';
+import { createVolumeTally } from './tally.ts';
 import { createTransactions } from './transactions.ts';
-import { createUsers } from './users.ts';
+import { createUsers, type VolumeUsers } from './users.ts';
 
 export type { InstanceVolumes } from './instance-volumes.ts';
 
@@ -22,6 +25,7 @@ export interface WorkerVolumes {
   of(version: FunctionVersion): InstanceVolumes | undefined;
   /** Before a version is kept. @throws WaferError `volume_not_found | invalid_config` */
   assertMounts(config: Pick<ConfigFile, 'volumes'>): void;
+  totals(): VolumeTotals;
   close(): Promise<void>;
 }
 
@@ -44,24 +48,39 @@ export async function openVolumes({
 }: WorkerVolumesDeps): Promise<WorkerVolumes> {
   const records = await openVolumeRecords(dir);
   const shelf = createVolumeShelf({ host, records, log });
-  const transactions = createTransactions({ host, shelf, log });
+  const tally = createVolumeTally();
+  const transactions = createTransactions({ host, shelf, tally, log });
   const users = createUsers(functions);
+  const footprint = createFootprint({ host, shelf }, () => performance.now());
   for (const file of records.damaged) log.error({ file }, 'the record of a volume can not be read');
   if (records.damaged.length === 0) await removeLeftOvers(volumesDir, shelf);
   return {
-    volumes: createVolumeService({ host, shelf, transactions, users }),
+    volumes: createVolumeService({ host, shelf, transactions, users, tally }),
     of(version) {
       if (version.config.volumes === undefined) return undefined;
       for (const { volume } of version.config.volumes) shelf.resolve(volume);
-      return createInstanceVolumes(version, { host, shelf, transactions, onMounted: users.mounted });
+      return createInstanceVolumes(version, { host, shelf, transactions, tally, onMounted: users.mounted });
     },
     assertMounts({ volumes = [] }) {
       for (const [at, mount] of volumes.entries()) assertMount(mount, at, shelf);
     },
+    totals: () => ({ now: contentNow(shelf, users, footprint), ...tally.counts() }),
     async close() {
+      await footprint.close();
       await transactions.settled();
       await shelf.settled();
     },
+  };
+}
+
+function contentNow(shelf: VolumeShelf, users: VolumeUsers, footprint: Footprint): VolumeTotals['now'] {
+  const records = shelf.all();
+  return {
+    volumes: records.length,
+    snapshots: records.reduce((sum, { snapshots }) => sum + snapshots.length, 0),
+    layers: new Set(records.flatMap(layersOf)).size,
+    mounts: users.allMounts(),
+    usage: footprint.read(),
   };
 }
 

@@ -9,6 +9,7 @@ import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Call, Failure } from '../../core/invocations/types.ts';
 import { excess, hasLimits } from './limits.ts';
 import type { VolumeShelf } from './shelf.ts';
+import type { VolumeTally } from './tally.ts';
 import type { Transaction, Transactions } from './transactions.ts';
 
 export interface InstanceVolumes {
@@ -28,6 +29,7 @@ export interface InstanceVolumesDeps {
   host: Pick<VolumeHost, 'measureVolume'>;
   shelf: VolumeShelf;
   transactions: Pick<Transactions, 'begin'>;
+  tally: Pick<VolumeTally, 'full'>;
   /** Counts the instances that have a volume. */
   onMounted: (name: string, mode: FunctionVolume['mode']) => () => void;
 }
@@ -85,7 +87,9 @@ export function createInstanceVolumes(
       for (const { mount } of limited()) {
         const { record, layers } = shelf.resolve(mount.volume);
         const message = excess(record, await deps.host.measureVolume(layers[0]?.id ?? ''));
-        if (message !== null) return { kind: 'volume_full', message };
+        if (message === null) continue;
+        deps.tally.full('rw');
+        return { kind: 'volume_full', message };
       }
       const stale = places.filter((place) => place !== transactional && isStale(place));
       if (stale.length > 0) await sandbox?.mount(stale.map(stateOf));
@@ -116,7 +120,7 @@ export function createInstanceVolumes(
 }
 
 /** Looks at what is written to, for as long as somebody does. */
-function createWatch({ host, shelf }: Pick<InstanceVolumesDeps, 'host' | 'shelf'>) {
+function createWatch({ host, shelf, tally }: Pick<InstanceVolumesDeps, 'host' | 'shelf' | 'tally'>) {
   const watched: { volume: string; contentOf: () => string | undefined }[] = [];
   let tell: (message: string) => void = () => {};
   let timer: NodeJS.Timeout | undefined;
@@ -125,9 +129,12 @@ function createWatch({ host, shelf }: Pick<InstanceVolumesDeps, 'host' | 'shelf'
   const look = async (): Promise<string | null> => {
     for (const { volume, contentOf } of watched) {
       const content = contentOf();
-      const message =
-        content === undefined ? null : excess(shelf.resolve(volume).record, await host.measureVolume(content));
-      if (message !== null) return message;
+      if (content === undefined) continue;
+      const { record } = shelf.resolve(volume);
+      const message = excess(record, await host.measureVolume(content));
+      if (message === null) continue;
+      if (record.transactions === null && !isStopped) tally.full('rw'); // a transaction says so itself
+      return message;
     }
     return null;
   };

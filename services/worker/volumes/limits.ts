@@ -18,7 +18,7 @@ export function excess(
 const inMib = (bytes: number) => (bytes >= MIB ? `${Math.round(bytes / MIB)} MiB` : `${bytes} bytes`);
 
 /** What is in several layers counts once in each: too much, never too little. */
-export const sumOf = (layers: readonly VolumeLayer[]): VolumeUsage => ({
+export const sumOf = (layers: readonly VolumeUsage[]): VolumeUsage => ({
   bytes: layers.reduce((sum, { bytes }) => sum + bytes, 0),
   entries: layers.reduce((sum, { entries }) => sum + entries, 0),
 });

@@ -9,6 +9,7 @@ import type { VolumeLayer, VolumeRecord } from '../../core/volumes/record.ts';
 import type { Volume, VolumeFile, VolumeLimits, VolumeRequest, Volumes } from '../../core/volumes/types.ts';
 import { excess, hasLimits } from './limits.ts';
 import type { VolumeShelf } from './shelf.ts';
+import type { VolumeTally } from './tally.ts';
 import type { Transactions } from './transactions.ts';
 import type { VolumeUsers } from './users.ts';
 
@@ -17,6 +18,7 @@ export interface VolumeServiceDeps {
   shelf: VolumeShelf;
   transactions: Transactions;
   users: VolumeUsers;
+  tally: Pick<VolumeTally, 'full'>;
 }
 
 const WRITE_WAIT_MS = 30_000;
@@ -209,13 +211,17 @@ const roomOf = ({ maxBytes, maxEntries }: VolumeLimits) => ({
   ...(maxEntries === null ? {} : { maxEntries }),
 });
 
-async function writeAsItIs(record: VolumeRecord, path: string, tar: Readable, { host, shelf }: VolumeServiceDeps) {
+async function writeAsItIs(record: VolumeRecord, path: string, tar: Readable, deps: VolumeServiceDeps) {
+  const { host, shelf, tally } = deps;
   const release = shelf.hold(record.layers);
   try {
     const ids = idsOf(record.layers);
     const usage = hasLimits(record) ? await host.measureVolume(ids[0] ?? '') : { bytes: 0, entries: 0 };
     const full = excess(record, usage);
-    if (full !== null) throw new WaferError('volume_full', full);
+    if (full !== null) {
+      tally.full('rw');
+      throw new WaferError('volume_full', full);
+    }
     const { maxBytes, maxEntries } = record;
     await host.writeVolume(
       ids,

@@ -13,8 +13,10 @@ import type { CallerSignal } from '../../core/invocations/light-signal.ts';
 import type { Failure } from '../../core/invocations/types.ts';
 import type { Log } from '../../core/log.ts';
 import type { VolumeLayer, VolumeRecord } from '../../core/volumes/record.ts';
+import type { CommitResult, DiscardReason } from '../../core/volumes/totals.ts';
 import { excessOf } from './limits.ts';
 import type { VolumeShelf } from './shelf.ts';
+import type { VolumeTally } from './tally.ts';
 import { createTurnstile, type Turnstile } from './turnstile.ts';
 
 export interface Transaction {
@@ -22,8 +24,8 @@ export interface Transaction {
   readonly upper: string;
   /** After the last write. Null: it is in the state, on the disk; a failure: nothing of it is. @throws what the platform can not do; nothing of it is there either */
   commit(): Promise<Failure | null>;
-  /** Idempotent; after `commit` it does nothing. Never rejects. */
-  discard(): Promise<void>;
+  /** Idempotent; after `commit` it does nothing. Never rejects. `reason`: what the call ended with; without one it is `aborted`. */
+  discard(reason?: DiscardReason): Promise<void>;
 }
 
 export interface TransactionRequest {
@@ -52,11 +54,12 @@ const COMMITTED_MAX = 1_000;
 interface Deps {
   host: Pick<VolumeHost, 'makeUpper' | 'sealUpper' | 'copyVolume' | 'measureVolume' | 'removeVolume'>;
   shelf: VolumeShelf;
+  tally: VolumeTally;
   log: Log;
 }
 
 export function createTransactions(deps: Deps): Transactions {
-  const { shelf } = deps;
+  const { shelf, tally } = deps;
   const turnstiles = new Map<string, Turnstile>();
   const merger = createMerger(deps);
   const turnFor = async ({ volume, signal, waitMs }: TransactionRequest): Promise<(() => void) | Failure> => {
@@ -66,6 +69,7 @@ export function createTransactions(deps: Deps): Transactions {
     const leave = await turnstile.enter(signal, waitMs);
     if (leave !== null) return leave;
     if (signal.aborted) return { kind: 'cancelled', message: 'The caller went away before the function was called.' };
+    tally.conflict('exclusive');
     return {
       kind: 'volume_conflict',
       message: `The volume ${volume} had other writers for ${waitMs} ms; they go one after the other.`,
@@ -90,7 +94,7 @@ export function createTransactions(deps: Deps): Transactions {
 async function open(
   { volume, invocationId }: TransactionRequest,
   leave: () => void,
-  { host, shelf, log }: Deps,
+  { host, shelf, tally, log }: Deps,
   mergeSoon: (volume: string) => void,
 ): Promise<Transaction> {
   const began = shelf.get(volume);
@@ -115,12 +119,23 @@ async function open(
   return {
     layers: began.layers.map(({ id }) => id),
     upper,
-    discard: end,
+    async discard(reason = 'aborted') {
+      if (!isOver) countDiscard(reason, began, tally);
+      await end();
+    },
     async commit() {
       try {
-        const failure = await commit({ began, upper, invocationId }, { host, shelf });
-        if (failure === null) mergeSoon(volume);
-        return failure;
+        const result = await commit({ began, upper, invocationId }, { host, shelf }).catch((error: unknown) => {
+          countDiscard('aborted', began, tally);
+          throw error;
+        });
+        if (typeof result !== 'string') {
+          countDiscard(result.kind, began, tally);
+          return result;
+        }
+        tally.commit(result);
+        mergeSoon(volume);
+        return null;
       } finally {
         await end();
       }
@@ -128,20 +143,29 @@ async function open(
   };
 }
 
+function countDiscard(reason: DiscardReason, { transactions }: VolumeRecord, tally: VolumeTally): void {
+  tally.discard(reason);
+  if (reason === 'volume_full') tally.full('tx');
+  if (reason === 'volume_conflict') tally.conflict(transactions ?? 'optimistic');
+}
+
 async function commit(
   { began, upper, invocationId }: { began: VolumeRecord; upper: string; invocationId: string },
   { host, shelf }: Pick<Deps, 'host' | 'shelf'>,
-): Promise<Failure | null> {
+): Promise<CommitResult | Failure> {
   const id = newVolumeLayerId();
   const size = await host.sealUpper(upper, id);
-  if (size === null) return null;
-  let failure: Failure | null = null;
+  if (size === null) return 'unchanged';
+  let result: CommitResult | Failure = 'kept';
   let kept: VolumeLayer[] = [{ id, ...size }];
   try {
     await shelf.change(began.name, async (record) => {
-      if (record.committed.includes(invocationId)) return record;
+      if (record.committed.includes(invocationId)) {
+        result = 'repeated';
+        return record;
+      }
       if (record.revision !== began.revision) {
-        failure = conflict(record.name);
+        result = conflict(record.name);
         return record;
       }
       const layers = [...record.layers, { id, ...size }];
@@ -149,7 +173,7 @@ async function commit(
       const excess = excessOf(record, fitting);
       kept = fitting;
       if (excess !== null) {
-        failure = { kind: 'volume_full', message: excess };
+        result = { kind: 'volume_full', message: excess };
         return record;
       }
       const committed = [...record.committed, invocationId].slice(-COMMITTED_MAX);
@@ -159,7 +183,7 @@ async function commit(
     // Whatever of it came into no record.
     await shelf.drop(id, ...kept.map((layer) => layer.id));
   }
-  return failure;
+  return result;
 }
 
 const conflict = (volume: string): Failure => ({

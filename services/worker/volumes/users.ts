@@ -7,6 +7,8 @@ export interface VolumeUsers {
   /** Gives the function that says it is over. */
   mounted(name: string, mode: FunctionVolume['mode']): () => void;
   mounts(name: string): number;
+  /** Of all volumes. */
+  allMounts(): number;
   /** Instances that write to it as it is. */
   writers(name: string): number;
   /** Volume -> functions, by name. */
@@ -31,6 +33,7 @@ export function createUsers(functions: Pick<FunctionStore, 'list' | 'resolve'>):
       return () => change(-1);
     },
     mounts: (name) => mounts.get(name) ?? 0,
+    allMounts: () => [...mounts.values()].reduce((sum, count) => sum + count, 0),
     writers: (name) => writers.get(name) ?? 0,
     async functions() {
       const users = new Map<string, string[]>();

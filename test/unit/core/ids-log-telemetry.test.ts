@@ -102,6 +102,30 @@ describe('createTelemetry()', () => {
     expect(text).toContain('process_cpu_seconds_total');
   });
 
+  test('shows volumes by kinds of ends, and no bytes while they have not been measured', async () => {
+    const telemetry = createTelemetry();
+    const now = { volumes: 3, snapshots: 1, layers: 5, mounts: 2, usage: null };
+    const counts = {
+      commits: { kept: 7, unchanged: 1, repeated: 0 },
+      discards: { function_timeout: 2, aborted: 0 },
+      conflicts: { exclusive: 0, optimistic: 4 },
+      full: { rw: 1, tx: 0 },
+    };
+    telemetry.observe({ volumes: () => ({ now, ...counts }) });
+    const text = await telemetry.text();
+    telemetry.observe({ volumes: () => ({ now: { ...now, usage: { bytes: 4096, entries: 2 } }, ...counts }) });
+    const later = await telemetry.text();
+    telemetry.close();
+    expect(text).toContain('wafer_volumes 3\n');
+    expect(text).toContain('wafer_volume_commits_total{result="kept"} 7');
+    expect(text).toContain('wafer_volume_discards_total{reason="function_timeout"} 2');
+    expect(text).toContain('wafer_volume_conflicts_total{policy="optimistic"} 4');
+    expect(text).toContain('wafer_volume_full_total{mode="rw"} 1');
+    expect(text).not.toMatch(/^wafer_volume_bytes /m);
+    expect(later).toContain('wafer_volume_bytes 4096');
+    expect(later).toContain('wafer_volume_commits_total{result="kept"} 7');
+  });
+
   test('a reading that fails takes no other metric with it', async () => {
     const telemetry = createTelemetry();
     telemetry.observe({ store: () => Promise.reject(new Error('away')), queued: () => 1 });
