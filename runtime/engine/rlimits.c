@@ -1,12 +1,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "confine.h"
-#include "processes.h"
 #include "util.h"
 
 #define STEP "limits"
@@ -60,27 +58,4 @@ int rlimits_confine(const struct spec *spec)
 		return -1;
 	/* Counted per user namespace and uid: a second fence behind the pids limit. */
 	return spec->pids ? set(RLIMIT_NPROC, "nproc", spec->pids) : 0;
-}
-
-static int lower(int pid, int resource, const char *name, uint64_t value)
-{
-	const struct rlimit limit = { value, value };
-	if (!value || !prlimit(pid, resource, &limit, NULL) || errno == ESRCH)
-		return 0;
-	return fault(STEP, "%s of %llu, which can only be lowered", name, (unsigned long long)value);
-}
-
-int rlimits_lower(int procfd, int init, uint64_t nofile, uint64_t fsize)
-{
-	struct pids pids = { 0 };
-	int bad = 0;
-	if (!nofile && !fsize)
-		return 0;
-	pids_collect(&pids, procfd, init);
-	for (size_t i = 0; i < pids.count && !bad; i++)
-		if (pids.list[i] != init)
-			bad = lower(pids.list[i], RLIMIT_NOFILE, "nofile", nofile) ||
-			      lower(pids.list[i], RLIMIT_FSIZE, "fsize", fsize);
-	free(pids.list);
-	return bad ? -1 : 0;
 }
