@@ -32,6 +32,17 @@ const integer = (name: string, min: number, max: number, fallback: number) => (v
   throw new WaferError('usage', `${name}=${value} is not a whole number from ${min} to ${max}.`);
 };
 
+/** Null for 0: no limit. */
+const limit =
+  (name: string, min: number, max: number, decimals = 0) =>
+  (value: string | undefined) => {
+    if (value === undefined || value === '' || value === '0') return null;
+    const number = Number(value);
+    if (number >= min && number <= max && Number(number.toFixed(decimals)) === number) return number;
+    const kind = decimals === 0 ? 'a whole number' : `a number with at most ${decimals} decimals`;
+    throw new WaferError('usage', `${name}=${value} is not ${kind} from ${min} to ${max}, or 0.`);
+  };
+
 const oneOf =
   <T extends string>(name: string, values: readonly T[], fallback: T) =>
   (value: string | undefined) => {
@@ -103,6 +114,24 @@ export const SETTINGS = {
     '(half of the machine)',
     'Memory that all sandboxes together may use',
     (value) => (value ? integer('WAFER_MEMORY_MB', 64, 16_777_216, 0)(value) : null),
+  ),
+  namespaceMemoryMb: setting(
+    'WAFER_NAMESPACE_MEMORY_MB',
+    '0',
+    'Sum of memoryMb of all instances of functions, on this worker; calls wait for room, then fail. 0: no limit but WAFER_MEMORY_MB',
+    limit('WAFER_NAMESPACE_MEMORY_MB', 32, 16_777_216),
+  ),
+  namespaceCpu: setting(
+    'WAFER_NAMESPACE_CPU',
+    '0',
+    'Sum of cpu of all instances of functions, in cores, on this worker; one without cpu then has 1. 0: no limit',
+    limit('WAFER_NAMESPACE_CPU', 0.05, 4_096, 3),
+  ),
+  namespacePids: setting(
+    'WAFER_NAMESPACE_PIDS',
+    '0',
+    'Sum of pids of all instances of functions, on this worker. 0: no limit',
+    limit('WAFER_NAMESPACE_PIDS', 8, 4_194_304),
   ),
   logLevel: setting(
     'WAFER_LOG_LEVEL',

@@ -60,6 +60,7 @@ export const ERRORS = {
   chain_too_deep: spec(508, 2, 'Too many invocations follow one another'),
   // capacity
   overloaded: spec(429, 3, 'Too many calls are waiting'),
+  namespace_limit: spec(429, 3, 'All instances together may not have more'),
   shutting_down: spec(503, 3, 'The platform is shutting down'),
   store_unavailable: spec(503, 3, 'Redis can not be reached'),
   // host

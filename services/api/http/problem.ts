@@ -9,6 +9,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 /** Codes that pass by themselves; clients get told when to come back. */
 const RETRY_AFTER_S: Partial<Record<ErrorCode, number>> = {
   overloaded: 1,
+  namespace_limit: 1,
   shutting_down: 2,
   store_unavailable: 2,
   engine_failed: 2,

@@ -60,6 +60,7 @@ export const CALL_ERRORS = [
   'volume_conflict',
   'volume_full',
   'overloaded',
+  'namespace_limit',
   'sandbox_failed',
   'engine_failed',
 ] as const;

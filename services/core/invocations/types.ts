@@ -185,7 +185,7 @@ export interface StartFacts {
 export interface Dispatcher {
   /**
    * Runs one call. Resolves when the head of the answer is there.
-   * @throws WaferError `overloaded`, `shutting_down`, `sandbox_failed`, `engine_failed`
+   * @throws WaferError `overloaded`, `namespace_limit`, `shutting_down`, `sandbox_failed`, `engine_failed`
    */
   call(call: Call): Promise<CallReply>;
   instances(): Promise<InstanceInfo[]>;

@@ -20,6 +20,13 @@ export function registerReadings(registry: Registry, readings: Readings): void {
 function poolSeries({ gauge, gaugeBy }: SeriesOf, readings: Readings): void {
   const instances = { name: 'wafer_instances', help: 'Instances by state' };
   gaugeBy('state', instances, () => readings.instances?.());
+  const used = {
+    name: 'wafer_namespace_used',
+    help: 'What instances of functions may use together, by their limits; cpu: in cores, 1 for those without a limit',
+  };
+  gaugeBy('resource', used, () => readings.sums?.().used);
+  const limit = { name: 'wafer_namespace_limit', help: 'What they may have together; absent without a limit' };
+  gaugeBy('resource', limit, () => readings.sums?.().limit);
   gauge({ name: 'wafer_calls_waiting', help: 'Calls that wait for an instance' }, () => readings.queued?.());
   const ready = { name: 'wafer_blanks_ready', help: 'Booted runtimes that wait for a first call' };
   gauge(ready, () => readings.blanks?.().ready);

@@ -6,8 +6,17 @@ import type { VolumeTotals } from '../volumes/totals.ts';
 
 export type InstanceState = InstanceInfo['state'];
 
+/** By resource: `memory_bytes`, `cpu` in cores, `pids`. */
+export interface InstanceSums {
+  /** What instances that live or start may use together, by the limits of their versions. */
+  used: Record<string, number>;
+  /** What they may have together, where there is a limit. */
+  limit: Record<string, number>;
+}
+
 export interface Readings {
   instances?: () => Record<InstanceState, number> | Promise<Record<InstanceState, number>>;
+  sums?: () => InstanceSums;
   /** Booted runtimes without code. */
   blanks?: () => { ready: number; booting: number };
   /** Calls that wait for an instance. */

@@ -32,7 +32,7 @@ import { type Built, publishVersion, VERSION_TAG_PREFIX } from './publish-versio
 
 /** As they were written, or as a version stores them. */
 export type AssertedSettings = Pick<FunctionConfig, 'onSuccess' | 'onFailure'> &
-  Pick<ConfigFile, 'volumes' | 'egress' | 'secrets' | 'secretEnv'>;
+  Pick<ConfigFile, 'volumes' | 'egress' | 'secrets' | 'secretEnv' | 'memoryMb' | 'cpu' | 'pids'>;
 
 export interface DeployerDeps {
   functions: FunctionStore;
@@ -45,7 +45,7 @@ export interface DeployerDeps {
   dispatcher: Dispatcher;
   tmpDir: string;
   log: Log;
-  /** Where onSuccess, onFailure and egress lead, and whether the volumes and the secrets are there. @throws WaferError `invalid_config | volume_not_found` */
+  /** Where onSuccess, onFailure and egress lead, whether the volumes and the secrets are there, and limits below those of the operator. @throws WaferError `invalid_config | volume_not_found` */
   assertConfig: (config: AssertedSettings) => Promise<void>;
   /** Told after a version went live. Must not throw. */
   onPublished: (version: FunctionVersion) => void;

@@ -30,7 +30,7 @@ export interface Built {
 interface Stores {
   images: ImageStore;
   functions: FunctionStore;
-  assertConfig: (config: Pick<FunctionConfig, 'onSuccess' | 'onFailure' | 'volumes' | 'egress'>) => Promise<void>;
+  assertConfig: (config: FunctionConfig) => Promise<void>;
 }
 
 /** A version whose code was built over a base image. Failures as in `publishImage`. */

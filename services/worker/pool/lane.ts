@@ -1,6 +1,6 @@
 /** The instances and waiting calls of one version. */
 import type { CallerSignal } from '../../core/invocations/light-signal.ts';
-import { countLive, type Occupied } from './memory-budget.ts';
+import { countLive, type Occupied } from './room.ts';
 import type { Grant, Pooled } from './types.ts';
 
 export interface Waiter<T extends Pooled> {
@@ -27,14 +27,28 @@ export const findReady = <T extends Pooled>(lane: Lane<T>): T | undefined => {
   return newest;
 };
 
-/** A call waits until it is granted an instance, fails, or its caller leaves. `onLeave` is told first, whatever happens. */
+/** Each time that a call has waited so long, it is looked at what for. */
+export interface Patience {
+  ms: number;
+  /** What it fails with; null: it goes on waiting. */
+  over: () => Error | null;
+}
+
+/**
+ * A call waits until it is granted an instance, fails, loses its patience, or its caller leaves. `onLeave` is told first,
+ * whatever happens.
+ */
 export function joinLane<T extends Pooled>(
   lane: Lane<T>,
   signal: CallerSignal,
   onLeave: () => void,
+  patience?: Patience,
 ): Promise<Grant<T>> {
   return new Promise((resolve, reject) => {
+    const timer = patience && setInterval(() => loseIt(patience.over()), patience.ms);
+    const loseIt = (error: Error | null) => void (error !== null && waiter.fail(error));
     const leave = () => {
+      clearInterval(timer);
       lane.waiting = lane.waiting.filter((one) => one !== waiter);
       signal.removeEventListener('abort', onAbort);
       onLeave();

@@ -1,8 +1,8 @@
 /**
  * The pool: which instance serves which call.
  *
- * A call takes a warm instance with room, else starts one within the memory
- * budget (idle instances of other versions make way), else waits in a bounded
+ * A call takes a warm instance with room, else starts one below all ceilings, the memory
+ * budget among them (idle instances of other versions make way), else waits in a bounded
  * queue. A version that waits and has no instance comes first, in turn, so one busy
  * function can not starve another. An instance never changes its version.
  */
@@ -16,7 +16,8 @@ import { createKeptVersions } from './kept-versions.ts';
 import { bindingOf, findReady, isStarved, joinLane, type Lane } from './lane.ts';
 import { createLanes, keyOf } from './lanes.ts';
 import { createLastEnds } from './last-ends.ts';
-import { countLive, findRoom, sumMb } from './memory-budget.ts';
+import { countLive, sumOf } from './room.ts';
+import { createRoomMaker, memoryOf, type RoomMaker } from './room-maker.ts';
 import type { Grant, Pool, Pooled, PoolOptions } from './types.ts';
 
 export type { Grant, Pool, Pooled, PoolOptions } from './types.ts';
@@ -33,6 +34,7 @@ const KNOWN_ENDS = 10_000;
 
 class InstancePool<T extends Pooled> implements Pool<T> {
   readonly #options: PoolOptions<T>;
+  readonly #room: RoomMaker<T>;
   readonly #policy: KeepAlivePolicy;
   readonly #prewarms: Prewarms;
   readonly #lanes = createLanes<T>();
@@ -45,6 +47,12 @@ class InstancePool<T extends Pooled> implements Pool<T> {
 
   constructor(options: PoolOptions<T>) {
     this.#options = options;
+    this.#room = createRoomMaker(options, {
+      lanes: this.#lanes,
+      minimum: (version) => this.#kept.minimum(version),
+      value: ({ version, lastUsedAt }, now) => this.#policy.value(version, lastUsedAt, now),
+      evict: (one) => this.#endFor('evicted', one),
+    });
     this.#policy = options.keepAlive ?? createFixedPolicy(options.idleMs);
     this.#prewarms = createPrewarms((version, idleSince, keepMs) => this.#prewarm(version, idleSince, keepMs));
   }
@@ -59,14 +67,11 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     // One that shares a busy instance says nothing about idle times.
     if (ready?.state !== 'busy') this.#policy.onCall(version, Date.now());
     if (ready !== undefined) return this.#grant(lane, ready, null);
-    if (this.#waitingCalls >= this.#options.maxWaiting) {
-      this.#lanes.forgetIfEmpty(lane);
-      throw new WaferError(
-        'overloaded',
-        `${this.#waitingCalls} calls are waiting for an instance; try again in a moment.`,
-      );
-    }
-    return this.#wait(lane, signal);
+    const refusal =
+      this.#waitingCalls >= this.#options.maxWaiting ? tooMany(this.#waitingCalls) : this.#room.never(lane);
+    if (refusal === null) return this.#wait(lane, signal);
+    this.#lanes.forgetIfEmpty(lane);
+    throw refusal;
   }
 
   async keepWarm(version: FunctionVersion): Promise<boolean> {
@@ -95,7 +100,11 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   }
 
   usedMb(): number {
-    return sumMb(this.#lanes.all());
+    return this.sumOf(memoryOf);
+  }
+
+  sumOf(amountOf: (version: FunctionVersion) => number): number {
+    return sumOf(this.#lanes.all(), amountOf);
   }
 
   async retire(functionName: string): Promise<void> {
@@ -121,10 +130,11 @@ class InstancePool<T extends Pooled> implements Pool<T> {
   }
 
   #wait(lane: Lane<T>, signal: CallerSignal): Promise<Grant<T>> {
-    const granted = joinLane(lane, signal, () => {
+    const onLeave = () => {
       this.#waitingCalls--;
       this.#lanes.forgetIfEmpty(lane);
-    });
+    };
+    const granted = joinLane(lane, signal, onLeave, this.#room.patienceOf(lane));
     this.#waitingCalls++;
     this.#pump();
     return granted;
@@ -142,7 +152,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     for (let ready = findReady(lane); ready !== undefined && lane.waiting[0] !== undefined; ready = findReady(lane)) {
       lane.waiting[0].settle(this.#grant(lane, ready, null));
     }
-    if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#makeRoom(lane, 'call')) {
+    if (lane.waiting.length > lane.starting * lane.version.config.concurrency && this.#room.make(lane, 'call')) {
       void this.#start(lane, { forCall: true });
     }
   }
@@ -240,7 +250,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     if (prewarmAfterMs !== null) return void this.#prewarms.plan(version, now, { prewarmAfterMs, keepMs });
     const lane = this.#lanes.of(version);
     lane.keepMs = keepMs;
-    if (!this.#closing && this.#makeRoom(lane, this.#policy.value(version, now, now)))
+    if (!this.#closing && this.#room.make(lane, this.#policy.value(version, now, now)))
       void this.#start(lane, { forCall: false });
     this.#lanes.forgetIfEmpty(lane);
   }
@@ -257,7 +267,7 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const lane = this.#lanes.of(version);
     lane.keepMs = keepMs;
     const worth = this.#policy.value(version, idleSince, Date.now());
-    if (countLive(lane) + lane.starting === 0 && this.#makeRoom(lane, worth))
+    if (countLive(lane) + lane.starting === 0 && this.#room.make(lane, worth))
       void this.#start(lane, { forCall: false });
     this.#lanes.forgetIfEmpty(lane);
   }
@@ -267,23 +277,11 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     const lane = this.#lanes.of(version);
     const missing = this.#kept.minimum(version) - countLive(lane) - lane.starting;
     const starts: Promise<void>[] = [];
-    while (starts.length < missing && this.#makeRoom(lane, Number.POSITIVE_INFINITY))
+    while (starts.length < missing && this.#room.make(lane, Number.POSITIVE_INFINITY))
       starts.push(this.#start(lane, { forCall: false }));
     this.#lanes.forgetIfEmpty(lane);
-    await Promise.all(starts);
-  }
-
-  /** True when one more instance of the lane fits the budget; idle ones of other versions of less worth are ended for it. */
-  #makeRoom(lane: Lane<T>, worth: number | 'call'): boolean {
-    const now = Date.now();
-    const victims = findRoom(lane, this.#lanes.all(), {
-      budgetMb: this.#options.memoryBudgetMb,
-      minimum: (version) => this.#kept.minimum(version),
-      value: ({ version, lastUsedAt }) => this.#policy.value(version, lastUsedAt, now),
-      worth,
-    });
-    for (const victim of victims ?? []) this.#endFor('evicted', victim);
-    return victims !== null;
+    const leaving = starts.length < missing ? this.#room.leaving() : null;
+    await Promise.all([...starts, leaving?.then(() => (this.#closing ? undefined : this.#startMissing(version)))]);
   }
 
   #endFor(cause: 'idle' | 'evicted', instance: T): void {
@@ -291,3 +289,6 @@ class InstancePool<T extends Pooled> implements Pool<T> {
     void instance.end(cause);
   }
 }
+
+const tooMany = (count: number) =>
+  new WaferError('overloaded', `${count} calls are waiting for an instance; try again in a moment.`);

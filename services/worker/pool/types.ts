@@ -3,6 +3,7 @@ import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { CallerSignal } from '../../core/invocations/light-signal.ts';
 import type { StartCause } from '../../core/invocations/types.ts';
 import type { KeepAlivePolicy } from '../keep-alive/policy.ts';
+import type { Ceiling } from './room.ts';
 
 /** What the pool needs of an instance. */
 export interface Pooled {
@@ -26,6 +27,8 @@ export interface Pooled {
 
 export interface PoolOptions<T extends Pooled> {
   memoryBudgetMb: number;
+  /** Besides. A call that waits for room below one that is strict fails when it has waited its `timeoutMs`. */
+  ceilings?: readonly Ceiling[];
   /** An instance without calls ends after this time; with a policy only one of which that knows nothing. */
   idleMs: number;
   /** Default: the same time for all. */
@@ -52,7 +55,7 @@ export interface Grant<T extends Pooled> {
 }
 
 export interface Pool<T extends Pooled> {
-  /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, or the signal's reason */
+  /** @throws WaferError `overloaded | shutting_down | sandbox_failed`, what ceilings refuse with, or the signal's reason */
   acquire(version: FunctionVersion, signal: CallerSignal): Promise<Grant<T>>;
   /**
    * Starts instances up to the version's `minInstances`, and keeps them: one that ends with or after a call is
@@ -67,6 +70,8 @@ export interface Pool<T extends Pooled> {
   waiting(): number;
   /** Of the budget, for all instances that live or start. */
   usedMb(): number;
+  /** The sum over the same. */
+  sumOf(amountOf: (version: FunctionVersion) => number): number;
   /** Ends idle instances of the function now and busy ones after their calls. */
   retire(functionName: string): Promise<void>;
   /** Refuses new calls, lets running ones finish until the signal aborts, then ends everything. */
