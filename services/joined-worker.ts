@@ -2,10 +2,9 @@
  * One more worker: `wafer worker`. It has an engine, a store and sandboxes of its own, takes accepted calls
  * from the queue of a platform, and brings the images of their versions from its registry. It serves nothing.
  */
-import { rm } from 'node:fs/promises';
 import type { EngineInfo } from '../runtime/sandbox/index.ts';
-import { type Config, dataPaths } from './core/config.ts';
-import { lockDataDir } from './core/data-lock.ts';
+import { createCloser } from './closer.ts';
+import type { Config } from './core/config.ts';
 import { WaferError } from './core/errors.ts';
 import type { FunctionVersion } from './core/functions/types.ts';
 import type { Reference } from './core/images/reference.ts';
@@ -18,7 +17,7 @@ import { createLog, type Log } from './core/log.ts';
 import { packageRoot } from './core/package-root.ts';
 import { remoteSecrets } from './core/secrets/remote.ts';
 import { openConsumer, openQueue } from './durable-calls.ts';
-import { explainStart, makeDataDir, makeRunDir, openRedis, openStores, refuseRoot } from './opening.ts';
+import { explainStart, lockDataDir, openRedis, openRunDir, openStores, refuseRoot } from './opening.ts';
 import { followHomeSecrets } from './secrets.ts';
 import { openWorker } from './worker/index.ts';
 
@@ -42,48 +41,35 @@ const DRAIN_MS = 30_000;
 export async function joinAsWorker(config: Config, options: JoinOptions): Promise<JoinedWorker> {
   const { home, onProgress = () => {}, env = process.env } = options;
   const log = options.log ?? createLog({ level: config.logLevel });
-  const opened: (() => Promise<unknown>)[] = [];
-  let closing: Promise<void> | undefined;
-  const closeAll = async () => {
-    for (const undo of opened.reverse()) await undo().catch((err: unknown) => log.error({ err }, 'closing failed'));
-  };
-  const close = () => {
-    closing ??= closeAll();
-    return closing;
-  };
+  const closer = createCloser(log);
   try {
     refuseRoot();
     refuseEmbedded(config);
-    await makeDataDir(config.dataDir);
-    const lock = await lockDataDir(dataPaths(config.dataDir).lock);
-    opened.push(() => lock.release());
+    await lockDataDir(config, closer);
     onProgress('Redis');
-    const connection = await openRedis(config, log, opened);
-    const { functions, logs, egressLog } = openStores(connection, log, opened, config);
+    const connection = await openRedis(config, log, closer);
+    const { functions, logs, egressLog } = openStores(connection, log, closer, config);
     onProgress('Sandbox engine');
     const registry = homeRegistry(home, env);
-    const runDir = await openRunDir(config, opened);
+    const runDir = await openRunDir(config, closer);
     const obtain = obtainFrom(home, registry);
-    const secrets = followHomeSecrets({ redis: connection.redis, log }, remoteSecrets(home));
-    opened.push(() => secrets.close());
+    const secrets = closer.keep(followHomeSecrets({ redis: connection.redis, log }, remoteSecrets(home)));
     const shared = { functions, logs, egressLog, log, env, registry, secrets: secrets.here, obtain };
     const parts = { config, runDir, packageRoot: packageRoot(), ...shared };
     const worker = await openWorker(parts);
-    opened.push(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
+    closer.onClose(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
     // Blanks are made of them, and every version stands on one.
     await worker.bases.bring(async (name) => {
       onProgress(`base image ${name}`);
       return (await pullImage(worker.images, registry, referenceAt(home, name, null), pullOptions())).image;
     });
-    const queue = openQueue(connection.redis);
-    opened.push(() => queue.close());
+    const queue = closer.keep(openQueue(connection.redis));
     const { dispatcher } = worker;
     const bodies = remoteBodies(home);
-    const consumer = await openConsumer(config, { redis: connection.redis, queue, bodies, dispatcher, functions, log });
-    opened.push(() => consumer.close());
-    return { engine: worker.engine(), close };
+    closer.keep(await openConsumer(config, { redis: connection.redis, queue, bodies, dispatcher, functions, log }));
+    return { engine: worker.engine(), close: closer.close };
   } catch (error) {
-    await close();
+    await closer.close();
     throw explainStart(error);
   }
 }
@@ -96,13 +82,6 @@ function refuseEmbedded({ redisUrl, asyncConcurrency }: Config): void {
   }
   if (asyncConcurrency === 0)
     throw new WaferError('usage', 'A worker with WAFER_ASYNC_CONCURRENCY=0 has nothing to do.');
-}
-
-async function openRunDir({ dataDir }: Config, opened: (() => Promise<unknown>)[]): Promise<string> {
-  const preferred = dataPaths(dataDir).run;
-  const runDir = await makeRunDir(preferred);
-  if (runDir !== preferred) opened.push(() => rm(runDir, { recursive: true, force: true }));
-  return runDir;
 }
 
 /** The key of the platform is the password of its registry. */

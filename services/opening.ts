@@ -1,9 +1,11 @@
-/** What `wafer up` and `wafer worker` open alike. `opened` gets what undoes each step. */
-import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
+/** What `wafer up` and `wafer worker` open alike. The closer gets what undoes each step. */
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SandboxError } from '../runtime/sandbox/index.ts';
+import type { Closer } from './closer.ts';
 import { type Config, dataPaths } from './core/config.ts';
+import { lockDataDir as takeLock } from './core/data-lock.ts';
 import { createEgressLog } from './core/egress/log.ts';
 import { isErrno, WaferError } from './core/errors.ts';
 import { createFunctionStore } from './core/functions/registry.ts';
@@ -23,7 +25,15 @@ export function refuseRoot(): void {
   });
 }
 
-export async function makeDataDir(dir: string): Promise<void> {
+/** Makes the data directory this process's own. `check`: before the lock is taken. */
+export async function lockDataDir({ dataDir }: Config, closer: Closer, check = async () => {}): Promise<void> {
+  await makeDataDir(dataDir);
+  await check();
+  const lock = await takeLock(dataPaths(dataDir).lock);
+  closer.onClose(() => lock.release());
+}
+
+async function makeDataDir(dir: string): Promise<void> {
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await chmod(dir, 0o700);
@@ -43,7 +53,7 @@ const LINES_PER_MIB = 1_250;
 export function openStores(
   { redis }: RedisConnection,
   log: Log,
-  opened: (() => Promise<unknown>)[],
+  closer: Closer,
   { logKeepMs: keepMs, logMb }: Pick<Config, 'logKeepMs' | 'logMb'>,
 ) {
   const telemetry = createTelemetry();
@@ -56,32 +66,27 @@ export function openStores(
   const onDrop = (count: number) => telemetry.lost('invocation_records', count);
   const invocations = createInvocationStore(redis, { log, onDrop });
   // Flushed after the worker has closed: calls that it cuts leave records and lines too.
-  opened.push(() => Promise.all([logs.flush(), egressLog.flush(), invocations.flush()]));
+  closer.onClose(() => Promise.all([logs.flush(), egressLog.flush(), invocations.flush()]));
   return { telemetry, functions: withRoutes(createFunctionStore(redis)), logs, egressLog, invocations };
 }
 
-export async function openRedis(
-  config: Config,
-  log: Log,
-  opened: (() => Promise<unknown>)[],
-): Promise<RedisConnection> {
-  if (config.redisUrl !== null) {
-    const connection = await connectRedis({ address: { url: config.redisUrl }, log });
-    opened.push(() => connection.close());
-    return connection;
-  }
-  const server = await startEmbeddedRedis({ directory: dataPaths(config.dataDir).redis, log });
-  opened.push(() => server.close());
-  const connection = await connectRedis({ address: { socketPath: server.socketPath }, log });
-  opened.push(() => connection.close());
-  return connection;
+export async function openRedis(config: Config, log: Log, closer: Closer): Promise<RedisConnection> {
+  if (config.redisUrl !== null) return closer.keep(await connectRedis({ address: { url: config.redisUrl }, log }));
+  const server = closer.keep(await startEmbeddedRedis({ directory: dataPaths(config.dataDir).redis, log }));
+  return closer.keep(await connectRedis({ address: { socketPath: server.socketPath }, log }));
 }
 
 /** A socket address holds 107 bytes; with a long home path the socket moves to a private temporary directory. */
-export async function makeRunDir(preferred: string): Promise<string> {
-  if (!fitsSocketAddress(join(preferred, 'host.sock'))) return mkdtemp(join(tmpdir(), 'wafer-'));
-  await mkdir(preferred, { recursive: true, mode: 0o700 });
-  return preferred;
+export async function openRunDir({ dataDir }: Config, closer: Closer): Promise<string> {
+  const preferred = dataPaths(dataDir).run;
+  if (fitsSocketAddress(join(preferred, 'host.sock'))) {
+    // The lock is in it, so it stays.
+    await mkdir(preferred, { recursive: true, mode: 0o700 });
+    return preferred;
+  }
+  const dir = await mkdtemp(join(tmpdir(), 'wafer-'));
+  closer.onClose(() => rm(dir, { recursive: true, force: true }));
+  return dir;
 }
 
 /** One clear line with the fix for what stops a start. */

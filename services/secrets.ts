@@ -46,17 +46,6 @@ export async function openSecrets(
   };
 }
 
-/** The same; `opened` gets what undoes it. */
-export async function openSecretsHere(
-  config: Config,
-  parts: SecretParts,
-  opened: (() => Promise<unknown>)[],
-): Promise<OpenedSecrets> {
-  const secrets = await openSecrets(config, parts);
-  opened.push(() => secrets.close());
-  return secrets;
-}
-
 /** For a worker that joined: values come from its platform, changes from the Redis that they share. */
 export function followHomeSecrets(
   { redis, log }: Pick<SecretParts, 'redis' | 'log'>,
