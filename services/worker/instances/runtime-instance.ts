@@ -23,19 +23,17 @@ import type { InstanceVolumes } from '../volumes/index.ts';
 import { type EndReason, explainExit } from './explain-exit.ts';
 import type { HeldRuntime } from './held-runtime.ts';
 import { InitFailure, type StartTimings } from './init-failure.ts';
-import { type Instance, MAX_LOG_LINE_BYTES, MAX_RESULT_BYTES } from './instance.ts';
+import type { Instance } from './instance.ts';
 import { beginLife, type InstanceLife } from './life.ts';
+import { loadRuntime } from './load-runtime.ts';
 import { type ProgramPlan, STANDARD_LIMITS } from './plan.ts';
 import { createRest, type Rest } from './rest.ts';
-import { createStrayWatch, type StrayWatch } from './stray-watch.ts';
+import { type StrayWatch, watchSandbox } from './stray-watch.ts';
+import { wait, within } from './within.ts';
 
-const INIT_MS = 30_000;
-const BOOT_MS = 20_000;
 const SHUTDOWN_MS = 2_000;
 /** A process that ends closes its socket first; its status comes a moment later, and a kill before it would hide it. */
 const EXIT_GRACE_MS = 1_000;
-/** A runtime has no more. */
-const OWN_THREADS = 16;
 
 export interface RuntimeInstanceParts {
   logs: LogSink;
@@ -109,7 +107,10 @@ export class RuntimeInstance implements Instance {
     sandbox.onOutput(life.lines.write);
     // What an `http` function's command starts is its own affair: its server may be many processes.
     this.#rest = createRest({ sandbox, onStuck: () => void this.end('killed') });
-    this.#strays = version.config.runtime === 'http' ? undefined : this.#watchStrays();
+    this.#strays =
+      version.config.runtime === 'http'
+        ? undefined
+        : watchSandbox(sandbox, version.config.pids ?? STANDARD_LIMITS.pids, (count) => this.#onStrays(count));
   }
 
   get id(): string {
@@ -146,38 +147,18 @@ export class RuntimeInstance implements Instance {
 
   /** Waits for boot and loads the handler. Called once by `startInstance`. @returns what of it was compiled at build */
   async load(program: ProgramPlan, mark: () => number): Promise<CodeCacheUse | undefined> {
-    const booted = await this.#within(
-      BOOT_MS,
-      this.#runtime.ready.then(() => true),
-    );
-    this.timings.boot += mark();
-    if (booted !== true) throw await this.#initFailure(`The runtime did not start within ${BOOT_MS / 1000} s.`);
-    const { config, functionName, number } = this.version;
-    const init = this.#runtime.init({
-      functionName,
-      version: number,
-      codePath: program.codePath,
-      handler: config.handler,
-      command: config.command,
-      env: program.env,
-      memoryMb: config.memoryMb,
-      maxResultBytes: MAX_RESULT_BYTES,
-      maxLogLineBytes: MAX_LOG_LINE_BYTES,
-    });
-    const result = await this.#within(INIT_MS, init);
-    this.timings.init = mark();
-    if (result === undefined) throw await this.#initFailure(`The function did not load within ${INIT_MS / 1000} s.`);
-    if (result.kind === 'error') {
-      if (result.code === 'connection_closed') throw await this.#initFailure();
+    const { version, timings } = this;
+    const loading = await loadRuntime({ runtime: this.#runtime, version, program, timings, mark, gone: this.ended });
+    if (loading.kind === 'silent') throw await this.#initFailure(loading.message);
+    if (loading.kind === 'closed') throw await this.#initFailure();
+    if (loading.kind === 'failed') {
       await this.end('killed');
-      const { message, errorType, stack } = result;
-      const kind = result.code === 'handler_not_found' ? 'handler_not_found' : 'function_init_failed';
-      throw new InitFailure(maskFailure(this, { kind, message, errorType, stack }), this.timings, this.id);
+      throw new InitFailure(maskFailure(this, loading.failure), timings, this.id);
     }
     if (this.#state !== 'starting') throw await this.#initFailure(); // it ended at once
     this.#isLoaded = true;
     this.#state = 'ready';
-    return result.codeCache;
+    return loading.codeCache;
   }
 
   /** Reserves room for one call; every `take` is followed by one `give`. */
@@ -276,41 +257,14 @@ export class RuntimeInstance implements Instance {
     if (this.#state !== 'ending') void this.end(reason === 'protocol_error' ? 'protocol' : 'closed');
   }
 
-  #watchStrays(): StrayWatch {
-    const { pids: limit = STANDARD_LIMITS.pids } = this.version.config;
-    return createStrayWatch({
-      count: () =>
-        this.#sandbox.stats().then(
-          // Those that ended and nobody waited for are none, but would take the room of the next call's.
-          ({ processes, pids }) => (pids !== null && pids > limit / 2 + OWN_THREADS ? pids : processes),
-          () => null, // it has ended
-        ),
-      onStrays: (count) => {
-        this.#life.log.tell(
-          `The instance ends: ${count} ${count === 1 ? 'process that a call started was' : 'processes that a call started were'} still there after its end.`,
-        );
-        void this.retire('strays');
-      },
-    });
+  #onStrays(count: number): void {
+    const what = count === 1 ? 'process that a call started was' : 'processes that a call started were';
+    this.#life.log.tell(`The instance ends: ${count} ${what} still there after its end.`);
+    void this.retire('strays');
   }
 
   #onlyInvocation(): string | undefined {
     return this.#invocations.size === 1 ? [...this.#invocations][0] : undefined;
-  }
-
-  /** The value, or undefined after `ms` or when the sandbox ended first. */
-  async #within<T>(ms: number, value: Promise<T>): Promise<T | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), ms);
-    });
-    const gone = this.ended.then(() => undefined);
-    value.catch(() => {}); // `gone` tells the same story
-    try {
-      return await Promise.race([value.catch(() => undefined), late, gone]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   async #initFailure(timeoutMessage?: string): Promise<InitFailure> {
@@ -325,9 +279,8 @@ export class RuntimeInstance implements Instance {
 
   async #leavesByItself(): Promise<boolean> {
     this.#runtime.shutdown();
-    return (await this.#within(SHUTDOWN_MS, this.ended)) !== undefined;
+    return (await within(SHUTDOWN_MS, this.ended)) !== undefined;
   }
 }
 
-const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));

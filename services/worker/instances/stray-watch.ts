@@ -4,11 +4,15 @@
  * instance has not been seen without calls for too long.
  */
 
+import type { Sandbox } from '../../../runtime/sandbox/index.ts';
+
 /** Time for what a call started to end by itself. */
 const SETTLE_MS = 100;
 /** An instance that always has a call is looked at between two of them this often. */
 const UNSEEN_MS = 1_000;
 const OWN_PROCESSES = 2;
+/** A runtime has no more. */
+const OWN_THREADS = 16;
 
 export interface StrayWatchOptions {
   /** Processes in the sandbox, pid 1 included; null when it can not be told. Must not reject. */
@@ -64,3 +68,19 @@ export function createStrayWatch({ count, onStrays }: StrayWatchOptions): StrayW
     stop,
   };
 }
+
+/** `limit`: processes and threads that it may have. */
+export const watchSandbox = (
+  sandbox: Pick<Sandbox, 'stats'>,
+  limit: number,
+  onStrays: StrayWatchOptions['onStrays'],
+): StrayWatch =>
+  createStrayWatch({
+    count: () =>
+      sandbox.stats().then(
+        // Those that ended and nobody waited for are none, but would take the room of the next call's.
+        ({ processes, pids }) => (pids !== null && pids > limit / 2 + OWN_THREADS ? pids : processes),
+        () => null, // it has ended
+      ),
+    onStrays,
+  });

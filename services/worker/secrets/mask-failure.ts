@@ -1,7 +1,8 @@
 /** A failure in the guest's own words, without what it was given. */
 import type { Failure } from '../../core/invocations/types.ts';
 
-interface Said {
+/** As a guest said it, secrets and all. */
+export interface Said {
   kind: Failure['kind'];
   message: string;
   errorType?: string | undefined;
