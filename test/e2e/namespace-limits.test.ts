@@ -67,7 +67,7 @@ describe('the memory that all instances may have together', () => {
   it('is waited for as long as timeoutMs, then the limit is named; it is free again when the other has ended', async () => {
     await start({ WAFER_NAMESPACE_MEMORY_MB: '256' });
     await wafer.deploy('ns-holder', CODE, { memoryMb: 160, timeoutMs: 600_000 });
-    await wafer.deploy('ns-hasty', CODE, { memoryMb: 160, timeoutMs: 500 });
+    await wafer.deploy('ns-hasty', CODE, { memoryMb: 160, timeoutMs: 2_000 });
     await wafer.deploy('ns-patient', CODE, { memoryMb: 160, timeoutMs: 600_000 });
     // Blanks are of nobody: with all of them ready nothing is taken.
     await until('blanks are ready', async () => (await gauge('wafer_blanks_ready')) >= 2);
@@ -86,10 +86,20 @@ describe('the memory that all instances may have together', () => {
     });
     expect(await gauge('wafer_calls_refused_total{code="namespace_limit"}')).toBe(1);
 
+    const accepted = await wafer.fetch('/v1/functions/ns-hasty/async', { method: 'POST' });
+    expect(accepted.status).toBe(202);
+    const { id } = (await accepted.json()) as { id: string };
+    await until('its attempt waits', async () => (await gauge('wafer_calls_waiting')) === 1);
+    await until('its turn is given back', async () => (await gauge('wafer_calls_waiting')) === 0);
+
     const waiting = wafer.invoke('ns-patient', {});
-    await until('it waits', async () => (await gauge('wafer_calls_waiting')) === 1);
+    await until('it waits', async () => (await gauge('wafer_calls_waiting')) >= 1);
     await release();
     expect((await waiting).body).toBe('served');
+    await until('the accepted one has ended well', async () => {
+      const record = (await (await wafer.fetch(`/v1/invocations/${id}`)).json()) as { state: string };
+      return record.state === 'succeeded';
+    });
     expect((await wafer.invoke('ns-hasty', {})).body).toBe('served');
     expect(await gauge(USED)).toBe(160 * MIB);
   });
