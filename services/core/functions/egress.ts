@@ -20,6 +20,9 @@ export interface EgressHost {
 
 const NO_PORT = 'needs a port, like api.example.com:443 (or :* for every port)';
 const URL_PROBLEM = 'is a URL or a path; it takes the host alone, like api.example.com:443';
+const ACCOUNT = 'has an account in front of an @; it takes the host alone, like api.example.com:443';
+/** What readers of URLs leave out of a host, or let it end at: two of them may understand two hosts. */
+const NOT_OF_HOSTS = /[?#\\\s\p{Cc}]/u;
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /** As URLs and resolvers of C read them: 127.1, 0x7f.1, 2130706433. */
 const NUMBER_FORM = /(^|\.)(\d+|0x[0-9a-f]*)$/;
@@ -27,6 +30,7 @@ const NUMBER_FORM = /(^|\.)(\d+|0x[0-9a-f]*)$/;
 /** What the text means, or one clause that says why it means nothing. */
 export function readEgressHost(text: string): EgressHost | { problem: string } {
   if (text.includes('://')) return { problem: URL_PROBLEM };
+  if (text.includes('@')) return { problem: ACCOUNT };
   if (!text.startsWith('[') && text.split(':').length > 2)
     return { problem: 'is an IPv6 address without brackets: write [2001:db8::1]:443' };
   const { host, port } = splitPort(text);
@@ -64,7 +68,12 @@ function readHost(text: string): Pick<EgressHost, 'kind' | 'host'> | { problem: 
     return { problem: 'may have a star for the first label only: *.example.com' };
   if (isIP(name) !== 0 || NUMBER_FORM.test(text.toLowerCase()))
     return { problem: 'is an address in a number form; write it as 192.0.2.1' };
-  if (name === '' || name.length > 253 || !name.split('.').every((label) => LABEL.test(label)))
+  if (
+    NOT_OF_HOSTS.test(text) ||
+    name === '' ||
+    name.length > 253 ||
+    !name.split('.').every((label) => LABEL.test(label))
+  )
     return { problem: 'is no host name, *.suffix, address or network' };
   return isSuffix ? { kind: 'suffix', host: `*.${name}` } : { kind: 'name', host: name };
 }
