@@ -522,6 +522,32 @@ describe('a policy within a ceiling', () => {
 });
 
 describe('the life of a sandbox', () => {
+  test('has 256 connections at once, those to its name server among them, and room again when one ends', async () => {
+    const port = await listening(echoServer(), 0);
+    const world = await openWorld(allow('127.0.0.1', port));
+    const say = async (socket: Socket, bytes: string | Buffer) => {
+      socket.write(bytes);
+      const answered = new Promise((resolve) => socket.once('data', () => resolve('answered')));
+      return Promise.race([answered, new Promise((resolve) => socket.once('close', () => resolve('cut')))]);
+    };
+    const question = dnsFrame('127.test').subarray(4);
+    const ask = async () => say(await world.tcp('198.18.0.1', 53), question);
+    const open: Socket[] = [];
+    expect(await ask()).toBe('answered');
+    while (open.length < 255) {
+      const socket = await world.tcp('127.0.0.1', port);
+      expect(await say(socket, 'x')).toBe('answered');
+      open.push(socket);
+    }
+    world.verdicts.length = 0; // of the name
+    expect(await say(await world.tcp('127.0.0.1', port), 'x')).toBe('cut');
+    expect(await world.verdict()).toMatchObject({ verdict: 'denied', reason: 'more than 256 connections' });
+    expect(await ask()).toBe('cut');
+    open.pop()?.end();
+    expect(await world.verdict()).toMatchObject({ verdict: 'allowed' });
+    expect(await say(await world.tcp('127.0.0.1', port), 'x')).toBe('answered');
+  });
+
   test('unregister cuts its connections', async () => {
     const port = await listening(echoServer(), 0);
     const world = await openWorld(allow('127.0.0.1', port));
