@@ -46,7 +46,7 @@ describe('the files of the kernel and of pid 1', () => {
     expect(answers['write-uid-map']).toEqual(['EPERM']);
     expect(answers['oom-score-lower']).toEqual(['EACCES']);
   });
-  it('show no descriptor but 0, 1, 2 and the control socket', () => {
+  it('F40: show no descriptor but 0, 1, 2 and the control socket', () => {
     const open = Object.entries(answers).filter(([name]) => name.startsWith('fd-'));
     expect(Object.fromEntries(open)).toEqual({
       'fd-0': ['/dev/null'],

@@ -230,7 +230,7 @@ describe('the network of a function', () => {
     .flat()
     .map((one) => one?.address ?? '127.0.0.1');
 
-  it('reaches no port of the platform or the host on any address', async () => {
+  it('F35: reaches no port of the platform or the host on any address', async () => {
     const api = Number(new URL(wafer.url).port);
     const hosts = [
       '127.0.0.1',
@@ -249,7 +249,7 @@ describe('the network of a function', () => {
           /^(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL|EINVAL)$/,
         );
   });
-  it('reaches no unix socket of the platform or the host, by path or by abstract name', async () => {
+  it('F36: reaches no unix socket of the platform or the host, by path or by abstract name', async () => {
     const sockets = (await readFile('/proc/net/unix', 'utf8')).split('\n').map((line) => line.split(/\s+/)[7] ?? '');
     const mine = (await readdir(join(TEST_DATA))).map((name) => join(TEST_DATA, name));
     const paths = [
@@ -260,9 +260,10 @@ describe('the network of a function', () => {
       '/run/dbus/system_bus_socket',
     ];
     for (const path of new Set(paths))
-      expect((await act('connect', { to: { path: path.replace(/^@/, '\0') } })).body, path).toMatch(
-        /^(ENOENT|ECONNREFUSED|EACCES|EPERM|EINVAL|ENOTDIR)$/,
-      );
+      expect(
+        (await act('connect', { to: { path: path.startsWith('@') ? path.replaceAll('@', '\0') : path } })).body,
+        path,
+      ).toMatch(/^(ENOENT|ECONNREFUSED|EACCES|EPERM|EINVAL|ENOTDIR)$/);
     expect((await act('unix')).body).not.toMatch(/redis|wafer|host\.sock|@/);
   });
 });
@@ -274,25 +275,6 @@ describe('what a function is told', () => {
     const failed = JSON.stringify((await act('throwPath')).body);
     expect(failed).toContain('/function/no');
     expect(failed).not.toMatch(new RegExp(`canary|${TEST_DATA}|${wafer.key}`));
-  });
-  it('and its own settings reach only itself', async () => {
-    const env = {
-      LD_PRELOAD: '/function/evil.so',
-      NODE_OPTIONS: '--require /function/evil.cjs',
-      PATH: '/function',
-      EVIL: 'canary-of-a-function',
-    };
-    await wafer.deploy(
-      'settings',
-      { 'index.mjs': 'export const handler = () => process.env;', 'evil.cjs': 'throw new Error("loaded");' },
-      { env },
-    );
-    expect((await wafer.invoke('settings')).body).toMatchObject(env);
-    for (const { pid, uid } of await processTree(wafer.pid)) {
-      if (uid !== process.getuid?.()) continue;
-      expect(await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')).not.toMatch(/evil|canary-of-a-function/);
-    }
-    await wafer.remove('settings');
   });
 });
 

@@ -74,7 +74,7 @@ describe('a system call that no function may make', () => {
   });
 });
 
-describe('a socket', () => {
+describe('F26: a socket', () => {
   it('opens for unix, TCP and UDP', () => {
     for (const name of ['allowed-unix', 'allowed-tcp', 'allowed-udp']) expect(families[name], name).toEqual(['ok']);
   });
