@@ -1,5 +1,6 @@
 /** What all instances of a namespace may have together, whatever the machine has. */
 import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../../services/core/config.ts';
 import { WaferError } from '../../../services/core/errors.ts';
 import type { FunctionVersion } from '../../../services/core/functions/types.ts';
 import { createNamespaceLimits, type NamespaceSettings } from '../../../services/worker/namespaces/limits.ts';
@@ -145,5 +146,26 @@ it('the sums are told in bytes and cores, limits only where there are some', asy
   expect(limits.sums((amountOf) => slots.sumOf(amountOf))).toEqual({
     used: { memory_bytes: 200 * 1024 * 1024, cpu: 2, pids: 512 },
     limit: { cpu: 3 },
+  });
+});
+
+describe('the settings', () => {
+  it('are no limits when they are absent or 0', () => {
+    expect(readConfig({})).toMatchObject(NONE);
+    expect(readConfig({ WAFER_NAMESPACE_MEMORY_MB: '0', WAFER_NAMESPACE_CPU: '0' })).toMatchObject(NONE);
+    const set = { WAFER_NAMESPACE_MEMORY_MB: '4096', WAFER_NAMESPACE_CPU: '1.5', WAFER_NAMESPACE_PIDS: '1000' };
+    expect(readConfig(set)).toMatchObject({ namespaceMemoryMb: 4096, namespaceCpu: 1.5, namespacePids: 1000 });
+  });
+
+  it.each([
+    ['WAFER_NAMESPACE_MEMORY_MB', '1.5'],
+    ['WAFER_NAMESPACE_MEMORY_MB', '-1'],
+    ['WAFER_NAMESPACE_MEMORY_MB', '4g'],
+    ['WAFER_NAMESPACE_CPU', '0.0001'],
+    ['WAFER_NAMESPACE_CPU', '1.23456'],
+    ['WAFER_NAMESPACE_PIDS', '7'],
+    ['WAFER_NAMESPACE_PIDS', 'Infinity'],
+  ])('refuse %s=%s', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(`${name}=${value} is not a`);
   });
 });
