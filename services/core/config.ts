@@ -65,6 +65,12 @@ export const SETTINGS = {
     'Sum of pids of all instances of functions, on this worker. 0: no limit',
     limit('WAFER_NAMESPACE_PIDS', 8, 4_194_304),
   ),
+  namespaceVolumesMb: setting(
+    'WAFER_NAMESPACE_VOLUMES_MB',
+    '0',
+    'What all volumes of functions and their snapshots may take together, in MiB; what is more is volume_full. 0: no limit',
+    limit('WAFER_NAMESPACE_VOLUMES_MB', 1, 1_000_000_000),
+  ),
   logLevel: setting(
     'WAFER_LOG_LEVEL',
     'info',

@@ -40,7 +40,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
   // Behind the containers: they hold their images.
   await removeLeftOvers(host, images, paths, log);
   const contents = { dir: paths.volumeRecords, volumesDir: paths.volumes };
-  const volumes = await openVolumes({ host: host.volumes, ...contents, functions, log });
+  const volumes = await openVolumes({ config, host: host.volumes, ...contents, functions, log });
   const egress = openFunctionEgress(config, deps.egressLog);
   const limits = createNamespaceLimits(config);
   const instances = openInstancePool(deps, { host, images, bases, volumes, egress, limits });

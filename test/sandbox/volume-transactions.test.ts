@@ -11,6 +11,7 @@ import { LightSignal } from '../../services/core/invocations/light-signal.ts';
 import { createLog } from '../../services/core/log.ts';
 import { openVolumeRecords } from '../../services/core/volumes/records.ts';
 import type { TxPolicy } from '../../services/core/volumes/types.ts';
+import { createVolumeRoom } from '../../services/worker/volumes/limits.ts';
 import { createVolumeService } from '../../services/worker/volumes/service.ts';
 import { createVolumeShelf, type VolumeShelf } from '../../services/worker/volumes/shelf.ts';
 import { createVolumeTally, type VolumeTally } from '../../services/worker/volumes/tally.ts';
@@ -54,9 +55,10 @@ async function open(): Promise<void> {
   const host = test.host.volumes;
   shelf = createVolumeShelf({ host, records: await openVolumeRecords(dir), log });
   tally = createVolumeTally();
-  transactions = createTransactions({ host, shelf, tally, log });
+  const room = createVolumeRoom({ namespaceVolumesMb: null }, () => 0);
+  transactions = createTransactions({ host, shelf, room, tally, log });
   const functions = { list: async () => [], resolve: () => Promise.reject(new Error('there is none')) };
-  service = createVolumeService({ host, shelf, transactions, users: createUsers(functions), tally });
+  service = createVolumeService({ host, shelf, transactions, users: createUsers(functions), room, tally });
 }
 
 async function start(shown: ShownVolume): Promise<Sandbox> {

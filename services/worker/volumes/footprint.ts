@@ -11,6 +11,10 @@ import type { VolumeShelf } from './shelf.ts';
 export interface Footprint {
   /** As last measured; null while a volume has not been. Begins to measure what is old. */
   read(): VolumeUsage | null;
+  /** Bytes of all but the state of this volume; what was not measured yet is not in it. */
+  othersOf(record: VolumeRecord): number;
+  /** Somebody measured this directory now. */
+  note(id: string, usage: VolumeUsage): void;
   /** Resolves when nothing is being measured; nothing is any more. */
   close(): Promise<void>;
 }
@@ -34,6 +38,7 @@ export function createFootprint(
     const usage = await host.measureVolume(id).catch(() => null);
     measured.set(id, { usage, dueAt: now() + Math.max(AGE_MS, REST * (now() - begunAt)) });
   };
+  const sizeOf = (id: string) => measured.get(id)?.usage ?? null;
   const measureAll = async (layers: readonly VolumeLayer[], release: () => void): Promise<void> => {
     for (const layer of layers) if (!isClosed) await measure(layer);
     release();
@@ -43,29 +48,32 @@ export function createFootprint(
     const due = layers.filter(({ id }) => (measured.get(id)?.dueAt ?? 0) <= now());
     if (due.length > 0 && running === null && !isClosed) running = measureAll(due, shelf.hold(due));
   };
+  /** Each layer once: snapshots have some in common with states. */
+  const look = () => {
+    const records = shelf.all();
+    const changing = records.filter(({ transactions }) => transactions === null).flatMap(({ layers }) => layers);
+    const ids = new Set(changing.map(({ id }) => id));
+    for (const id of measured.keys()) if (!ids.has(id)) measured.delete(id);
+    refresh(changing);
+    const all = records.flatMap((record) => [...record.layers, ...record.snapshots.flatMap(({ layers }) => layers)]);
+    const sizes = new Map<string, VolumeUsage | null>(all.map((layer) => [layer.id, layer]));
+    for (const id of ids) sizes.set(id, sizeOf(id));
+    return sizes;
+  };
   return {
     read() {
-      const records = shelf.all();
-      const changing = records.filter(({ transactions }) => transactions === null).flatMap(({ layers }) => layers);
-      const ids = new Set(changing.map(({ id }) => id));
-      for (const id of measured.keys()) if (!ids.has(id)) measured.delete(id);
-      refresh(changing);
-      const sizes = changing.map(({ id }) => measured.get(id)?.usage ?? null);
-      if (sizes.includes(null)) return null;
-      return sumOf([...settled(records, ids), ...sizes.flatMap((usage) => usage ?? [])]);
+      const sizes = [...look().values()];
+      return sizes.includes(null) ? null : sumOf(sizes.flatMap((usage) => usage ?? []));
     },
+    othersOf({ layers }) {
+      const sizes = look();
+      for (const { id } of layers) sizes.delete(id);
+      return sumOf([...sizes.values()].flatMap((usage) => usage ?? [])).bytes;
+    },
+    note: (id, usage) => void measured.set(id, { usage, dueAt: now() + AGE_MS }),
     async close() {
       isClosed = true;
       await running;
     },
   };
-}
-
-/** Each once: snapshots have layers in common with states. */
-function settled(records: readonly VolumeRecord[], changing: ReadonlySet<string>): VolumeUsage[] {
-  const layers = records.flatMap((record) => [
-    ...record.layers,
-    ...record.snapshots.flatMap((snapshot) => snapshot.layers),
-  ]);
-  return [...new Map(layers.map((layer) => [layer.id, layer])).values()].filter(({ id }) => !changing.has(id));
 }

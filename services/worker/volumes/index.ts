@@ -1,6 +1,7 @@
 /** Volumes on this worker: their records, their content, and who has them. */
 import { readdir } from 'node:fs/promises';
 import type { VolumeHost } from '../../../runtime/sandbox/index.ts';
+import type { Config } from '../../core/config.ts';
 import { WaferError } from '../../core/errors.ts';
 import type { ConfigFile } from '../../core/functions/schema.ts';
 import type { FunctionStore, FunctionVersion } from '../../core/functions/types.ts';
@@ -11,6 +12,7 @@ import type { VolumeTotals } from '../../core/volumes/totals.ts';
 import type { Volumes } from '../../core/volumes/types.ts';
 import { createFootprint, type Footprint } from './footprint.ts';
 import { createInstanceVolumes, type InstanceVolumes } from './instance-volumes.ts';
+import { createVolumeRoom } from './limits.ts';
 import { createVolumeService } from './service.ts';
 import { createVolumeShelf, type VolumeShelf } from './shelf.ts';
 import { createVolumeTally } from './tally.ts';
@@ -30,6 +32,7 @@ export interface WorkerVolumes {
 }
 
 export interface WorkerVolumesDeps {
+  config: Pick<Config, 'namespaceVolumesMb'>;
   host: VolumeHost;
   /** Of the records. */
   dir: string;
@@ -40,26 +43,29 @@ export interface WorkerVolumesDeps {
 }
 
 export async function openVolumes({
-  host,
+  config,
+  host: bare,
   dir,
   volumesDir,
   functions,
   log,
 }: WorkerVolumesDeps): Promise<WorkerVolumes> {
   const records = await openVolumeRecords(dir);
-  const shelf = createVolumeShelf({ host, records, log });
+  const shelf = createVolumeShelf({ host: bare, records, log });
   const tally = createVolumeTally();
-  const transactions = createTransactions({ host, shelf, tally, log });
+  const footprint = createFootprint({ host: bare, shelf }, () => performance.now());
+  const host = notingSizes(bare, footprint);
+  const room = createVolumeRoom(config, footprint.othersOf);
+  const transactions = createTransactions({ host, shelf, room, tally, log });
   const users = createUsers(functions);
-  const footprint = createFootprint({ host, shelf }, () => performance.now());
   for (const file of records.damaged) log.error({ file }, 'the record of a volume can not be read');
   if (records.damaged.length === 0) await removeLeftOvers(volumesDir, shelf);
   return {
-    volumes: createVolumeService({ host, shelf, transactions, users, tally }),
+    volumes: createVolumeService({ host, shelf, transactions, users, room, tally }),
     of(version) {
       if (version.config.volumes === undefined) return undefined;
       for (const { volume } of version.config.volumes) shelf.resolve(volume);
-      return createInstanceVolumes(version, { host, shelf, transactions, tally, onMounted: users.mounted });
+      return createInstanceVolumes(version, { host, shelf, transactions, room, tally, onMounted: users.mounted });
     },
     assertMounts({ volumes = [] }) {
       for (const [at, mount] of volumes.entries()) assertMount(mount, at, shelf);
@@ -72,6 +78,16 @@ export async function openVolumes({
     },
   };
 }
+
+/** What is measured for whatever reason is known to all. */
+const notingSizes = (host: VolumeHost, footprint: Pick<Footprint, 'note'>): VolumeHost => ({
+  ...host,
+  async measureVolume(id) {
+    const usage = await host.measureVolume(id);
+    footprint.note(id, usage);
+    return usage;
+  },
+});
 
 function contentNow(shelf: VolumeShelf, users: VolumeUsers, footprint: Footprint): VolumeTotals['now'] {
   const records = shelf.all();

@@ -7,7 +7,7 @@ import type { Sandbox, ShownVolume, VolumeHost } from '../../../runtime/sandbox/
 import type { FunctionVolume } from '../../core/functions/schema.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { Call, Failure } from '../../core/invocations/types.ts';
-import { excess, hasLimits } from './limits.ts';
+import type { VolumeRoom } from './limits.ts';
 import type { VolumeShelf } from './shelf.ts';
 import type { VolumeTally } from './tally.ts';
 import type { Transaction, Transactions } from './transactions.ts';
@@ -29,6 +29,7 @@ export interface InstanceVolumesDeps {
   host: Pick<VolumeHost, 'measureVolume'>;
   shelf: VolumeShelf;
   transactions: Pick<Transactions, 'begin'>;
+  room: VolumeRoom;
   tally: Pick<VolumeTally, 'full'>;
   /** Counts the instances that have a volume. */
   onMounted: (name: string, mode: FunctionVolume['mode']) => () => void;
@@ -68,7 +69,7 @@ export function createInstanceVolumes(
   const isStale = ({ mount, revision }: Place) => shelf.resolve(mount.volume).record.revision !== revision;
   const transactional = places.find(({ mount }) => mount.mode === 'tx');
   const limited = () =>
-    places.filter(({ mount }) => mount.mode === 'rw' && hasLimits(shelf.resolve(mount.volume).record));
+    places.filter(({ mount }) => mount.mode === 'rw' && deps.room.isLimited(shelf.resolve(mount.volume).record));
 
   return {
     get isAsked() {
@@ -86,7 +87,7 @@ export function createInstanceVolumes(
     async begin({ invocationId, signal }) {
       for (const { mount } of limited()) {
         const { record, layers } = shelf.resolve(mount.volume);
-        const message = excess(record, await deps.host.measureVolume(layers[0]?.id ?? ''));
+        const message = deps.room.excess(record, await deps.host.measureVolume(layers[0]?.id ?? ''));
         if (message === null) continue;
         deps.tally.full('rw');
         return { kind: 'volume_full', message };
@@ -104,7 +105,7 @@ export function createInstanceVolumes(
         await begun.discard();
         throw error;
       }
-      if (hasLimits(shelf.get(volume))) watch.add(volume, () => upper);
+      if (deps.room.isLimited(shelf.get(volume))) watch.add(volume, () => upper);
       return begun;
     },
     onFull: (tell) => watch.onFull(tell),
@@ -120,7 +121,7 @@ export function createInstanceVolumes(
 }
 
 /** Looks at what is written to, for as long as somebody does. */
-function createWatch({ host, shelf, tally }: Pick<InstanceVolumesDeps, 'host' | 'shelf' | 'tally'>) {
+function createWatch({ host, shelf, room, tally }: Pick<InstanceVolumesDeps, 'host' | 'shelf' | 'room' | 'tally'>) {
   const watched: { volume: string; contentOf: () => string | undefined }[] = [];
   let tell: (message: string) => void = () => {};
   let timer: NodeJS.Timeout | undefined;
@@ -131,7 +132,7 @@ function createWatch({ host, shelf, tally }: Pick<InstanceVolumesDeps, 'host' | 
       const content = contentOf();
       if (content === undefined) continue;
       const { record } = shelf.resolve(volume);
-      const message = excess(record, await host.measureVolume(content));
+      const message = room.excess(record, await host.measureVolume(content));
       if (message === null) continue;
       if (record.transactions === null && !isStopped) tally.full('rw'); // a transaction says so itself
       return message;

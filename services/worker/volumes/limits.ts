@@ -1,11 +1,36 @@
-/** What a volume may take, in words. */
-import type { VolumeLayer, VolumeRecord } from '../../core/volumes/record.ts';
+/** What a volume may take, and all together, in words. */
+import type { Config } from '../../core/config.ts';
+import type { VolumeRecord } from '../../core/volumes/record.ts';
 import type { VolumeUsage } from '../../core/volumes/types.ts';
 
 const MIB = 1024 * 1024;
 
-/** Why so much does not fit; null when it does. */
-export function excess(
+export interface VolumeRoom {
+  /** Why so much does not fit; null when it does. `usage`: of the state. */
+  excess(record: VolumeRecord, usage: VolumeUsage): string | null;
+  /** Why there is no room for so many bytes beside the state, which has as many. */
+  excessWith(record: VolumeRecord, bytes: number): string | null;
+  /** Whether what is in it has to be measured. */
+  isLimited(record: VolumeRecord): boolean;
+}
+
+/** `othersOf`: bytes of all volumes and snapshots but for the state of this one. */
+export const createVolumeRoom = (
+  { namespaceVolumesMb }: Pick<Config, 'namespaceVolumesMb'>,
+  othersOf: (record: VolumeRecord) => number,
+): VolumeRoom => {
+  const ofAll = (record: VolumeRecord, bytes: number) =>
+    namespaceVolumesMb === null || othersOf(record) + bytes <= namespaceVolumesMb * MIB
+      ? null
+      : `All volumes together are full: they may have ${namespaceVolumesMb} MiB (WAFER_NAMESPACE_VOLUMES_MB).`;
+  return {
+    excess: (record, usage) => excess(record, usage) ?? ofAll(record, usage.bytes),
+    excessWith: (record, bytes) => ofAll(record, 2 * bytes),
+    isLimited: ({ maxBytes, maxEntries }) => namespaceVolumesMb !== null || maxBytes !== null || maxEntries !== null,
+  };
+};
+
+function excess(
   { name, maxBytes, maxEntries }: Pick<VolumeRecord, 'name' | 'maxBytes' | 'maxEntries'>,
   { bytes, entries }: VolumeUsage,
 ): string | null {
@@ -22,8 +47,3 @@ export const sumOf = (layers: readonly VolumeUsage[]): VolumeUsage => ({
   bytes: layers.reduce((sum, { bytes }) => sum + bytes, 0),
   entries: layers.reduce((sum, { entries }) => sum + entries, 0),
 });
-
-export const excessOf = (record: VolumeRecord, layers: readonly VolumeLayer[]): string | null =>
-  excess(record, sumOf(layers));
-
-export const hasLimits = ({ maxBytes, maxEntries }: VolumeRecord): boolean => maxBytes !== null || maxEntries !== null;

@@ -7,7 +7,7 @@ import { LightSignal } from '../../core/invocations/light-signal.ts';
 import { assertVolumeName } from '../../core/volumes/names.ts';
 import type { VolumeLayer, VolumeRecord } from '../../core/volumes/record.ts';
 import type { Volume, VolumeFile, VolumeLimits, VolumeRequest, Volumes } from '../../core/volumes/types.ts';
-import { excess, hasLimits } from './limits.ts';
+import type { VolumeRoom } from './limits.ts';
 import type { VolumeShelf } from './shelf.ts';
 import type { VolumeTally } from './tally.ts';
 import type { Transactions } from './transactions.ts';
@@ -18,6 +18,7 @@ export interface VolumeServiceDeps {
   shelf: VolumeShelf;
   transactions: Transactions;
   users: VolumeUsers;
+  room: VolumeRoom;
   tally: Pick<VolumeTally, 'full'>;
 }
 
@@ -212,12 +213,12 @@ const roomOf = ({ maxBytes, maxEntries }: VolumeLimits) => ({
 });
 
 async function writeAsItIs(record: VolumeRecord, path: string, tar: Readable, deps: VolumeServiceDeps) {
-  const { host, shelf, tally } = deps;
+  const { host, shelf, room, tally } = deps;
   const release = shelf.hold(record.layers);
   try {
     const ids = idsOf(record.layers);
-    const usage = hasLimits(record) ? await host.measureVolume(ids[0] ?? '') : { bytes: 0, entries: 0 };
-    const full = excess(record, usage);
+    const usage = room.isLimited(record) ? await host.measureVolume(ids[0] ?? '') : { bytes: 0, entries: 0 };
+    const full = room.excess(record, usage);
     if (full !== null) {
       tally.full('rw');
       throw new WaferError('volume_full', full);
@@ -237,11 +238,22 @@ async function writeAsItIs(record: VolumeRecord, path: string, tar: Readable, de
   }
 }
 
-async function withSnapshot(record: VolumeRecord, name: string, { host }: VolumeServiceDeps): Promise<VolumeRecord> {
+async function withSnapshot(record: VolumeRecord, name: string, deps: VolumeServiceDeps): Promise<VolumeRecord> {
   if (record.snapshots.some((one) => one.name === name))
     throw new WaferError('conflict', `The volume ${record.name} has a snapshot ${name} already.`);
-  const layers = record.transactions === null ? await copyOf(record.layers, host) : record.layers;
+  const layers = record.transactions === null ? await copyToKeep(record, deps) : record.layers;
   return { ...record, snapshots: [...record.snapshots, { name, createdAt: Date.now(), layers }] };
+}
+
+/** Another of the same size: there may be no room for both. */
+async function copyToKeep(record: VolumeRecord, { host, shelf, room, tally }: VolumeServiceDeps) {
+  const layers = await copyOf(record.layers, host);
+  const [copy] = layers;
+  const full = copy && room.isLimited(record) ? room.excessWith(record, copy.bytes) : null;
+  if (full === null) return layers;
+  await shelf.drop(...idsOf(layers));
+  tally.full('rw');
+  throw new WaferError('volume_full', full);
 }
 
 async function copyOf(layers: readonly VolumeLayer[], host: VolumeHost): Promise<VolumeLayer[]> {

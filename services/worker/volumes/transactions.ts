@@ -14,7 +14,7 @@ import type { Failure } from '../../core/invocations/types.ts';
 import type { Log } from '../../core/log.ts';
 import type { VolumeLayer, VolumeRecord } from '../../core/volumes/record.ts';
 import type { CommitResult, DiscardReason } from '../../core/volumes/totals.ts';
-import { excessOf } from './limits.ts';
+import { sumOf, type VolumeRoom } from './limits.ts';
 import type { VolumeShelf } from './shelf.ts';
 import type { VolumeTally } from './tally.ts';
 import { createTurnstile, type Turnstile } from './turnstile.ts';
@@ -54,6 +54,7 @@ const COMMITTED_MAX = 1_000;
 interface Deps {
   host: Pick<VolumeHost, 'makeUpper' | 'sealUpper' | 'copyVolume' | 'measureVolume' | 'removeVolume'>;
   shelf: VolumeShelf;
+  room: Pick<VolumeRoom, 'excess'>;
   tally: VolumeTally;
   log: Log;
 }
@@ -94,7 +95,7 @@ export function createTransactions(deps: Deps): Transactions {
 async function open(
   { volume, invocationId }: TransactionRequest,
   leave: () => void,
-  { host, shelf, tally, log }: Deps,
+  { host, shelf, room, tally, log }: Deps,
   mergeSoon: (volume: string) => void,
 ): Promise<Transaction> {
   const began = shelf.get(volume);
@@ -125,7 +126,7 @@ async function open(
     },
     async commit() {
       try {
-        const result = await commit({ began, upper, invocationId }, { host, shelf }).catch((error: unknown) => {
+        const result = await commit({ began, upper, invocationId }, { host, shelf, room }).catch((error: unknown) => {
           countDiscard('aborted', began, tally);
           throw error;
         });
@@ -151,7 +152,7 @@ function countDiscard(reason: DiscardReason, { transactions }: VolumeRecord, tal
 
 async function commit(
   { began, upper, invocationId }: { began: VolumeRecord; upper: string; invocationId: string },
-  { host, shelf }: Pick<Deps, 'host' | 'shelf'>,
+  { host, shelf, room }: Pick<Deps, 'host' | 'shelf' | 'room'>,
 ): Promise<CommitResult | Failure> {
   const id = newVolumeLayerId();
   const size = await host.sealUpper(upper, id);
@@ -169,8 +170,8 @@ async function commit(
         return record;
       }
       const layers = [...record.layers, { id, ...size }];
-      const fitting = excessOf(record, layers) === null ? layers : await merged(layers, host);
-      const excess = excessOf(record, fitting);
+      const fitting = room.excess(record, sumOf(layers)) === null ? layers : await merged(layers, host);
+      const excess = room.excess(record, sumOf(fitting));
       kept = fitting;
       if (excess !== null) {
         result = { kind: 'volume_full', message: excess };

@@ -74,6 +74,17 @@ it('of others is measured behind the reader, again when it is a minute old, and 
   await footprint.close();
 });
 
+it('of all but one volume has what somebody measured of the others, whoever it was', () => {
+  const [mine, theirs] = [record('a', { layers: [layer('_aaaaaaaa')] }), record('b', { layers: [layer('_bbbbbbbb')] })];
+  const kept = layer('_kept0000', 70);
+  const { footprint } = disk([{ ...mine, snapshots: [{ name: 's', createdAt: 0, layers: [kept] }] }, theirs], {});
+  footprint.note('_aaaaaaaa', { bytes: 30, entries: 3 });
+  expect(footprint.othersOf(mine)).toBe(70);
+  footprint.note('_bbbbbbbb', { bytes: 20, entries: 2 });
+  expect(footprint.othersOf(mine)).toBe(90);
+  expect(footprint.othersOf(theirs)).toBe(100);
+});
+
 it('is unknown while one can not be measured, and no directory is walked all the time', async () => {
   const { footprint, clock, measured, held } = disk([record('a', { layers: [layer('_gone0000')] })], {});
   footprint.read();
