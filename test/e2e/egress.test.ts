@@ -82,18 +82,18 @@ const logOf = async (query = '?') => {
 };
 const instances = async () =>
   (await (await wafer.fetch('/v1/instances')).json()) as {
-    blanks: { runtime: string; ready: number; booting: number }[];
+    blanks: { runtime: string; egress: boolean; ready: number; booting: number }[];
   };
-/** All blanks that are wanted: of those with a way out, and of those without. */
-const whenReady = (ready: number) =>
-  until(`${ready} node blanks are ready`, async () =>
-    (await instances()).blanks.some((one) => one.runtime === 'node' && one.ready >= ready && one.booting === 0),
+/** Blanks of Node with a way out, or those without. */
+const whenReady = (egress: boolean) =>
+  until(`node blanks ${egress ? 'with' : 'without'} a way out are ready`, async () =>
+    (await instances()).blanks.some((one) => one.runtime === 'node' && one.egress === egress && one.ready >= 2),
   );
 
 describe('a function with egress', () => {
   it('is called on a blank for the first time, and reaches what its version names', async () => {
     await wafer.deploy('egress-some', CODE, only());
-    await whenReady(2);
+    await whenReady(true);
     const { start, answers } = await say('egress-some', {
       urls: [home(), 'http://elsewhere.example/', 'http://10.9.1.1/'],
     });
@@ -147,7 +147,7 @@ describe('a function with egress', () => {
 describe('a function without egress', () => {
   it('F35: gets a blank that has no route, no listener and no resolver, beside those that have', async () => {
     await wafer.deploy('egress-none', CODE);
-    await whenReady(4);
+    for (const egress of [true, false]) await whenReady(egress);
     const { start, answers, ...network } = await say('egress-none', { urls: [home(), 'http://10.9.1.1/'] });
     expect(start).toBe('blank');
     expect(answers).toEqual([expect.stringMatching(/^!E(NOTFOUND|AI_AGAIN)$/), '!ENETUNREACH']);
