@@ -50,15 +50,26 @@ describe('an accepted call', () => {
     expect(at).toBeGreaterThanOrEqual(runAt);
   });
 
-  it('that nobody pushed is pushed by the sweep', async () => {
-    const { id } = await lab.calls.accept(lab.request());
+  it('that nobody pushed is pushed by the sweep, with its group; what ended meanwhile is not', async () => {
+    const ids = await Promise.all([1, 2, 3].map(async () => (await lab.calls.accept(lab.request())).id));
     const { redis } = lab.redis.connection;
     // As after a crash between the two.
-    expect(await lab.queue.remove(id)).toBe(true);
-    await redis.zadd('wafer:{default}:pushing', String(Date.now() - 60_000), id);
-    lab.work(async () => ok('1'));
+    for (const id of ids) expect(await lab.queue.remove(id)).toBe(true);
+    const [cancelled = '', ...others] = ids;
+    await lab.calls.cancel(cancelled, 'not needed');
+    await redis.zadd('wafer:{default}:pushing', String(Date.now() - 60_000), ids.join(' '));
     await lab.sweep.round();
-    expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+    expect(await lab.queue.counts()).toMatchObject({ waiting: 2 });
+    expect(await redis.zcard('wafer:{default}:pushing')).toBe(0);
+    lab.work(async () => ok('1'));
+    for (const id of others) expect(await ended(id)).toMatchObject({ state: 'succeeded' });
+  });
+
+  it('is known to be in the queue when it is', async () => {
+    await Promise.all([1, 2, 3].map(() => lab.calls.accept(lab.request())));
+    const { redis } = lab.redis.connection;
+    const known = async () => (await redis.zcard('wafer:{default}:pushing')) === 0;
+    expect(await eventually('no group that waits', known)).toBe(true);
   });
 });
 

@@ -106,7 +106,7 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
     ),
   ]);
   // Nobody waits for it: the sweep would only push once more.
-  if (taken.length > 0) void redis.zrem(`${root}:pushing`, ...taken.map(({ id }) => id)).catch(() => {});
+  if (taken.length > 0) void redis.zrem(`${root}:pushing`, taken.map(({ id }) => id).join(' ')).catch(() => {});
   for (const [at, item] of group.entries()) {
     const answer = answers[at] as Answer;
     const { functionName } = item.request;

@@ -2,7 +2,7 @@
  * Events and results. Small ones lie in the record, large ones in files: Redis keeps what is
  * waiting in memory, and twice on disk. A file is there before the record that names it.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, WaferError } from '../../errors.ts';
@@ -72,7 +72,7 @@ export function inlineBody(bytes: Buffer, contentType: string): StoredBody {
   return bytes.length <= INLINE_BYTES ? { ...body, inline: bytes.toString('base64') } : body;
 }
 
-export const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+export const digestOf = (bytes: Buffer): string => hash('sha256', bytes);
 
 /** Temporary name, fsync, rename, fsync of the directories. */
 async function writeDurably(folder: string, name: string, bytes: Buffer): Promise<void> {

@@ -50,9 +50,12 @@ async function sweepOnce(options: SweepOptions): Promise<void> {
     0,
     AT_ONCE,
   );
-  for (const id of unpushed) {
-    await queue.push(ticketOf(id, await redis.hgetall(`${root}:call:${id}`)));
-    await redis.zrem(`${root}:pushing`, id);
+  for (const group of unpushed) {
+    for (const id of group.split(' ')) {
+      const record = await redis.hgetall(`${root}:call:${id}`);
+      if (record['state'] === 'queued') await queue.push(ticketOf(id, record));
+    }
+    await redis.zrem(`${root}:pushing`, group);
   }
   const gone = await runScript(redis, forgetScript, [], [root, now(), now() - keepMs, keepPerFunction, AT_ONCE]);
   await bodies.forget(gone as string[]);

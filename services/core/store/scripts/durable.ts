@@ -6,7 +6,7 @@
  *   call:ID:timeline   list of JSON entries, oldest first; that it was accepted is in the record
  *   calls, calls:FN    zsets, all scores 0: ids, which sort by time
  *   pending:FN         zset id -> accepted at: those that have not ended
- *   pushing            zset id -> accepted at: written, and not known to be in the queue yet
+ *   pushing            zset `ID ID...` -> accepted at: groups that were written, and are not known to be in the queue yet
  *   ended              zset id -> finished at: what retention looks at
  *   running:FN, running:FN:k:KEY   sets: those that have room now
  *   room:FN, room:FN:k:KEY         lists: those that wait for room, first come first
@@ -51,7 +51,6 @@ local function finish(id, state, outcome, receipt, result, entry)
   redis.call('HDEL', record, 'token', 'worker')
   note(id, entry)
   redis.call('ZREM', root .. ':pending:' .. fn, id)
-  redis.call('ZREM', root .. ':pushing', id)
   redis.call('ZADD', root .. ':ended', at, id)
   if state == 'failed' or state == 'expired' then
     redis.call('ZADD', root .. ':dead', at, id)
@@ -114,7 +113,7 @@ local function add(key, score, ids)
 end
 if #all > 0 then
   add(root .. ':calls', 0, all)
-  add(root .. ':pushing', at, all)
+  redis.call('ZADD', root .. ':pushing', at, table.concat(all, ' '))
   redis.call('HINCRBY', root .. ':durable', 'pending', #all)
 end
 for fn, ids in pairs(byFunction) do
@@ -140,7 +139,6 @@ local got = redis.call('HMGET', record, 'state', 'functionName', 'attempts', 'ex
   'mostAtOnce', 'mostPerKey', 'rateEvery', 'rateBurst', 'cancelReason')
 local state, fn, attempts, key = got[1], got[2], tonumber(got[3] or '0'), got[5]
 if not state or isFinal(state) then return {'over'} end
-redis.call('ZREM', root .. ':pushing', id)
 local function json(event, more) return '{"at":' .. at .. ',"event":"' .. event .. '"' .. more .. '}' end
 
 -- Its room is still its own: nobody who waits is let in for it.
