@@ -165,8 +165,9 @@ beforeEach(() => {
   most = hits = 0;
 });
 afterEach(async () => {
+  for (const socket of sockets) socket.destroy(); // of a case that failed
+  await until('no connection is open', async () => (await openNow()) === 0);
   expect(hits).toBe(0);
-  await until('no connection is open', async () => sockets.size === 0 && (await openNow()) === 0);
   expect(
     (await cases.act('tunnel-0', 'connects', { to: [{ host: 'host.wafer.internal', port: portOf(server) }] })).body,
   ).toEqual(['connected']);
@@ -220,8 +221,14 @@ describe('F38:', () => {
     const calls = Promise.all(TUNNELS.map((name) => cases.act(name, 'tunnels', event)));
     calls.catch(() => {});
     const firsts = await until('each has one', () => withText('first').length === TUNNELS.length && withText('first'));
-    for (const socket of firsts) socket.write('go\n');
-    await until('all were tried', () => withText('first\nheld ').length === TUNNELS.length, 540_000);
+    const haveTried = (count: number) =>
+      until(`${count} have tried`, () => withText('first\nheld ').length === count, 540_000);
+    // One alone comes to its own limit, and then the others, to that of all.
+    const [alone, ...others] = firsts;
+    alone?.write('go\n');
+    await haveTried(1);
+    for (const socket of others) socket.write('go\n');
+    await haveTried(TUNNELS.length);
     expect((await cases.act('tunnel-none', 'ok')).body).toBe('ok');
     expect(await openNow()).toBeLessThanOrEqual(TOGETHER);
     expect((await residentMb()) - before).toBeLessThan(128);
@@ -229,7 +236,7 @@ describe('F38:', () => {
     expect(most).toBeGreaterThan(OF_ONE);
     for (const socket of sockets) socket.destroy();
     const held = (await calls).map(({ body }) => body as number);
-    expect(Math.max(...held)).toBeLessThanOrEqual(OF_ONE);
+    expect(Math.max(...held)).toBe(OF_ONE);
     expect(held.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(TOGETHER);
     const reasons = await until('the log says why', async () => {
       const entries = (await Promise.all(TUNNELS.map(logOf))).flat();
