@@ -35,8 +35,6 @@ export interface JoinedWorker {
   close(): Promise<void>;
 }
 
-const DRAIN_MS = 30_000;
-
 /** @throws WaferError with a hint when this host can not run it, or the platform can not be reached */
 export async function joinAsWorker(config: Config, options: JoinOptions): Promise<JoinedWorker> {
   const { home, onProgress = () => {}, env = process.env } = options;
@@ -57,7 +55,7 @@ export async function joinAsWorker(config: Config, options: JoinOptions): Promis
     const shared = { functions, logs, egressLog, log, env, registry, secrets: secrets.here, obtain };
     const parts = { config, runDir, packageRoot: packageRoot(), ...shared };
     const worker = await openWorker(parts);
-    closer.onClose(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
+    closer.onClose(() => worker.close(AbortSignal.timeout(config.drainMs)));
     // Blanks are made of them, and every version stands on one.
     await worker.bases.bring(async (name) => {
       onProgress(`base image ${name}`);

@@ -36,8 +36,6 @@ export interface Platform {
   close(): Promise<void>;
 }
 
-const DRAIN_MS = 30_000;
-
 /** @throws WaferError with a hint when this host can not run the platform */
 export async function startPlatform(config: Config, options: PlatformOptions = {}): Promise<Platform> {
   const log = options.log ?? createLog({ level: config.logLevel });
@@ -90,7 +88,7 @@ async function openPlatform(config: Config, start: Start, closer: Closer): Promi
     limits: { invokeBytes: config.maxEventKb * 1024 },
   });
   const server = await startServer(app, config);
-  closer.onClose(() => server.close(DRAIN_MS));
+  closer.onClose(() => server.close(config.drainMs));
   await worker.keepWarm();
   await later.start();
   await worker.containers.resume();
@@ -102,7 +100,7 @@ type HereDeps = Omit<WorkerDeps, 'config' | 'runDir' | 'packageRoot'>;
 async function openWorkerHere(config: Config, deps: HereDeps, closer: Closer): Promise<Worker> {
   const runDir = await openRunDir(config, closer);
   const worker = await openWorker({ config, runDir, packageRoot: packageRoot(), ...deps });
-  closer.onClose(() => worker.close(AbortSignal.timeout(DRAIN_MS)));
+  closer.onClose(() => worker.close(AbortSignal.timeout(config.drainMs)));
   return worker;
 }
 

@@ -89,6 +89,12 @@ export const SETTINGS = {
     'An instance without calls ends after this time, unless WAFER_KEEP_ALIVE has learned another',
     integer('WAFER_IDLE_MS', 0, 86_400_000, 60_000),
   ),
+  drainMs: setting(
+    'WAFER_DRAIN_MS',
+    '30000',
+    'How long calls that run may go on when the platform is stopped',
+    integer('WAFER_DRAIN_MS', 0, 3_600_000, 30_000),
+  ),
   keepAlive: setting(
     'WAFER_KEEP_ALIVE',
     'learned',

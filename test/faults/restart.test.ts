@@ -138,7 +138,7 @@ describe('wafer up', () => {
   });
 
   it('keeps the record of a call that it had to cut when it ended', async () => {
-    wafer = await startTestPlatform();
+    wafer = await startTestPlatform({ WAFER_DRAIN_MS: '2000' });
     await wafer.deploy('cut', CODE, { timeoutMs: 300_000 });
     const call = new AbortController();
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"hold": 200000}' };
