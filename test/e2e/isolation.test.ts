@@ -44,7 +44,7 @@ const ask = async (event: object) => (await wafer.invoke('probe', event)).body;
 
 const blankIsReady = async () =>
   ((await (await wafer.fetch('/v1/instances')).json()) as { blanks: BlankInfo[] }).blanks.some(
-    ({ runtime, ready }) => runtime === 'node' && ready > 0,
+    ({ runtime, ready, egress, volumes }) => runtime === 'node' && ready > 0 && !egress && volumes === 0,
   );
 
 /** An instance that was a blank is as shut in as one that was made for its version. */

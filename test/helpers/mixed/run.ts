@@ -81,7 +81,8 @@ const ofNewest = (call: PlannedCall, { functionAt }: PlannedChange): PlannedCall
 const untilBlanks = (wafer: TestPlatform) =>
   until('there is a blank of each language', async () => {
     const { blanks } = (await (await wafer.fetch('/v1/instances')).json()) as { blanks: BlankInfo[] };
-    return blanks.filter(({ ready }) => ready > 0).length > 1;
+    const fit = blanks.filter(({ ready, egress, volumes }) => ready > 0 && !egress && volumes === 0);
+    return fit.length > 1;
   });
 
 function at<T>(all: readonly T[], index: number): T {
