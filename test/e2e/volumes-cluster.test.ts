@@ -33,11 +33,16 @@ const accept = async (id: number) => {
   expect(reply.status).toBe(202);
   return (reply.body as { id: string }).id;
 };
-const ended = (id: string) =>
-  until(`${id} has ended`, async () => {
-    const record = (await (await cluster.platform().fetch(`/v1/invocations/${id}`)).json()) as Invocation;
+const ended = async (id: string) => {
+  let record: Invocation | undefined;
+  const look = async () => {
+    record = (await (await cluster.platform().fetch(`/v1/invocations/${id}`)).json()) as Invocation;
     return record.state !== 'queued' && record.state !== 'running' && record;
+  };
+  return until(`${id} has ended`, look).catch((error: Error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(record)}; worker: ${cluster.workers[0]?.output()}`);
   });
+};
 
 describe('a function with a volume, beside a worker that joined and does not have it', () => {
   it('runs where the volume is, each call in its one attempt', async () => {

@@ -65,6 +65,20 @@ describe('an accepted call', () => {
     for (const id of others) expect(await ended(id)).toMatchObject({ state: 'succeeded' });
   });
 
+  it('is not overtaken by its ticket where Redis does not know our scripts, as after its restart', async () => {
+    const { redis } = lab.redis.connection;
+    await redis.script('FLUSH');
+    const monitor = await redis.duplicate().monitor();
+    const lines: string[] = [];
+    monitor.on('monitor', (_time, args: string[]) => lines.push(args.join(' ')));
+    const { id } = await lab.calls.accept(lab.request());
+    const written = (key: string) =>
+      lines.findIndex((line) => /^(HSET|HMSET) /i.test(line) && line.includes(`:${key} `));
+    await eventually('both were seen', async () => written(`call:${id}`) >= 0 && written(`q:calls:${id}`) >= 0);
+    monitor.disconnect();
+    expect(written(`call:${id}`)).toBeLessThan(written(`q:calls:${id}`));
+  });
+
   it('is known to be in the queue when it is', async () => {
     await Promise.all([1, 2, 3].map(() => lab.calls.accept(lab.request())));
     const { redis } = lab.redis.connection;

@@ -9,7 +9,7 @@ import type { CallQueue, Ticket } from '../../queue/types.ts';
 import { withStore } from '../../store/errors.ts';
 import type { Headroom } from '../../store/headroom.ts';
 import { acceptScript } from '../../store/scripts/durable.ts';
-import { runScript } from '../../store/scripts/script.ts';
+import { runScriptInOrder } from '../../store/scripts/script.ts';
 import { type Bodies, digestOf } from './bodies.ts';
 import { toNewRecord } from './record.ts';
 import type { Accepted, AcceptRequest, StoredBody } from './types.ts';
@@ -90,8 +90,8 @@ export function createAccept(deps: AcceptDeps): Accept {
 async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promise<void> {
   const { redis, queue, root } = deps;
   const written = runAccept(deps, group);
-  // Both are sent at once, in this order. A ticket without a record is thrown away by whoever draws it,
-  // and a record without a ticket is pushed again by the sweep.
+  // Both are sent at once and run in this order: a ticket without a record is thrown away by whoever draws it.
+  // A record without a ticket is pushed again by the sweep.
   const early = group.filter(({ request }) => request.idempotencyKey === undefined && !full.has(request.functionName));
   const pushed = push(queue, early);
   pushed.catch(() => {}); // must not be left without a handler when the other fails
@@ -131,7 +131,7 @@ async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group:
   });
   const calls = JSON.stringify(parts.map(({ call }) => call));
   const args = [root, now(), seconds, calls, ...parts.map(({ fixed }) => fixed)];
-  return (await withStore('accept a call', () => runScript(redis, acceptScript, [], args))) as Answer[];
+  return (await withStore('accept a call', () => runScriptInOrder(redis, acceptScript, [], args))) as Answer[];
 }
 
 async function push(queue: AcceptDeps['queue'], items: Item[]): Promise<void> {

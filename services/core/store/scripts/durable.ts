@@ -20,10 +20,13 @@
  */
 import { script } from './script.ts';
 
-/** `root`, `at` (now), and what several scripts do. */
-const COMMON = `
+const HEAD = `
 local root, at = ARGV[1], tonumber(ARGV[2])
 local function recordKey(id) return root .. ':call:' .. id end
+`;
+
+/** `root`, `at` (now), and what several scripts do. */
+const COMMON = `${HEAD}
 local function note(id, entry) redis.call('RPUSH', recordKey(id) .. ':timeline', entry) end
 local function field(id, name) return redis.call('HGET', recordKey(id), name) end
 
@@ -77,7 +80,7 @@ local function isFinal(state) return state ~= 'queued' and state ~= 'running' en
  */
 export const acceptScript = script(
   'durable-accept',
-  `${COMMON}
+  `${HEAD}
 -- What is the same for all of a group is asked and written once.
 local pending, byFunction, all = {}, {}, {}
 local function accept(call, fixed)
