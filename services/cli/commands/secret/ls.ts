@@ -17,7 +17,7 @@ export default command({
       secrets.map(({ name, versions, createdAt, usedBy }) => [
         name,
         versions.map(({ version }) => version).join(', '),
-        `${formatAge(versions.at(-1)?.createdAt ?? createdAt, now)} ago`,
+        formatAge(versions.at(-1)?.createdAt ?? createdAt, now),
         usedBy.join(', '),
       ]),
     );
