@@ -16,7 +16,7 @@ import { type CallQueue, consumeCalls, openCallQueue } from './core/queue/index.
 import { type Headroom, watchHeadroom } from './core/store/headroom.ts';
 import { createTurn, type TurnDeps } from './worker/calls/durable-turn.ts';
 
-export interface DurableDeps extends Pick<TurnDeps, 'dispatcher' | 'functions'> {
+export interface DurableDeps extends Pick<TurnDeps, 'dispatcher' | 'functions' | 'hasWritten'> {
   redis: Redis;
   log: Log;
 }
@@ -77,10 +77,17 @@ export interface ConsumerDeps extends DurableDeps {
 
 /** Only runs. `close` lets the turns that run end; before the dispatcher closes. */
 export async function openConsumer(config: Config, deps: ConsumerDeps): Promise<{ close(): Promise<void> }> {
-  const { redis, queue, bodies, log } = deps;
+  const { redis, queue, bodies, hasWritten, log } = deps;
   const cancellations = await listenForCancellations(redis);
   const worker = `${hostname()}/${process.pid}`;
-  const attempts = createAttempts({ redis, queue, bodies, cancellations, worker });
+  const attempts = createAttempts({
+    redis,
+    queue,
+    bodies,
+    cancellations,
+    worker,
+    knowsVolumes: hasWritten !== undefined,
+  });
   const consumer = consumeCalls(redis, PLACE, {
     concurrency: config.asyncConcurrency,
     turn: createTurn({ attempts, ...deps }),

@@ -16,7 +16,7 @@ import { openTriggers } from './triggers.ts';
 
 interface LaterDeps {
   redis: RedisConnection['redis'];
-  worker: Pick<DurableDeps, 'dispatcher' | 'functions'>;
+  worker: Pick<DurableDeps, 'dispatcher' | 'functions' | 'hasWritten'>;
   functions: FunctionStore;
   guard: AddressGuard;
   box: TextBox;
@@ -25,8 +25,9 @@ interface LaterDeps {
 
 export async function openLater(config: Config, deps: LaterDeps, closer: Closer) {
   const { redis, worker, functions, guard, box, log } = deps;
-  const { dispatcher } = worker;
-  const durable = closer.keep(await openDurableCalls(config, { redis, dispatcher, functions: worker.functions, log }));
+  const { dispatcher, hasWritten } = worker;
+  const ran = { dispatcher, functions: worker.functions, hasWritten };
+  const durable = closer.keep(await openDurableCalls(config, { redis, ...ran, log }));
   const { calls, bodies, headroom, again } = durable;
   const maxEventBytes = config.maxEventKb * 1024;
   const triggers = closer.keep(openTriggers({ redis, functions, log, calls, bodies, headroom, box, maxEventBytes }));

@@ -60,6 +60,7 @@ export async function openWorker(deps: WorkerDeps): Promise<Worker> {
     pool,
     containers,
     volumes: volumes.volumes,
+    hasWritten: volumes.hasWritten,
     engine: () => host.info,
     prepareBases: (onProgress) => bases.prepare(onProgress),
     keepWarm: live.keepWarm,

@@ -55,6 +55,8 @@ export interface Worker {
   readonly pool: Pool<Instance>;
   readonly containers: ContainerService;
   readonly volumes: Volumes;
+  /** See `TurnDeps`. */
+  hasWritten(invocationId: string): boolean;
   prepareBases(onProgress: (progress: BaseProgress) => void): Promise<void>;
   /** Starts the instances that versions ask to be kept, and the blanks for the others. */
   keepWarm(): Promise<void>;

@@ -12,6 +12,8 @@ export interface TurnDeps {
   attempts: Attempts;
   dispatcher: Pick<Dispatcher, 'call'>;
   functions: Pick<FunctionStore, 'resolve'>;
+  /** Whether what the invocation writes is in a volume. Undefined where no volumes lie. */
+  hasWritten?: ((invocationId: string) => boolean) | undefined;
   log: Log;
 }
 
@@ -30,7 +32,10 @@ export const createTurn =
   };
 
 async function runAttempt(attempt: Attempt, deps: TurnDeps): Promise<AttemptEnd> {
-  const { functionName, version: number } = attempt.record;
+  const { id, functionName, version: number, crashes } = attempt.record;
+  // A worker can go between the commit of a volume and that of the outcome.
+  if (crashes > 0 && deps.hasWritten?.(id)) return { kind: 'written' };
+  if (attempt.lost !== undefined) return { kind: 'lost' };
   let version: FunctionVersion;
   try {
     version = await deps.functions.resolve(functionName, { version: number });

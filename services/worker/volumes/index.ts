@@ -27,6 +27,8 @@ export interface WorkerVolumes {
   of(version: FunctionVersion): InstanceVolumes | undefined;
   /** Before a version is kept. @throws WaferError `volume_not_found | invalid_config` */
   assertMounts(config: Pick<ConfigFile, 'volumes'>): void;
+  /** Whether an attempt of the invocation was committed to a volume, and is remembered: the last thousand of each are. */
+  hasWritten(invocationId: string): boolean;
   totals(): VolumeTotals;
   close(): Promise<void>;
 }
@@ -70,6 +72,7 @@ export async function openVolumes({
     assertMounts({ volumes = [] }) {
       for (const [at, mount] of volumes.entries()) assertMount(mount, at, shelf);
     },
+    hasWritten: (invocationId) => shelf.all().some(({ committed }) => committed.includes(invocationId)),
     totals: () => ({ now: contentNow(shelf, users, footprint), ...tally.counts() }),
     async close() {
       await footprint.close();

@@ -50,6 +50,8 @@ export interface DurableLab {
   bodies: ReturnType<typeof openBodies>;
   queue: ReturnType<typeof openCallQueue>;
   attempts: ReturnType<typeof createAttempts>;
+  /** Of a worker that knows nothing of volumes. */
+  elsewhere: ReturnType<typeof createAttempts>;
   sweep: ReturnType<typeof startSweep>;
   headroom: Headroom;
   request(more?: Partial<AcceptRequest>): AcceptRequest;
@@ -70,7 +72,8 @@ export async function openDurableLab(): Promise<DurableLab> {
   const headroom = await watchHeadroom(redis);
   const cancellations = await listenForCancellations(redis);
   const calls = createDurableCalls({ redis, queue, bodies, endings, headroom });
-  const attempts = createAttempts({ redis, queue, bodies, cancellations, worker: 'test' });
+  const attempts = createAttempts({ redis, queue, bodies, cancellations, worker: 'test', knowsVolumes: true });
+  const elsewhere = createAttempts({ redis, queue, bodies, cancellations, worker: 'elsewhere' });
   const sweep = startSweep({ redis, queue, bodies, log: silentLog });
   const workers: { close(): Promise<void> }[] = [];
   return {
@@ -80,6 +83,7 @@ export async function openDurableLab(): Promise<DurableLab> {
     bodies,
     queue,
     attempts,
+    elsewhere,
     sweep,
     headroom,
     request: (more = {}) => ({

@@ -3,7 +3,8 @@ import type { Redis } from 'ioredis';
 import { WaferError } from '../../errors.ts';
 import { withStore } from '../../store/errors.ts';
 import { keysOf } from '../../store/keys.ts';
-import type { Accepted, AcceptRequest, DurableCalls, DurableRecord } from './types.ts';
+import type { AcceptOptions } from './options.ts';
+import type { Accepted, DurableCalls, DurableRecord } from './types.ts';
 
 export interface Again {
   /** Of any version; the request is the stored one. */
@@ -19,7 +20,7 @@ export interface AgainOptions {
   version?: number;
   idempotencyKey?: string;
   /** What its version says of retries and limits. */
-  options: (functionName: string, version: number) => Promise<Pick<AcceptRequest, 'retry' | 'limits' | 'followers'>>;
+  options: (functionName: string, version: number) => Promise<AcceptOptions>;
 }
 
 export function createAgain(

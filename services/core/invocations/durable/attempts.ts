@@ -20,6 +20,8 @@ export interface AttemptsDeps {
   cancellations: Cancellations;
   /** Name of this worker, for people. */
   worker: string;
+  /** It can tell what was written to volumes (`AttemptEnd` `written`); others leave lost attempts with transactions to it. */
+  knowsVolumes?: boolean;
   namespace?: string;
   now?: () => number;
   random?: () => number;
@@ -34,6 +36,9 @@ const PARKED: Outcome = {
   kind: 'worker_lost',
   message: `${MOST_CRASHES} attempts ended with their worker; it is parked. Redrive it when the cause is mended.`,
 };
+const PARKED_REASON = `It is parked: ${MOST_CRASHES} of its attempts ended with their worker.`;
+const WRITTEN =
+  'An attempt whose worker was gone had written to its volume; it did not run again, and its result is lost.';
 const EXPIRED: Outcome = { kind: 'expired', message: 'It became too old before an attempt succeeded.' };
 const CANCELLED: Outcome = { kind: 'cancelled', message: 'It was cancelled while it ran.' };
 
@@ -52,22 +57,24 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     // Whoever is not woken looks again by itself.
     if (ids.length > 0) await queue.hurry(ids.map(String)).catch(() => {});
   };
-  const open = async (claim: Claim, number: number): Promise<Attempt> => {
+  const open = async (claim: Claim, number: number, lost?: Attempt['lost']): Promise<Attempt> => {
     const signal = AbortSignal.any([claim.signal, cancellations.watch(claim.id)]);
     const { hash, timeline } = await readHash(redis, root, claim.id);
     const { record, retry } = readRecord(claim.id, hash, timeline) ?? {};
     if (record === undefined || retry === undefined)
       throw new Error(`the record of ${claim.id} is gone while it runs, or can not be read`);
     const event = await bodies.get(claim.id, 'event', record.request);
-    const attempt = { record, number, signal, event };
+    const attempt: Attempt = { record, number, signal, event, ...(lost !== undefined && { lost }) };
     policies.set(attempt, retry);
     return attempt;
   };
   return {
     async begin(claim) {
       const ends = [JSON.stringify(PARKED), JSON.stringify(EXPIRED)];
-      const answer = await run(beginScript, claim, [deps.worker, MOST_CRASHES, LOOK_AGAIN_MS, ...ends]);
+      const knows = deps.knowsVolumes ? 1 : '';
+      const answer = await run(beginScript, claim, [deps.worker, MOST_CRASHES, LOOK_AGAIN_MS, ...ends, knows]);
       if (answer[0] === 'run') return open(claim, Number(answer[1]));
+      if (answer[0] === 'unsure') return open(claim, Number(answer[1]), answer[2] as NonNullable<Attempt['lost']>);
       if (answer[0] === 'ended') await wake(answer.slice(1));
       if (answer[0] === 'wait') await wake(answer.slice(3));
       return { next: answer[0] === 'wait' ? Number(answer[1]) : null };
@@ -98,6 +105,16 @@ async function commitOf(deps: AttemptsDeps, attempt: Attempt, policy: RetryPolic
   if (ended.kind === 'back') {
     const { reason, next } = ended;
     return { next, args: ['back', '', '', '', entry({ at, event: 'waiting', reason, next }), ...cancelled] };
+  }
+  if (ended.kind === 'written') {
+    const done = entry({ at, event: 'succeeded', attempt: number, reason: WRITTEN });
+    return { next: null, args: ['succeeded', '{"kind":"ok"}', '', '', done, ...cancelled] };
+  }
+  if (ended.kind === 'lost') {
+    const isOld = attempt.lost === 'expired';
+    const over = entry(isOld ? { at, event: 'expired' } : { at, event: 'failed', reason: PARKED_REASON });
+    const outcome = JSON.stringify(isOld ? EXPIRED : PARKED);
+    return { next: null, args: [isOld ? 'expired' : 'failed', outcome, '', '', over, ...cancelled] };
   }
   const receipt = ended.receipt === null ? '' : JSON.stringify(ended.receipt);
   if (ended.kind === 'ok') {

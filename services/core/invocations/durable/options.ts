@@ -3,13 +3,14 @@ import type { FunctionVersion } from '../../functions/types.ts';
 import { DEFAULT_RETRY } from './retry.ts';
 import type { AcceptRequest, CallLimits, RetryPolicy } from './types.ts';
 
-export type AcceptOptions = Pick<AcceptRequest, 'retry' | 'limits' | 'followers'>;
+export type AcceptOptions = Pick<AcceptRequest, 'retry' | 'limits' | 'followers' | 'transaction'>;
 
 export function acceptOptions({ config }: Pick<FunctionVersion, 'config'>): AcceptOptions {
   return {
     retry: retryOf(config.retries),
     limits: limitsOf(config.queue),
     followers: followersOf(config),
+    ...(config.volumes?.some(({ mode }) => mode === 'tx') && { transaction: true }),
   };
 }
 

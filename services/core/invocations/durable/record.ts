@@ -50,6 +50,7 @@ export function toNewRecord(request: AcceptRequest, event: StoredBody, acceptedA
   add('mostPerKey', limits.concurrencyPerKey);
   add('rateEvery', limits.rate && limits.rate.periodMs / limits.rate.count);
   add('rateBurst', limits.rate?.burst);
+  add('transaction', request.transaction && 1);
   // It goes into the outbox when it ends.
   if (callbackUrl !== undefined || onSuccess !== undefined || onFailure !== undefined) add('follow', 1);
   return { fixed: JSON.stringify(call), fields };

@@ -63,6 +63,8 @@ export interface AcceptRequest {
   /** Calls with the same key of one function run one after another, up to `concurrency` of its limits. */
   concurrencyKey?: string;
   limits: CallLimits;
+  /** Its version writes to a volume in one step, which may be done before its outcome is. */
+  transaction?: true;
   idempotencyKey?: string;
   callbackUrl?: string;
   /** Of the version: what follows its end, also when the version is gone by then. */
@@ -165,7 +167,11 @@ export type AttemptEnd =
   /** `final`: another attempt is of no use. */
   | { kind: 'failure'; failure: Failure; receipt: Receipt | null; final: boolean }
   /** The platform could not run it now; it does not count as an attempt. */
-  | { kind: 'back'; reason: string; next: number };
+  | { kind: 'back'; reason: string; next: number }
+  /** Nothing ran: an attempt whose worker was gone had written what the invocation writes. Its result is lost. */
+  | { kind: 'written' }
+  /** Nothing ran, and nothing was written; only of an attempt that `lost` says something of. */
+  | { kind: 'lost' };
 
 /** A claim that may run now. */
 export interface Attempt {
@@ -174,6 +180,8 @@ export interface Attempt {
   /** Cancelled, or the claim is lost. */
   signal: AbortSignal;
   event: Buffer;
+  /** It is not to run: the attempt before was lost, and ends the invocation so, unless it had written (`transaction`). */
+  lost?: 'failed' | 'cancelled' | 'expired';
 }
 
 /** The worker's side. */

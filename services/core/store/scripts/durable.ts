@@ -129,8 +129,9 @@ return answers
 
 /**
  * KEYS lock of the claim; ARGV root, now, id, token, worker, most crashes, ms until one that waits for room looks again,
- * outcome JSON of one that crashed too often, of one that expired.
- * @returns `lost` | `over` | `wait` when, reason, woken... | `ended` woken... | `run` attempt
+ * outcome JSON of one that crashed too often, of one that expired, whether this worker knows volumes (1 or '').
+ * @returns `lost` | `over` | `wait` when, reason, woken... | `ended` woken... | `run` attempt |
+ *   `unsure` attempt, state: an attempt that is lost ends it so, unless that had written to a volume
  */
 export const beginScript = script(
   'durable-begin',
@@ -139,24 +140,32 @@ local id, token, worker, mostCrashes, lookAgain = ARGV[3], ARGV[4], ARGV[5], ton
 if redis.call('GET', KEYS[1]) ~= token then return {'lost'} end
 local record = recordKey(id)
 local got = redis.call('HMGET', record, 'state', 'functionName', 'attempts', 'expiresAt', 'concurrencyKey',
-  'mostAtOnce', 'mostPerKey', 'rateEvery', 'rateBurst', 'cancelReason')
+  'mostAtOnce', 'mostPerKey', 'rateEvery', 'rateBurst', 'cancelReason', 'transaction', 'crashes')
 local state, fn, attempts, key = got[1], got[2], tonumber(got[3] or '0'), got[5]
 if not state or isFinal(state) then return {'over'} end
 local function json(event, more) return '{"at":' .. at .. ',"event":"' .. event .. '"' .. more .. '}' end
 
 -- Its room is still its own: nobody who waits is let in for it.
 local hadRoom = state == 'running'
+local isOld = at >= tonumber(got[4])
+local crashes = tonumber(got[12] or '0') + 1
+local unsure = hadRoom and got[11] and
+  (got[10] and 'cancelled' or crashes >= mostCrashes and 'failed' or isOld and 'expired')
+if unsure and ARGV[10] == '' then return {'wait', at + 1000, 'volume'} end
 if hadRoom then
-  local crashes = redis.call('HINCRBY', record, 'crashes', 1)
-  redis.call('HSET', record, 'state', 'queued')
+  redis.call('HSET', record, 'state', 'queued', 'crashes', crashes)
   redis.call('HINCRBY', root .. ':durable', 'lost', 1)
   note(id, json('attempt_lost', ',"attempt":' .. attempts .. ',"reason":"Its worker was gone before it had ended."'))
+  if unsure then
+    redis.call('HSET', record, 'state', 'running', 'token', token, 'worker', worker)
+    return {'unsure', attempts, unsure}
+  end
   if got[10] then return {'ended', unpack(finish(id, 'cancelled', '{"kind":"cancelled","message":' .. cjson.encode(got[10]) .. '}', '', '', json('cancelled', ',"reason":' .. cjson.encode(got[10]))))} end
   if crashes >= mostCrashes then
     return {'ended', unpack(finish(id, 'failed', ARGV[8], '', '', json('failed', ',"reason":"It is parked: ' .. crashes .. ' of its attempts ended with their worker."')))}
   end
 end
-if at >= tonumber(got[4]) then
+if isOld then
   return {'ended', unpack(finish(id, 'expired', ARGV[9], '', '', json('expired', '')))}
 end
 
