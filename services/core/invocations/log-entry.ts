@@ -1,11 +1,10 @@
 /** A log line as an entry of a Redis stream; short field names, since each line has them. */
+import type { StreamEntry } from '../store/follow-stream.ts';
 import { readStructured, type Structured } from './structured-line.ts';
 import type { LogLine } from './types.ts';
 
 /** `cursor` is the entry's id: opaque, ascending. Of a line that is JSON, what it says. */
 export type StoredLogLine = LogLine & Structured & { cursor: string };
-
-export type StreamEntry = [id: string, fields: string[]];
 
 const STREAMS: Record<string, LogLine['stream']> = { o: 'stdout', e: 'stderr', p: 'platform' };
 

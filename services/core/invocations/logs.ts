@@ -1,13 +1,12 @@
 /** Output of functions: one bounded Redis stream each. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { WaferError } from '../errors.ts';
 import { invocationTime } from '../ids.ts';
 import type { Log } from '../log.ts';
-import { blockingConnection } from '../store/connect.ts';
 import { withStore } from '../store/errors.ts';
+import { followStream, lastStreamId, readStream } from '../store/follow-stream.ts';
 import { DEFAULT_NAMESPACE, type Keys, keysOf } from '../store/keys.ts';
-import { fromEntry, type StoredLogLine, type StreamEntry } from './log-entry.ts';
+import { fromEntry, type StoredLogLine } from './log-entry.ts';
 import { createLogWriter, LOG_LIMITS, type LogLimits } from './log-writer.ts';
 import { invocationNotFound } from './records.ts';
 import { isAtLeast, type LogLevel } from './structured-line.ts';
@@ -52,9 +51,6 @@ export interface LogStoreOptions {
   onDrop?: (count: number) => void;
 }
 
-const CHUNK = 500;
-const BLOCK_MS = 5000;
-const RETRY_MS = 250;
 /** Stream ids have the time of Redis, lines and invocations that of their machine. */
 const CLOCK_SLACK_MS = 60_000;
 const CURSOR = /^\d{1,15}-\d{1,15}$/;
@@ -87,9 +83,12 @@ export function createLogStore(redis: Redis, options: LogStoreOptions): LogStore
     async *follow(query, signal) {
       if (signal.aborted) return;
       const target = await prepare(query);
-      const last = await withStore('read logs', () => lastId(redis, target.key));
+      const last = await withStore('read logs', () => lastStreamId(redis, target.key));
       yield* await withStore('read logs', () => readLines(redis, target, last, query.limit));
-      yield* newLines(redis, target, last, signal);
+      for await (const entry of followStream(redis, target.key, last, signal)) {
+        const line = fromEntry(target.functionName, entry);
+        if (target.wants(line)) yield line;
+      }
     },
   };
 }
@@ -129,55 +128,12 @@ async function functionOf(redis: Redis, keys: Keys, invocationId: string): Promi
 }
 
 /** Up to and with the entry `end`. With `limit` from the back, so that a few lines of many cost little. */
-async function readLines(redis: Redis, target: Target, end: string, limit = Infinity): Promise<StoredLogLine[]> {
+async function readLines(redis: Redis, target: Target, end: string, limit?: number): Promise<StoredLogLine[]> {
   const found: StoredLogLine[] = [];
-  for (let to = end; found.length < limit; ) {
-    const entries = await redis.xrevrange(target.key, to, target.from, 'COUNT', CHUNK);
-    const lines = entries.map((entry: StreamEntry) => fromEntry(target.functionName, entry)).filter(target.wants);
-    found.push(...lines.slice(0, limit - found.length));
-    const oldest = entries.at(-1);
-    if (oldest === undefined || entries.length < CHUNK) break;
-    to = `(${oldest[0]}`;
+  for await (const entry of readStream(redis, target.key, target.from, end)) {
+    const line = fromEntry(target.functionName, entry);
+    if (target.wants(line)) found.push(line);
+    if (found.length === limit) break;
   }
   return found.reverse();
-}
-
-async function lastId(redis: Redis, key: string): Promise<string> {
-  const [entry] = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
-  return entry?.[0] ?? '0-0';
-}
-
-async function* newLines(redis: Redis, target: Target, last: string, signal: AbortSignal) {
-  let connection = blockingConnection(redis);
-  const hangUp = () => connection.disconnect();
-  signal.addEventListener('abort', hangUp);
-  let cursor = last;
-  try {
-    while (!signal.aborted) {
-      let entries: StreamEntry[];
-      try {
-        entries = await waitForEntries(connection, target.key, cursor);
-      } catch {
-        // Redis is away or the follower is: the client of this connection has logged the first, the loop ends on the second.
-        hangUp();
-        await delay(RETRY_MS, undefined, { signal }).catch(() => {});
-        connection = blockingConnection(redis);
-        continue;
-      }
-      for (const entry of entries) {
-        cursor = entry[0];
-        const line = fromEntry(target.functionName, entry);
-        if (target.wants(line)) yield line;
-      }
-    }
-  } finally {
-    signal.removeEventListener('abort', hangUp);
-    hangUp();
-  }
-}
-
-async function waitForEntries(connection: Redis, key: string, cursor: string): Promise<StreamEntry[]> {
-  if (connection.status === 'wait') await connection.connect();
-  const reply = await connection.xread('COUNT', CHUNK, 'BLOCK', BLOCK_MS, 'STREAMS', key, cursor);
-  return reply?.[0]?.[1] ?? [];
 }
