@@ -35,7 +35,7 @@ export const EGRESS_LOG_LIMITS = {
   maxPendingBytes: 8 * 1024 * 1024,
   entries: 10_000,
   entriesPerFunction: 2_000,
-  keepSeconds: 7 * 86_400,
+  keepMs: 7 * 86_400_000,
 };
 
 const ENTRY_BYTES = 300;
@@ -56,7 +56,7 @@ export function createEgressLog(redis: Redis, options: EgressLogOptions): Egress
   });
   const prepare = async (query: EgressQuery) => {
     await batcher.flush();
-    return toTarget(keys, query);
+    return toTarget(keys, query, limits.keepMs);
   };
   return {
     write: batcher.add,
@@ -85,12 +85,13 @@ interface Target {
   wants: (entry: EgressEntry) => boolean;
 }
 
-function toTarget(keys: Keys, { functionName, since, after, verdict }: EgressQuery): Target {
+function toTarget(keys: Keys, { functionName, since, after, verdict }: EgressQuery, keepMs: number): Target {
   if (after !== undefined && !CURSOR.test(after))
     throw new WaferError('invalid_request', 'after: is not the cursor of an entry.', { details: { path: '/after' } });
+  const start = Math.max(since ?? 0, Date.now() - keepMs) - CLOCK_SLACK_MS;
   return {
     key: functionName === undefined ? keys.egress : keys.egressOf(functionName),
-    from: after === undefined ? String(Math.max(0, Math.floor((since ?? 0) - CLOCK_SLACK_MS))) : `(${after}`,
+    from: after === undefined ? String(Math.max(0, Math.floor(start))) : `(${after}`,
     wants: (entry) =>
       (since === undefined || entry.time >= since) && (verdict === undefined || entry.verdict === verdict),
   };
@@ -126,7 +127,8 @@ async function append(
     pipeline.xadd(keys.egress, 'MAXLEN', '~', limits.entries, '*', 'e', json);
     pipeline.xadd(own, 'MAXLEN', '~', limits.entriesPerFunction, '*', 'e', json);
   }
-  for (const key of used) pipeline.expire(key, limits.keepSeconds);
+  const oldest = Math.max(0, Date.now() - limits.keepMs - CLOCK_SLACK_MS);
+  for (const key of used) pipeline.xtrim(key, 'MINID', oldest).pexpire(key, limits.keepMs);
   for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }
 

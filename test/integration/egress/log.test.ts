@@ -91,6 +91,17 @@ describe('what is kept', () => {
     for (const key of [keysOf().egress, keysOf().egressOf('f')])
       expect(await server.connection.redis.ttl(key)).toBeGreaterThan(1_000);
   });
+
+  it('is not what is too old, also while new ones come, and none is read that is', async () => {
+    const hourly = open({ keepMs: 3_600_000 });
+    const keys = [keysOf().egress, keysOf().egressOf('f')];
+    const old = ['e', JSON.stringify(entry({ port: 1, time: Date.now() - 3_700_000 }))];
+    for (const key of keys) await server.connection.redis.xadd(key, String(Date.now() - 3_700_000), ...old);
+    expect(await hourly.read({})).toEqual([]);
+    hourly.write(entry({ port: 2 }));
+    expect(portsOf(await hourly.read({ functionName: 'f' }))).toEqual([2]);
+    for (const key of keys) expect(await server.connection.redis.xlen(key)).toBe(1);
+  });
 });
 
 it('follow gives what there is, then each new one, until it is told to stop', async () => {
