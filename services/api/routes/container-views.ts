@@ -1,11 +1,11 @@
 /** What a container said, does and has changed. */
 import type { Static } from 'typebox';
 import type { LogQuery } from '../../core/containers/types.ts';
-import { WaferError } from '../../core/errors.ts';
 import type { ApiDeps } from '../deps.ts';
 import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
 import { NDJSON_LINES, writeLines } from '../http/lines.ts';
+import { readTime } from '../http/stored-lines.ts';
 import type { ApiLimits } from '../limits.ts';
 import { content, json, list, problems, ref } from '../openapi/docs.ts';
 import { ContainerLogsQuery, ContainerParams } from '../schemas/containers.ts';
@@ -58,14 +58,6 @@ function toLogQuery({ follow, since, tail }: Static<typeof ContainerLogsQuery>, 
     ...(tail === undefined ? {} : { tail: Number(tail) }),
     signal,
   };
-}
-
-function readTime(since: string): number {
-  const time = /^\d+$/.test(since) ? Number(since) : Date.parse(since);
-  if (Number.isFinite(time)) return time;
-  throw new WaferError('invalid_request', `query/since is not a time: ${JSON.stringify(since)}.`, {
-    details: { path: 'query/since' },
-  });
 }
 
 const PROCESS = { pid: 1, parent: 0, uid: 0, cpuMs: 12, memoryBytes: 1_204_224, state: 'S', command: 'sleep 60' };

@@ -1,19 +1,15 @@
 /** What functions printed: by function or by invocation, as NDJSON or server-sent events, once or followed. */
-import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import { WaferError } from '../../core/errors.ts';
-import type { LogQuery, StoredLogLine } from '../../core/invocations/logs.ts';
+import type { LogQuery } from '../../core/invocations/logs.ts';
 import type { ApiDeps } from '../deps.ts';
-import { callerSignal } from '../http/caller.ts';
 import type { App } from '../http/create-server.ts';
-import { type LineFormat, NDJSON_LINES, SSE_LINES, writeLines } from '../http/lines.ts';
+import { NDJSON_LINES, SSE_LINES } from '../http/lines.ts';
+import { readWhere, sendStoredLines } from '../http/stored-lines.ts';
 import type { ApiLimits } from '../limits.ts';
 import { COMMON, content, problems, ref } from '../openapi/docs.ts';
 import { NameParams } from '../schemas/functions.ts';
 import { FunctionLogsQuery, InvocationLogsQuery, InvocationParams } from '../schemas/invocations.ts';
-
-const DEFAULT_LIMIT = 1000;
 
 const described = {
   tags: ['invocations'],
@@ -28,8 +24,11 @@ const lines = content('The lines', {
 
 /** `stopping` aborts when the server closes; streams that follow end then. */
 export function logRoutes(app: App, deps: ApiDeps, limits: ApiLimits, stopping: AbortSignal): void {
-  const answer = (request: FastifyRequest, reply: FastifyReply, query: LogQuery) =>
-    sendLines(deps, limits, stopping, request, reply, query);
+  const { logs } = deps;
+  const answer = (request: FastifyRequest, reply: FastifyReply, query: LogQuery) => {
+    const lines = { read: () => logs.read(query), follow: (signal: AbortSignal) => logs.follow(query, signal) };
+    return sendStoredLines(request, reply, lines, limits, stopping);
+  };
 
   app.get(
     '/v1/functions/:name/logs',
@@ -48,7 +47,7 @@ export function logRoutes(app: App, deps: ApiDeps, limits: ApiLimits, stopping: 
       const { params, query } = request;
       await deps.functions.get(params.name);
       const one = query.invocation === undefined ? {} : { invocationId: query.invocation };
-      return answer(request, reply, { functionName: params.name, ...one, ...commonQuery(request) });
+      return answer(request, reply, { functionName: params.name, ...one, ...toQuery(request) });
     },
   );
 
@@ -67,56 +66,17 @@ export function logRoutes(app: App, deps: ApiDeps, limits: ApiLimits, stopping: 
     },
     async (request, reply) => {
       const { functionName } = await deps.invocations.get(request.params.id);
-      return answer(request, reply, { functionName, invocationId: request.params.id, ...commonQuery(request) });
+      return answer(request, reply, { functionName, invocationId: request.params.id, ...toQuery(request) });
     },
   );
 }
 
-type LogRequest = FastifyRequest<{ Querystring: Static<typeof InvocationLogsQuery> }>;
-
-/** A browser's EventSource comes back with the id of the last event it saw. */
-function commonQuery({ query: { since, limit, after, grep, stream, level }, headers }: LogRequest): LogQuery {
-  const last = after ?? headers['last-event-id'];
+function toQuery({ query, headers }: FastifyRequest<{ Querystring: Static<typeof InvocationLogsQuery> }>): LogQuery {
+  const { grep, stream, level } = query;
   return {
-    limit: Number(limit ?? DEFAULT_LIMIT),
-    ...(since === undefined ? {} : { since: readTime(since) }),
+    ...readWhere(query, headers),
     ...(grep === undefined ? {} : { grep }),
     ...(stream === undefined ? {} : { stream }),
     ...(level === undefined ? {} : { level }),
-    ...(typeof last === 'string' ? { after: last } : {}),
   };
 }
-
-function readTime(since: string): number {
-  const time = /^\d+$/.test(since) ? Number(since) : Date.parse(since);
-  if (Number.isFinite(time)) return time;
-  throw new WaferError('invalid_request', `query/since is not a time: ${JSON.stringify(since)}.`, {
-    details: { path: 'query/since' },
-  });
-}
-
-async function sendLines(
-  { logs }: ApiDeps,
-  limits: ApiLimits,
-  stopping: AbortSignal,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  query: LogQuery,
-): Promise<FastifyReply> {
-  const format = pickFormat(request);
-  const follow = (request.query as Static<typeof InvocationLogsQuery>).follow === 'true';
-  reply.header('content-type', format.contentType).header('x-accel-buffering', 'no');
-  if (!follow) return reply.send(Readable.from(formatted(await logs.read(query), format)));
-  const signal = AbortSignal.any([callerSignal(reply), stopping]);
-  reply.send(writeLines(logs.follow(query, signal), format, signal, limits.heartbeatMs));
-  // The first line may be far off; the client wants to know now that it is connected.
-  reply.raw.flushHeaders();
-  return reply;
-}
-
-function* formatted(found: readonly StoredLogLine[], format: LineFormat): Generator<string> {
-  for (const line of found) yield format.line(line);
-}
-
-const pickFormat = ({ headers }: FastifyRequest): LineFormat =>
-  (headers.accept ?? '').toLowerCase().includes('text/event-stream') ? SSE_LINES : NDJSON_LINES;
