@@ -111,9 +111,11 @@ static bool is_disk(const struct spec *spec)
 
 static int mount_root(const struct spec *spec)
 {
-	char options[2048] = "userxattr,lowerdir=";
-	size_t used = strlen(options), lowers = spec->layer_count;
-	used += (size_t)snprintf(options + used, sizeof(options) - used, spec->point_count ? "p:s" : "s");
+	char options[2048];
+	size_t lowers = spec->layer_count;
+	/* Files of both file systems have one device number then, as root.c tells of the skeleton. */
+	const char *first = spec->point_count ? "xino=on,lowerdir=p:s" : "lowerdir=s";
+	size_t used = (size_t)snprintf(options, sizeof(options), "userxattr,%s", first);
 	/* Where root has an upper the code belongs to the root file system. */
 	size_t code = is_disk(spec) ? spec->code_count : 0;
 	for (size_t i = 0; i < lowers; i++)

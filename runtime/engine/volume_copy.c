@@ -14,16 +14,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "archive.h"
+#include "copy.h"
 #include "jail.h"
 #include "remove.h"
 
@@ -34,6 +33,28 @@ struct copier {
 	int links;
 	struct job_result *result;
 };
+
+/* -1 with step and message of the result, as all here. */
+typedef int (*visit_entry)(void *context, int dir, const char *name, int depth);
+
+static int each_entry(int dirfd, int depth, visit_entry visit, void *context, const char *step,
+                      struct job_result *result) {
+	struct dirent *entry;
+	int bad = 0, fd = openat(dirfd, ".", OPEN_DIR);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return job_fail(result, step, "cannot read a directory: %m");
+	if (depth > COPY_DEPTH_MAX)
+		bad = job_fail(result, step, "directories are nested more than %d levels deep", COPY_DEPTH_MAX);
+	while (!bad && (errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			bad = visit(context, dirfd, entry->d_name, depth);
+	if (!bad && errno != 0)
+		bad = job_fail(result, step, "cannot read a directory: %m");
+	closedir(dir);
+	return bad;
+}
 
 static int copy_failed(struct copier *copier, const char *name) {
 	char quoted[TAR_QUOTED];
@@ -63,45 +84,6 @@ static int is_opaque(int dir) {
 	return fgetxattr(dir, OPAQUE_XATTR, &value, 1) == 1 && value == 'y';
 }
 
-static int same_attributes(int fd, const struct stat *st) {
-	const struct timespec times[2] = {st->st_mtim, st->st_mtim};
-
-	return fchown(fd, st->st_uid, st->st_gid) != 0 || fchmod(fd, st->st_mode & 01777) != 0 ||
-	       futimens(fd, times) != 0;
-}
-
-static int copy_bytes(int source, int target) {
-	if (ioctl(target, FICLONE, source) == 0)
-		return 0;
-	for (;;) {
-		ssize_t copied = copy_file_range(source, NULL, target, NULL, 1U << 30, 0);
-
-		if (copied < 0 && errno == EINTR)
-			continue;
-		if (copied <= 0)
-			return (int)copied;
-	}
-}
-
-static int copy_file(int from, int to, const char *name, const struct stat *st) {
-	CLEANUP_FD int source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	CLEANUP_FD int target = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	return source < 0 || target < 0 || copy_bytes(source, target) != 0 || same_attributes(target, st) ? -1 : 0;
-}
-
-static int copy_symlink(int from, int to, const char *name, const struct stat *st) {
-	const struct timespec times[2] = {st->st_mtim, st->st_mtim};
-	char target[TAR_PATH_MAX + 1];
-	ssize_t size = readlinkat(from, name, target, sizeof(target) - 1);
-
-	if (size < 0)
-		return -1;
-	target[size] = '\0';
-	return symlinkat(target, to, name) != 0 || fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-	       utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) != 0;
-}
-
 static int copy_contents(struct copier *copier, int from, int to, int depth);
 
 static int copy_directory(struct copier *copier, int from, int to, const char *name, int depth) {
@@ -124,7 +106,7 @@ static int copy_directory(struct copier *copier, int from, int to, const char *n
 		return copy_failed(copier, name);
 	if (copy_contents(copier, source, target, depth + 1) != 0)
 		return -1;
-	return same_attributes(target, &st) ? copy_failed(copier, name) : 0;
+	return copy_attributes(target, &st) ? copy_failed(copier, name) : 0;
 }
 
 static int copy_entry(struct copier *copier, int from, int to, const char *name, int depth) {
@@ -151,22 +133,21 @@ static int copy_entry(struct copier *copier, int from, int to, const char *name,
 	return bad ? copy_failed(copier, name) : 0;
 }
 
-static int copy_contents(struct copier *copier, int from, int to, int depth) {
-	struct dirent *entry;
-	int bad = 0, fd = openat(from, ".", OPEN_DIR);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+struct into {
+	struct copier *copier;
+	int to;
+};
 
-	if (!dir)
-		return job_fail(copier->result, "copy", "cannot read a directory: %m");
-	if (depth > COPY_DEPTH_MAX)
-		bad = job_fail(copier->result, "copy", "directories are nested more than %d levels deep", COPY_DEPTH_MAX);
-	while (!bad && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			bad = copy_entry(copier, from, to, entry->d_name, depth);
-	if (!bad && errno != 0)
-		bad = job_fail(copier->result, "copy", "cannot read a directory: %m");
-	closedir(dir);
-	return bad;
+static int copy_visited(void *context, int from, const char *name, int depth) {
+	const struct into *into = context;
+
+	return copy_entry(into->copier, from, into->to, name, depth);
+}
+
+static int copy_contents(struct copier *copier, int from, int to, int depth) {
+	struct into into = {copier, to};
+
+	return each_entry(from, depth, copy_visited, &into, "copy", copier->result);
 }
 
 static int copy_layers(int volumes, const struct volume_work *work, int to, struct job_result *result) {
@@ -180,7 +161,7 @@ static int copy_layers(int volumes, const struct volume_work *work, int to, stru
 			return job_fail(result, "copy", "cannot open %s: %m", work->names[i]);
 		if (copy_contents(&copier, from, to, 0) != 0)
 			return -1;
-		if (same_attributes(to, &st))
+		if (copy_attributes(to, &st))
 			return job_fail(result, "copy", "the root of %s: %m", work->names[i]);
 	}
 	return 0;
@@ -212,7 +193,8 @@ struct settling {
 
 static int settle_contents(struct settling *settling, int dirfd, int depth);
 
-static int settle_entry(struct settling *settling, int parent, const char *name, int depth) {
+static int settle_entry(void *context, int parent, const char *name, int depth) {
+	struct settling *settling = context;
 	struct stat st;
 	CLEANUP_FD int fd = -1;
 
@@ -236,21 +218,9 @@ static int settle_entry(struct settling *settling, int parent, const char *name,
 }
 
 static int settle_contents(struct settling *settling, int dirfd, int depth) {
-	struct dirent *entry;
-	int bad = 0, fd = openat(dirfd, ".", OPEN_DIR);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir)
-		return job_fail(settling->result, "seal", "cannot read a directory: %m");
-	if (depth > COPY_DEPTH_MAX)
-		bad = job_fail(settling->result, "seal", "directories are nested more than %d levels deep", COPY_DEPTH_MAX);
-	while (!bad && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			bad = settle_entry(settling, dirfd, entry->d_name, depth);
-	if (!bad && !settling->many && fsync(fd) != 0)
-		bad = job_fail(settling->result, "seal", "cannot sync: %m");
-	closedir(dir);
-	return bad;
+	if (each_entry(dirfd, depth, settle_entry, settling, "seal", settling->result) != 0)
+		return -1;
+	return settling->many || fsync(dirfd) == 0 ? 0 : job_fail(settling->result, "seal", "cannot sync: %m");
 }
 
 static int settle_jailed(int rootfd, void *context, struct job_result *result) {

@@ -15,7 +15,6 @@
 #include "util.h"
 
 #define STEP "volume"
-#define SAFE_ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define OPTION_LENGTH 256 /* the kernel's, with the NUL */
 
 int view_parse(struct view *view, char *text)

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "archive.h"
+#include "copy.h"
 #include "init.h"
 #include "mounts.h"
 
@@ -33,44 +33,6 @@ struct copy {
 	struct links links;
 };
 
-static int set_attributes(int fd, const struct stat *status)
-{
-	const struct timespec times[2] = { status->st_mtim, status->st_mtim };
-	/* Mode after owner, which clears bits of it. */
-	return fchown(fd, status->st_uid, status->st_gid) || fchmod(fd, status->st_mode & 07777) ||
-	       futimens(fd, times);
-}
-
-static int copy_file(int from, int to, const char *name, const struct stat *status)
-{
-	cleanup_fd int source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	cleanup_fd int target = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (source < 0 || target < 0)
-		return -1;
-	for (off_t left = status->st_size; left > 0;) {
-		ssize_t sent = sendfile(target, source, NULL, (size_t)left);
-		if (sent < 0)
-			return -1;
-		if (sent == 0)
-			break;
-		left -= sent;
-	}
-	return set_attributes(target, status);
-}
-
-static int copy_link(int from, int to, const char *name, const struct stat *status)
-{
-	char target[4096];
-	const struct timespec times[2] = { status->st_mtim, status->st_mtim };
-	ssize_t length = readlinkat(from, name, target, sizeof(target) - 1);
-	if (length < 0)
-		return -1;
-	target[length] = '\0';
-	return symlinkat(target, to, name) ||
-	       fchownat(to, name, status->st_uid, status->st_gid, AT_SYMLINK_NOFOLLOW) ||
-	       utimensat(to, name, times, AT_SYMLINK_NOFOLLOW);
-}
-
 static int copy_directory(struct copy *copy, int from, int to, const char *path, int depth);
 
 static int copy_entry(struct copy *copy, int from, int to, const char *name, const char *path,
@@ -81,7 +43,7 @@ static int copy_entry(struct copy *copy, int from, int to, const char *name, con
 	if (fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW))
 		return -1;
 	if (S_ISLNK(status.st_mode))
-		return copy_link(from, to, name, &status);
+		return copy_symlink(from, to, name, &status);
 	if (S_ISDIR(status.st_mode)) {
 		/* Another file system: a mount of ours. */
 		if (status.st_dev != copy->device)
@@ -119,7 +81,7 @@ static int copy_directory(struct copy *copy, int from, int to, const char *path,
 	int kept = errno;
 	closedir(directory);
 	errno = kept;
-	return bad || set_attributes(to, &status) ? -1 : 0;
+	return bad || copy_attributes(to, &status) ? -1 : 0;
 }
 
 /* An image without that directory leaves the volume empty. */
@@ -197,13 +159,12 @@ static int check_place(const struct spec *spec, const struct volume_mount *volum
 static int mount_one(const struct spec *spec, const struct volume_mount *volume, int rootfd)
 {
 	char path[sizeof(volume->name) + 32];
-	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	cleanup_fd int point = check_place(spec, volume, rootfd);
 	if (point < 0)
 		return -1;
 	snprintf(path, sizeof(path), PLACE_VOLUMES "/%s", volume->name);
 	cleanup_fd int tree =
-		detached_open(AT_FDCWD, path, attributes | (volume->read_only ? MOUNT_ATTR_RDONLY : 0));
+		detached_open(AT_FDCWD, path, SAFE_ATTRIBUTES | (volume->read_only ? MOUNT_ATTR_RDONLY : 0));
 	if (tree < 0)
 		return -1;
 	if (move_mount(tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
