@@ -78,6 +78,12 @@ const logs = async (reply: Reply, from = 'hostile') => {
     .filter(Boolean)
     .map((line) => JSON.parse(line) as { stream: string; text: string });
 };
+const instancesOf = async (name: string) => {
+  const { instances } = (await (await wafer.fetch('/v1/instances')).json()) as {
+    instances: { id: string; functionName: string }[];
+  };
+  return instances.filter(({ functionName }) => functionName === name).map(({ id }) => id);
+};
 const commands = async () => (await processTree(wafer.pid)).map(({ command }) => command);
 
 beforeAll(async () => {
@@ -156,8 +162,7 @@ describe('the control socket', () => {
     expect((await wafer.invoke('replaced')).body).toMatchObject({
       code: expect.stringMatching(/^(protocol_error|function_crashed|function_timeout)$/),
     });
-    const list = (await (await wafer.fetch('/v1/instances')).json()) as { instances: { functionName: string }[] };
-    expect(list.instances.filter((one) => one.functionName === 'replaced')).toEqual([]);
+    expect(await instancesOf('replaced')).toEqual([]);
     await wafer.remove('replaced');
   });
   // The first call of an instance has number 1: these speak about the call that runs. Where a
@@ -197,8 +202,14 @@ describe('after a call', () => {
   it('a fork bomb that it left behind ends with its instance', async () => {
     // The answer may lose the race against the bomb, which takes the memory of its own sandbox.
     const reply = await act('bomb');
+    const bombed = await instancesOf('hostile');
     if (reply.status !== 200) expect(reply.body).toMatchObject({ code: expect.stringMatching(/^function_/) });
     expect((await wafer.invoke('neighbour')).body).toBe('served');
+    // Its processes come and go faster than a look at all of them takes: one may see none of a bomb that lives.
+    await until('its instance has ended', async () => {
+      const left = await instancesOf('hostile');
+      return !left.some((id) => bombed.includes(id));
+    });
     // A zombie has no command line.
     await until('the bomb is gone', async () => !(await commands()).some((name) => name === 'sh' || name === ''));
     await nextIsFine();
