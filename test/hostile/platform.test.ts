@@ -50,7 +50,7 @@ const acts = {
   },
   closeControl() { fs.closeSync(3); return wait(60_000); },
   leave() { detached('sleep', '600'); return 'left'; },
-  bomb() { detached('sh', '-c', 'f() { f | f & }; f'); return wait(300); },
+  bomb() { detached('sh', '-c', 'f() { f | f & }; f; while :; do :; done'); return wait(300); },
   count() { return fs.readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).length; },
   sigterm() { for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(name, () => { for (;;); }); for (;;); },
   connect: ({ to }) => connect(to),
@@ -205,7 +205,7 @@ describe('after a call', () => {
     const bombed = await instancesOf('hostile');
     if (reply.status !== 200) expect(reply.body).toMatchObject({ code: expect.stringMatching(/^function_/) });
     expect((await wafer.invoke('neighbour')).body).toBe('served');
-    // Its processes come and go faster than a look at all of them takes: one may see none of a bomb that lives.
+    // Its processes come and go faster than a look at all of them takes, which may see none of a bomb that lives.
     await until('its instance has ended', async () => {
       const left = await instancesOf('hostile');
       return !left.some((id) => bombed.includes(id));
