@@ -10,13 +10,15 @@ import { defineConfig } from 'vitest/config';
 const project = (groupOrder: number, name: string, include: string[], extra: object = {}) => ({
   test: { name, include, testTimeout: 600_000, hookTimeout: 3_600_000, sequence: { groupOrder }, ...extra },
 });
+/** Most of their time is waiting: two side by side also where there are two processors. */
+const inPairs = { maxWorkers: 2 };
 const alone = { fileParallelism: false, maxWorkers: 1 };
 
 export default defineConfig({
   test: {
     projects: [
-      project(1, 'unit', ['test/unit/**/*.test.ts']),
-      project(2, 'integration', ['test/integration/**/*.test.ts']),
+      project(1, 'unit', ['test/unit/**/*.test.ts'], inPairs),
+      project(2, 'integration', ['test/integration/**/*.test.ts'], inPairs),
       project(3, 'sandbox', ['test/sandbox/**/*.test.ts', 'test/hostile/**/*.test.ts'], alone),
       project(4, 'e2e', ['test/e2e/**/*.test.ts', 'test/faults/**/*.test.ts'], alone),
     ],
