@@ -1,6 +1,14 @@
 /** An invocation as people and clients see it, whether it was called or accepted. */
+import { digestOf, inlineBytes } from './durable/bodies.ts';
 import type { DurableRecord, DurableState, DurableTrigger, StoredBody, TimelineEntry } from './durable/types.ts';
 import type { InvocationRecord, Outcome, Receipt } from './types.ts';
+
+export interface BodyView {
+  contentType: string;
+  bytes: number;
+  /** sha256 in hex. */
+  digest: string;
+}
 
 export interface Invocation {
   id: string;
@@ -22,8 +30,8 @@ export interface Invocation {
   outcome: Outcome | null;
   receipt: Receipt | null;
   bytesOut: number;
-  request?: Omit<StoredBody, 'inline'>;
-  result?: Omit<StoredBody, 'inline'>;
+  request?: BodyView;
+  result?: BodyView;
   runAt?: number;
   concurrencyKey?: string;
   callbackUrl?: string;
@@ -48,10 +56,14 @@ export function viewOfDurable(record: DurableRecord, now: number): Invocation {
     outcome: outcome ?? null,
     receipt: receipt ?? null,
     bytesOut: result?.bytes ?? 0,
-    request: withoutBytes(request),
-    ...(result && { result: withoutBytes(result) }),
+    request: describeBody(request),
+    ...(result && { result: describeBody(result) }),
     ...(depth > 0 && { depth }),
   };
 }
 
-const withoutBytes = ({ inline: _, ...body }: StoredBody) => body;
+const describeBody = (body: StoredBody): BodyView => ({
+  contentType: body.contentType,
+  bytes: body.bytes,
+  digest: body.inline === undefined ? body.digest : digestOf(inlineBytes(body.inline)),
+});

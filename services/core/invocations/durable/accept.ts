@@ -43,27 +43,31 @@ interface Item {
   reject(error: unknown): void;
 }
 
-type Answer = readonly [kind: string, detail?: string | number];
+/** What the script says of one: its number in the group, from 1. */
+type Refusal = readonly [number: number, kind: string, detail: string | number];
 
 /** One script holds up all others for the time that it takes. */
 const MOST_IN_GROUP = 100;
+/** So many share the wait for the disk well enough. */
+const FULL_GROUP = 16;
 const FULL_RETRY_MS = 1_000;
 
 export function createAccept(deps: AcceptDeps): Accept {
-  let waiting: Item[] = [];
+  const waiting: Item[] = [];
   /** Functions whose last call was refused: theirs are pushed when they are known to be taken. */
   const full = new Set<string>();
 
   const flush = () => {
-    const group = waiting.slice(0, MOST_IN_GROUP);
-    waiting = waiting.slice(MOST_IN_GROUP);
+    // Of many only half: while Redis writes these, the others are made ready.
+    const half = Math.max(FULL_GROUP, Math.ceil(waiting.length / 2));
+    const group = waiting.splice(0, Math.min(half, MOST_IN_GROUP));
     if (waiting.length > 0) setImmediate(flush);
     commit(deps, full, group).catch((error: unknown) => {
       for (const { reject } of group) reject(error);
     });
   };
-  const forget = async (id: string, { inline }: StoredBody) => {
-    if (inline === undefined) await deps.bodies.forget([id]);
+  const forget = async (id: string, body: StoredBody) => {
+    if (body.inline === undefined) await deps.bodies.forget([id]);
   };
   return async (request) => {
     deps.headroom?.assert();
@@ -95,8 +99,8 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
   const early = group.filter(({ request }) => request.idempotencyKey === undefined && !full.has(request.functionName));
   const pushed = push(queue, early);
   pushed.catch(() => {}); // must not be left without a handler when the other fails
-  const answers = await written;
-  const taken = group.filter((_, at) => answers[at]?.[0] === 'accepted');
+  const refused = await written;
+  const taken = group.filter((item) => !refused.has(item));
   const sent = new Set(early);
   await Promise.all([
     pushed,
@@ -107,31 +111,32 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
   ]);
   // Nobody waits for it: the sweep would only push once more.
   if (taken.length > 0) void redis.zrem(`${root}:pushing`, taken.map(({ id }) => id).join(' ')).catch(() => {});
-  for (const [at, item] of group.entries()) {
-    const answer = answers[at] as Answer;
+  for (const item of group) {
+    const refusal = refused.get(item);
     const { functionName } = item.request;
-    const isFull = answer[0] === 'full';
+    const isFull = refusal?.[1] === 'full';
     if (isFull) full.add(functionName);
     else full.delete(functionName);
     // Nothing waits in the queue for what was not taken, however long all workers are busy.
     if (isFull && sent.has(item)) void queue.remove(item.id).catch(() => {});
-    const accepted = readAnswer(deps, item, answer);
+    const accepted = refusal ? readRefusal(deps, item, refusal) : ({ kind: 'accepted', id: item.id } as const);
     if (accepted instanceof WaferError) item.reject(accepted);
     else item.resolve(accepted);
   }
 }
 
-async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group: Item[]): Promise<Answer[]> {
+async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group: Item[]): Promise<Map<Item, Refusal>> {
   const seconds = String(Math.ceil(idempotencyMs / 1000));
   const parts = group.map(({ id, at, request, body, most }) => {
     const { functionName, idempotencyKey } = request;
     const once = idempotencyKey === undefined ? '' : digestOf(Buffer.from(`${functionName}\n${idempotencyKey}`));
     const { fixed, fields } = toNewRecord(request, body, at);
-    return { fixed, call: [id, functionName, most, once, body.digest, ...fields] };
+    return { fixed, call: [id, functionName, most, once, once && digestOf(request.body), ...fields] };
   });
   const calls = JSON.stringify(parts.map(({ call }) => call));
   const args = [root, now(), seconds, calls, ...parts.map(({ fixed }) => fixed)];
-  return (await withStore('accept a call', () => runScriptInOrder(redis, acceptScript, [], args))) as Answer[];
+  const refused = await withStore('accept a call', () => runScriptInOrder(redis, acceptScript, [], args));
+  return new Map((refused as Refusal[]).map((refusal) => [group[refusal[0] - 1] as Item, refusal]));
 }
 
 async function push(queue: AcceptDeps['queue'], items: Item[]): Promise<void> {
@@ -145,9 +150,8 @@ const toTicket = (id: string, { runAt, priority }: AcceptRequest): Ticket => ({
   ...(priority !== undefined && { priority }),
 });
 
-function readAnswer({ idempotencyMs }: AcceptDeps, item: Item, [kind, detail]: Answer): Accepted | WaferError {
-  const { id, most, request } = item;
-  if (kind === 'accepted') return { kind, id };
+function readRefusal({ idempotencyMs }: AcceptDeps, item: Item, [, kind, detail]: Refusal): Accepted | WaferError {
+  const { most, request } = item;
   if (kind === 'repeated') return { kind, id: String(detail) };
   if (kind === 'conflict') {
     const message = `The Idempotency-Key was used for ${detail} with another body.`;

@@ -36,14 +36,14 @@ export function openBodies(dir: string): LocalBodies {
       if (body.inline === undefined) await writeDurably(folder(id), part, bytes);
       return body;
     },
-    async get(id, part, { inline, digest }) {
-      if (inline !== undefined) return Buffer.from(inline, 'base64');
+    async get(id, part, body) {
+      if (body.inline !== undefined) return inlineBytes(body.inline);
       const path = join(folder(id), part);
       const bytes = await readFile(path).catch((cause: unknown) => {
         if (isErrno(cause, 'ENOENT')) return null;
         throw cause;
       });
-      if (bytes !== null && digestOf(bytes) === digest) return bytes;
+      if (bytes !== null && digestOf(bytes) === body.digest) return bytes;
       throw new WaferError('digest_mismatch', `The ${part} of ${id} at ${path} is not what was written.`, {
         hint: 'Something else changed the data directory; the invocation can not go on.',
       });
@@ -68,9 +68,12 @@ export function openBodies(dir: string): LocalBodies {
 
 /** With its bytes when they are few. */
 export function inlineBody(bytes: Buffer, contentType: string): StoredBody {
-  const body = { contentType, bytes: bytes.length, digest: digestOf(bytes) };
-  return bytes.length <= INLINE_BYTES ? { ...body, inline: bytes.toString('base64') } : body;
+  const body = { contentType, bytes: bytes.length };
+  if (bytes.length <= INLINE_BYTES) return { ...body, inline: bytes.toString('base64') };
+  return { ...body, digest: digestOf(bytes) };
 }
+
+export const inlineBytes = (inline: string): Buffer => Buffer.from(inline, 'base64');
 
 export const digestOf = (bytes: Buffer): string => hash('sha256', bytes);
 

@@ -77,7 +77,7 @@ const unreadable = (id: string): Omit<Fixed, 'retry'> => ({
   trigger: 'async',
   depth: 0,
   acceptedAt: invocationTime(id) ?? 0,
-  event: { contentType: '', bytes: 0, digest: '' },
+  event: { contentType: '', bytes: 0, inline: '' },
 });
 
 /** Undefined when there is no such hash; without `retry` of a record that can not be read. */

@@ -1,7 +1,7 @@
 /** Events and results of a worker on another machine: small ones in the record as ever, large ones by the API. */
 import { request } from 'undici';
 import { WaferError } from '../../errors.ts';
-import { type Bodies, digestOf, inlineBody } from './bodies.ts';
+import { type Bodies, digestOf, inlineBody, inlineBytes } from './bodies.ts';
 
 export interface Home {
   /** Of the API. */
@@ -32,10 +32,10 @@ export function remoteBodies({ url, key }: Home): Bodies {
       if (small.inline === undefined) await call('PUT', id, part, bytes, contentType);
       return small;
     },
-    async get(id, part, { inline, digest }) {
-      if (inline !== undefined) return Buffer.from(inline, 'base64');
+    async get(id, part, body) {
+      if (body.inline !== undefined) return inlineBytes(body.inline);
       const bytes = await call('GET', id, part);
-      if (digestOf(bytes) === digest) return bytes;
+      if (digestOf(bytes) === body.digest) return bytes;
       throw new WaferError('digest_mismatch', `The ${part} of ${id} from ${url} is not what was written.`);
     },
     forget: async () => {}, // the API's own sweep does

@@ -20,14 +20,10 @@ export type DurableState = (typeof STATES)[number];
 export const FINAL_STATES: readonly DurableState[] = ['succeeded', 'failed', 'cancelled', 'expired'];
 
 /** Bytes of an event or a result: small ones in Redis, large ones in a file of the store. */
-export interface StoredBody {
-  contentType: string;
-  bytes: number;
-  /** sha256 in hex: what idempotency compares. */
-  digest: string;
-  /** Base64; absent when it is in a file named by the digest. */
-  inline?: string;
-}
+export type StoredBody = { contentType: string; bytes: number } & (
+  | { inline: string } // base64
+  | { inline?: undefined; digest: string } // sha256 of the file, in hex
+);
 
 /** When and how often. From `wafer.json` (`retries`), then what the request says. */
 export interface RetryPolicy {

@@ -74,14 +74,14 @@ local function isFinal(state) return state ~= 'queued' and state ~= 'running' en
 
 /**
  * ARGV root, now, seconds a key of idempotency is kept, JSON of the calls, then of each its part that never changes. A
- * call is a list: id, function, most pending, '' or key of idempotency, digest of the body, then fields and values.
+ * call is a list: id, function, most pending, key of idempotency and digest of the body (or '' and ''), then fields and values.
  * One JSON: arguments cost their sender and Redis more than all else that happens here.
- * @returns of each, in their order: `accepted` | `repeated` id | `conflict` id | `full` count
+ * @returns of those that were not taken, which they are (from 1): index, `repeated` id | `conflict` id | `full` count
  */
 export const acceptScript = script(
   'durable-accept',
   `${HEAD}
--- What is the same for all of a group is asked and written once.
+-- What is the same for all of a group is asked and written once. Scores are text: of a number, seventeen digits would be made each time.
 local pending, byFunction, all = {}, {}, {}
 local function accept(call, fixed)
   local id, fn, most, once, digest = unpack(call, 1, 5)
@@ -89,22 +89,24 @@ local function accept(call, fixed)
     local before = redis.call('GET', root .. ':once:' .. once)
     if before then
       local first, same = string.match(before, '^(%S+) (%S+)$')
-      return {same == digest and 'repeated' or 'conflict', first}
+      return same == digest and 'repeated' or 'conflict', first
     end
   end
   pending[fn] = pending[fn] or redis.call('ZCARD', root .. ':pending:' .. fn)
-  if pending[fn] >= most then return {'full', pending[fn]} end
+  if pending[fn] >= most then return 'full', pending[fn] end
   pending[fn] = pending[fn] + 1
   if once ~= '' then redis.call('SET', root .. ':once:' .. once, id .. ' ' .. digest, 'EX', ARGV[3]) end
   redis.call('HSET', recordKey(id), 'state', 'queued', 'call', fixed, unpack(call, 6))
   byFunction[fn] = byFunction[fn] or {}
   table.insert(byFunction[fn], id)
   table.insert(all, id)
-  return {'accepted'}
 end
 
-local answers = {}
-for at, call in ipairs(cjson.decode(ARGV[4])) do answers[at] = accept(call, ARGV[4 + at]) end
+local refused = {}
+for at, call in ipairs(cjson.decode(ARGV[4])) do
+  local why, detail = accept(call, ARGV[4 + at])
+  if why then table.insert(refused, {at, why, detail}) end
+end
 
 local function add(key, score, ids)
   local pairs = {}
@@ -115,15 +117,15 @@ local function add(key, score, ids)
   redis.call('ZADD', key, unpack(pairs))
 end
 if #all > 0 then
-  add(root .. ':calls', 0, all)
-  redis.call('ZADD', root .. ':pushing', at, table.concat(all, ' '))
+  add(root .. ':calls', '0', all)
+  redis.call('ZADD', root .. ':pushing', ARGV[2], table.concat(all, ' '))
   redis.call('HINCRBY', root .. ':durable', 'pending', #all)
 end
 for fn, ids in pairs(byFunction) do
-  add(root .. ':calls:' .. fn, 0, ids)
-  add(root .. ':pending:' .. fn, at, ids)
+  add(root .. ':calls:' .. fn, '0', ids)
+  add(root .. ':pending:' .. fn, ARGV[2], ids)
 end
-return answers
+return refused
 `,
 );
 
