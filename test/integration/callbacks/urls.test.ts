@@ -22,7 +22,13 @@ beforeEach(() => {
   lab.receiver.got.length = 0;
   lab.receiver.answer((_got, response) => response.writeHead(204).end());
 });
-afterEach(() => names.clear());
+/** What a test leaves is to be sent again, and would take room from the next one when its time has come. */
+afterEach(async () => {
+  names.clear();
+  answering(204);
+  lab.clock.ahead += 7 * 24 * 60 * MINUTE;
+  await lab.send();
+});
 
 const called = (more: object = {}, path = '') => lab.run({ callbackUrl: `${lab.receiver.url}${path}`, ...more });
 const answering = (status: number, headers: Record<string, string> = {}) =>
