@@ -14,6 +14,7 @@ import { createLayerDisk } from './layer-disk.ts';
 import { createLayers } from './layers.ts';
 import { layoutOf, makeLayout, writeLayoutFiles } from './layout.ts';
 import { createKeyedMutex, createMutex, createShared } from './mutex.ts';
+import { createShareTexts } from './shared-texts.ts';
 import type { Descriptor, Digest, Image, ImageStore, LayerUnpacker } from './types.ts';
 
 export interface ImageStoreOptions {
@@ -91,6 +92,7 @@ async function usage({ blobs, disk, index }: Parts) {
 /** Looks images up. What was read once is kept: an image never changes, but its tags do. */
 function createLookup({ blobs, disk, index }: Parts, log: ImageStoreOptions['log']) {
   const cache = new Map<Digest, Omit<Image, 'tags'>>();
+  const shareTexts = createShareTexts();
   let removals = 0;
 
   const resolve = (reference: string) => (isDigest(reference) ? reference : index.byTag(reference));
@@ -99,8 +101,10 @@ function createLookup({ blobs, disk, index }: Parts, log: ImageStoreOptions['log
     const digest = resolve(reference);
     if (digest === undefined) return null;
     const before = removals;
-    const image = cache.get(digest) ?? (await loadImage(blobs, disk, digest));
+    const known = cache.get(digest);
+    const image = known ?? (await loadImage(blobs, disk, digest));
     if (image === null) return null;
+    if (known === undefined) shareTexts(image);
     // Collected while it was read: not to be found a second time.
     if (before === removals) cache.set(digest, image);
     return { ...image, tags: index.tagsOf(digest) };
