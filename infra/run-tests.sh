@@ -9,7 +9,8 @@ set -uo pipefail
 cd "$APP" || exit
 
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+engine=
+trap '[ -z "$engine" ] || kill "$engine" 2>/dev/null; rm -rf "$results"' EXIT
 passed=0 failed=0 skipped=()
 
 # One check with one result; its output only when it fails.
@@ -19,21 +20,30 @@ check() { # check NAME COMMAND...
   if step "$name" "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
-# The engine's own tests print `ok`, `not ok` and `ok ... # SKIP reason` lines (TAP).
-engine_tests() {
+# The engine's own tests print `ok`, `not ok` and `ok ... # SKIP reason` lines (TAP). They run behind
+# the next part; what they say comes at their end.
+engine_begin() {
+  (LIVE='' step 'engine tests (plain, and with ASan and UBSan)' engine_check "$results/engine") \
+    >"$results/engine.out" 2>&1 &
+  engine=$!
+}
+engine_check() { make -C runtime/engine check 2>&1 | tee "$1"; }
+engine_end() {
   local log=$results/engine status=0 bad
-  step 'engine tests (plain, and with ASan and UBSan)' engine_check "$log" || status=$?
+  wait "$engine" || status=$?
+  engine=
+  cat "$results/engine.out"
   passed=$((passed + $(grep -c '^ok\b' "$log") - $(grep -c '^ok\b.*# SKIP' "$log")))
   bad=$(grep -c '^not ok\b' "$log")
   if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi # did not build, or crashed
   failed=$((failed + bad))
   mapfile -t -O "${#skipped[@]}" skipped < <(sed -n 's/^ok[^-]*- *\(.*\) # SKIP *\(.*\)/engine: \1: \2/p' "$log")
 }
-engine_check() { make -C runtime/engine check 2>&1 | tee "$1"; }
 
 vitest_tests() {
   local status=0 color=()
   [ -n "$LIVE" ] || color=(--no-color)
+  rm -f "$results/vitest.json"
   WAFER_TEST_RESULTS=$results/vitest.json node_modules/.bin/vitest run ${color[@]+"${color[@]}"} \
     --reporter=default --reporter=./infra/test-reporter.mjs "$@" || status=$?
   if [ ! -s "$results/vitest.json" ]; then failed=$((failed + 1)); return; fi
@@ -53,8 +63,16 @@ vitest_tests() {
 
 check 'types' node_modules/.bin/tsc --noEmit
 check 'lint and format' node_modules/.bin/biome check
-engine_tests
-vitest_tests "$@"
+engine_begin
+if [ $# -gt 0 ]; then
+  engine_end
+  vitest_tests "$@"
+else
+  # Both are engines' tests from here on: they would find each other's processes.
+  vitest_tests --project unit --project integration
+  engine_end
+  vitest_tests --project sandbox --project e2e
+fi
 
 if [ ${#skipped[@]} -gt 0 ]; then
   printf '\nSkipped:\n'

@@ -25,10 +25,12 @@ let wafer: TestPlatform;
 beforeAll(async () => {
   wafer = await startTestPlatform();
   await wafer.deploy('restless', { 'index.mjs': CODE });
+  await wafer.deploy('restless-old', { 'index.mjs': CODE });
   await wafer.deploy('restless-server', SERVER, { dockerfile: 'Dockerfile' });
 });
 afterAll(async () => {
   await wafer.remove('restless');
+  await wafer.remove('restless-old');
   await wafer.remove('restless-server');
   await wafer.stop();
 });
@@ -39,7 +41,7 @@ const seen = async (name = 'restless') => {
   return { ...(body as { count: number; now: number }), start: headers.get('x-wafer-start') };
 };
 
-describe('an idle instance', () => {
+describe.concurrent('an idle instance', () => {
   it.each([
     ['over a base image', 'restless'],
     ['over a root of its own', 'restless-server'],
@@ -57,16 +59,16 @@ describe('an idle instance', () => {
   });
 
   it('that is frozen ends like any other', async () => {
-    await seen();
+    await seen('restless-old');
     await new Promise((resolve) => setTimeout(resolve, 6_000));
-    await wafer.deploy('restless', { 'index.mjs': `${CODE}\n// again` });
-    const { start } = await seen();
+    await wafer.deploy('restless-old', { 'index.mjs': `${CODE}\n// again` });
+    const { start } = await seen('restless-old');
     expect(start).not.toBe('warm');
     await until('the old one is gone', async () => {
       const { instances } = (await (await wafer.fetch('/v1/instances')).json()) as {
         instances: { functionName: string; version: number }[];
       };
-      return instances.filter(({ functionName }) => functionName === 'restless').length === 1;
+      return instances.filter(({ functionName }) => functionName === 'restless-old').length === 1;
     });
   });
 });
