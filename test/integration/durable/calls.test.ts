@@ -66,17 +66,24 @@ describe('an accepted call', () => {
   });
 
   it('is not overtaken by its ticket where Redis does not know our scripts, as after its restart', async () => {
-    const { redis } = lab.redis.connection;
-    await redis.script('FLUSH');
-    const monitor = await redis.duplicate().monitor();
-    const lines: string[] = [];
-    monitor.on('monitor', (_time, args: string[]) => lines.push(args.join(' ')));
+    await lab.redis.connection.redis.script('FLUSH');
+    const { lines, stop } = await watchRedis();
     const { id } = await lab.calls.accept(lab.request());
     const written = (key: string) =>
       lines.findIndex((line) => /^(HSET|HMSET) /i.test(line) && line.includes(`:${key} `));
     await eventually('both were seen', async () => written(`call:${id}`) >= 0 && written(`q:calls:${id}`) >= 0);
-    monitor.disconnect();
+    stop();
     expect(written(`call:${id}`)).toBeLessThan(written(`q:calls:${id}`));
+  });
+
+  it('comes with half of those that came at once: the others are made ready while these are written', async () => {
+    const { lines, stop } = await watchRedis();
+    await Promise.all(Array.from({ length: 40 }, () => lab.calls.accept(lab.request())));
+    const groups = () =>
+      lines.filter((line) => /^ZADD \S+:pushing /i.test(line)).map((line) => line.split(' inv_').length - 1);
+    await eventually('all were seen', async () => groups().reduce((sum, size) => sum + size, 0) === 40);
+    stop();
+    expect(groups()).toEqual([20, 16, 4]);
   });
 
   it('is known to be in the queue when it is', async () => {
@@ -86,6 +93,14 @@ describe('an accepted call', () => {
     expect(await eventually('no group that waits', known)).toBe(true);
   });
 });
+
+/** Each command that runs, as a line. */
+async function watchRedis() {
+  const monitor = await lab.redis.connection.redis.duplicate().monitor();
+  const lines: string[] = [];
+  monitor.on('monitor', (_time, args: string[]) => lines.push(args.join(' ')));
+  return { lines, stop: () => monitor.disconnect() };
+}
 
 describe('a body without an invocation', () => {
   it('is removed when it is old; others stay', async () => {
