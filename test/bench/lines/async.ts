@@ -62,6 +62,7 @@ const measureAccept = (context: BenchContext) =>
           acceptHere: own.accept,
           addOverHttp: () => bare.post('/', EVENT, 202),
           add: raw.add,
+          rested: raw.rested,
         })),
       ];
       await eachOf(accepted, CONNECTIONS, (id) => wafer.fetch(`/v1/invocations/${id}`, { method: 'DELETE' }));
@@ -101,17 +102,21 @@ async function acceptOneByOne(context: BenchContext, ways: Ways<'accept' | 'addO
 
 async function acceptManyAtOnce(
   context: BenchContext,
-  ways: Ways<'accept' | 'acceptMany' | 'acceptHere' | 'addOverHttp' | 'add'>,
+  ways: Ways<'accept' | 'acceptMany' | 'acceptHere' | 'addOverHttp' | 'add' | 'rested'>,
 ): Promise<Row[]> {
   const none = (): number[] => [];
   const rates = { accept: none(), acceptMany: none(), acceptHere: none(), http: none(), add: none() };
   const seconds = 1;
+  const rate = async (call: () => Promise<unknown>, forSeconds = seconds, connections = CONNECTIONS) => {
+    await ways.rested();
+    return ratePerSecond(call, forSeconds, connections);
+  };
   for (let round = 0; round < context.count(5, 2); round++) {
-    rates.add.push(await ratePerSecond(ways.add, seconds));
-    rates.acceptHere.push(await ratePerSecond(ways.acceptHere, seconds));
-    rates.http.push(await ratePerSecond(ways.addOverHttp, seconds));
-    rates.accept.push(await ratePerSecond(ways.accept, seconds));
-    rates.acceptMany.push((await ratePerSecond(ways.acceptMany, seconds / 4, 2)) * BATCH_SIZE);
+    rates.add.push(await rate(ways.add));
+    rates.acceptHere.push(await rate(ways.acceptHere));
+    rates.http.push(await rate(ways.addOverHttp));
+    rates.accept.push(await rate(ways.accept));
+    rates.acceptMany.push((await rate(ways.acceptMany, seconds / 4, 2)) * BATCH_SIZE);
   }
   const row = (what: string, ours: number[], name: string, theirs: number[]): Row => {
     const [mine, reference] = [summarize(ours), summarize(theirs)];
@@ -126,11 +131,7 @@ async function acceptManyAtOnce(
 }
 
 /** Closed loop: each of the connections begins the next when its last one was answered. */
-async function ratePerSecond(
-  call: () => Promise<unknown>,
-  seconds: number,
-  connections = CONNECTIONS,
-): Promise<number> {
+async function ratePerSecond(call: () => Promise<unknown>, seconds: number, connections: number): Promise<number> {
   const end = performance.now() + seconds * 1000;
   let calls = 0;
   const loop = async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { dataPaths } from '../../../services/core/config.ts';
-import { TEST_DATA } from '../../helpers/platform.ts';
+import { TEST_DATA, until } from '../../helpers/platform.ts';
 
 export interface RawQueue {
   add(): Promise<void>;
@@ -11,6 +11,8 @@ export interface RawQueue {
   roundTrip(): Promise<void>;
   /** As many jobs that wait, then a worker that does nothing: jobs a second. */
   drain(count: number, concurrency: number): Promise<number>;
+  /** Resolves when Redis does not rewrite its file, which it does for what others wrote before. */
+  rested(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,10 @@ export async function openRawQueue(): Promise<RawQueue> {
       for (let at = 0; at < count; at += AT_ONCE)
         await queue.addBulk(Array.from({ length: AT_ONCE }, () => ({ name: 'call', data: {}, opts: { priority: 1 } })));
       return drainAll(new Worker(NAME, async () => null, { ...place, concurrency, autorun: false }), count);
+    },
+    rested: async () => {
+      const isBusy = async () => /aof_rewrite_(in_progress|scheduled):1/.test(await redis.info('persistence'));
+      await until('Redis rests', async () => !(await isBusy()));
     },
     async close() {
       await worker?.close();

@@ -54,14 +54,16 @@ const FULL_RETRY_MS = 1_000;
 
 export function createAccept(deps: AcceptDeps): Accept {
   const waiting: Item[] = [];
+  let isRest = false;
   /** Functions whose last call was refused: theirs are pushed when they are known to be taken. */
   const full = new Set<string>();
 
   const flush = () => {
-    // Of many only half: while Redis writes these, the others are made ready.
-    const half = Math.max(FULL_GROUP, Math.ceil(waiting.length / 2));
-    const group = waiting.splice(0, Math.min(half, MOST_IN_GROUP));
-    if (waiting.length > 0) setImmediate(flush);
+    // Of many that came at once half, then the others, which are made ready while Redis writes the first.
+    const part = isRest ? waiting.length : Math.max(FULL_GROUP, Math.ceil(waiting.length / 2));
+    const group = waiting.splice(0, Math.min(part, MOST_IN_GROUP));
+    isRest = waiting.length > 0;
+    if (isRest) setImmediate(flush);
     commit(deps, full, group).catch((error: unknown) => {
       for (const { reject } of group) reject(error);
     });
