@@ -20,7 +20,9 @@ build_inputs() {
 }
 compile() {
   cd "$SRC" || return
-  node_modules/.bin/tsc -p tsconfig.build.json && make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http &&
+  # The command's file: npm makes it executable once, when it first links it, and not for the next build.
+  node_modules/.bin/tsc -p tsconfig.build.json && chmod +x dist/services/cli/main.js &&
+    make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http &&
     make -s -C runtime/languages/node &&
     { ! command -v python3 >/dev/null || make -s -C runtime/languages/python; }
 }

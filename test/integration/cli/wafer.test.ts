@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXPLANATION } from '../../../services/api/openapi/examples.ts';
+import { ROOT } from '../../helpers/platform.ts';
 import { type CliOptions, runCli, startCli } from '../../helpers/run-cli.ts';
 import { aContainer } from '../../unit/cli/containers.ts';
 import { type ApiServer, json, KEY, ndjson, problem, record, startApiServer, version } from './api-server.ts';
@@ -27,6 +30,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await api.close();
   await rm(home, { recursive: true, force: true });
+});
+
+test('a build leaves a command that can be executed, whoever links it', async () => {
+  const { stdout } = await promisify(execFile)(join(ROOT, 'dist/services/cli/main.js'), ['--version']);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+$/m);
 });
 
 const wafer = (args: readonly string[], options: CliOptions = {}) =>
