@@ -20,11 +20,7 @@ build_inputs() {
 }
 compile() {
   cd "$SRC" || return
-  # The command's file: npm makes it executable once, when it first links it, and not for the next build.
-  node_modules/.bin/tsc -p tsconfig.build.json && chmod +x dist/services/cli/main.js &&
-    make -s -j"$(nproc)" -C runtime/engine && make -s -j"$(nproc)" -C runtime/languages/http &&
-    make -s -C runtime/languages/node &&
-    { ! command -v python3 >/dev/null || make -s -C runtime/languages/python; }
+  MAKEFLAGS=-j$(nproc) npm run -s build
 }
 build_app() {
   local stamp=$SRC/dist/.wafer-stamp inputs

@@ -41,10 +41,11 @@ static int make_file(const char *path, const char *text, unsigned owner)
  * root is read-only. Only functions have a place for secrets: what a build sees
  * must not depend on us more than it has to.
  *
- * It lies on the file system of the layers: only where all of an overlay is on one
- * file system do its files have one device number in stat and in /proc/PID/maps, and
- * V8 shares its 2 MB of built-in code between processes only when it finds its own
- * binary by these (OS::RemapPages). It is the same for all engines of a directory: each
+ * It lies on the file system of the layers: where all of an overlay is on one file
+ * system its files have one device number in stat and in /proc/PID/maps (else xino does
+ * it, which a root with a layer of points has: mounts.c), and V8 shares its 2 MB of
+ * built-in code between processes only when it finds its own binary by these
+ * (OS::RemapPages). It is the same for all engines of a directory: each
  * holds the lock, shared, and the one that gets it alone when it leaves takes the
  * skeletons away. What killed engines left is taken over. None of these names can be
  * that of a request.

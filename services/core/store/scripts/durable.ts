@@ -75,13 +75,13 @@ local function isFinal(state) return state ~= 'queued' and state ~= 'running' en
 /**
  * ARGV root, now, seconds a key of idempotency is kept, JSON of the calls, then of each its part that never changes. A
  * call is a list: id, function, most pending, key of idempotency and digest of the body (or '' and ''), then fields and values.
- * One JSON: arguments cost their sender and Redis more than all else that happens here.
+ * One JSON: arguments cost their sender and Redis more than all else that happens here. What is the same for all of a
+ * group is asked and written once. Scores are text: of a number Redis makes seventeen digits each time.
  * @returns of those that were not taken, which they are (from 1): index, `repeated` id | `conflict` id | `full` count
  */
 export const acceptScript = script(
   'durable-accept',
   `${HEAD}
--- What is the same for all of a group is asked and written once. Scores are text: of a number, seventeen digits would be made each time.
 local pending, byFunction, all = {}, {}, {}
 local function accept(call, fixed)
   local id, fn, most, once, digest = unpack(call, 1, 5)
