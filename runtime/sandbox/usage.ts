@@ -1,14 +1,16 @@
 /**
  * What a sandbox has used, read by the worker itself from the files of its cgroup: a read each of
  * open files, where a question to the engine would cost more than a short call. The files are
- * opened at the first reading, so a sandbox that nobody calls costs none.
+ * opened at the first reading, so a sandbox that nobody calls costs none. What several calls of an
+ * instance ask in one turn of the event loop is read once: a reading takes 1 to 9 microseconds,
+ * which was a fifth of what a busy platform did.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EngineInfo, SandboxUsage } from './types.ts';
 
 export interface Usage {
-  /** What is looked at is read then. */
+  /** What is looked at is read then, or was in this turn of the event loop. */
   now: SandboxUsage;
   /** The group goes with its sandbox; a later reading knows nothing. */
   close: () => void;
@@ -29,16 +31,19 @@ export function createUsage({ limits, groups }: Pick<EngineInfo, 'limits' | 'gro
   const cpu = openFile(groups.cpu, group, files.cpu);
   const peak = openFile(groups.memory, group, files.peak);
   const memory = openFile(groups.memory, group, 'memory.stat');
+  const cpuMicros = oncePerTurn(() => cpu.read(files.micros));
+  const memoryPeakBytes = oncePerTurn(() => peak.read(Number));
+  const fileBytes = oncePerTurn(() => memory.read(shmem));
   return {
     now: {
       get cpuMicros() {
-        return cpu.read(files.micros);
+        return cpuMicros();
       },
       get memoryPeakBytes() {
-        return peak.read(Number);
+        return memoryPeakBytes();
       },
       get fileBytes() {
-        return memory.read(shmem);
+        return fileBytes();
       },
     },
     close() {
@@ -51,6 +56,20 @@ export function createUsage({ limits, groups }: Pick<EngineInfo, 'limits' | 'gro
 
 /** Both versions have the line; pages of tmpfs count for who wrote them. */
 const shmem = (text: string) => Number(/^shmem (\d+)/m.exec(text)?.[1]);
+
+function oncePerTurn<T>(read: () => T): () => T {
+  let known: { value: T } | null = null;
+  const forget = () => {
+    known = null;
+  };
+  return () => {
+    if (known === null) {
+      known = { value: read() };
+      setImmediate(forget);
+    }
+    return known.value;
+  };
+}
 
 function openFile(root: string, group: string, name: string) {
   let fd: number | undefined;
