@@ -60,7 +60,7 @@ describe('an accepted call', () => {
     await redis.zadd('wafer:{default}:pushing', String(Date.now() - 60_000), ids.join(' '));
     await lab.sweep.round();
     expect(await lab.queue.counts()).toMatchObject({ waiting: 2 });
-    expect(await redis.zcard('wafer:{default}:pushing')).toBe(0);
+    expect(await redis.zscore('wafer:{default}:pushing', ids.join(' '))).toBeNull();
     lab.work(async () => ok('1'));
     for (const id of others) expect(await ended(id)).toMatchObject({ state: 'succeeded' });
   });
@@ -91,6 +91,18 @@ describe('an accepted call', () => {
     const { redis } = lab.redis.connection;
     const known = async () => (await redis.zcard('wafer:{default}:pushing')) === 0;
     expect(await eventually('no group that waits', known)).toBe(true);
+  });
+
+  it('is told to be in the queue with the next one, so that nobody waits for the disk for that', async () => {
+    const { lines, stop } = await watchRedis();
+    const first = await lab.calls.accept(lab.request());
+    const second = await lab.calls.accept(lab.request());
+    const seen = (start: string, id: string) =>
+      lines.findIndex((line) => line.toUpperCase().startsWith(start) && line.includes(`:pushing`) && line.includes(id));
+    await eventually('both were told', async () => seen('ZREM', second.id) >= 0);
+    stop();
+    expect(seen('ZREM', first.id)).toBeGreaterThan(seen('ZADD', second.id));
+    expect(lines.filter((line) => /^zrem /i.test(line) && line.includes(':pushing'))).toHaveLength(2);
   });
 });
 

@@ -8,9 +8,11 @@ import { newInvocationId } from '../../ids.ts';
 import type { CallQueue, Ticket } from '../../queue/types.ts';
 import { withStore } from '../../store/errors.ts';
 import type { Headroom } from '../../store/headroom.ts';
+import { inOneWrite } from '../../store/one-write.ts';
 import { acceptScript } from '../../store/scripts/durable.ts';
 import { runScriptInOrder } from '../../store/scripts/script.ts';
 import { type Bodies, digestOf } from './bodies.ts';
+import { collectPushed } from './pushed-groups.ts';
 import { toNewRecord } from './record.ts';
 import type { Accepted, AcceptRequest, StoredBody } from './types.ts';
 
@@ -57,6 +59,7 @@ export function createAccept(deps: AcceptDeps): Accept {
   let isRest = false;
   /** Functions whose last call was refused: theirs are pushed when they are known to be taken. */
   const full = new Set<string>();
+  const inQueue = collectPushed(deps.redis, deps.root);
 
   const flush = () => {
     // Of many that came at once half, then the others, which are made ready while Redis writes the first.
@@ -64,7 +67,10 @@ export function createAccept(deps: AcceptDeps): Accept {
     const group = waiting.splice(0, Math.min(part, MOST_IN_GROUP));
     isRest = waiting.length > 0;
     if (isRest) setImmediate(flush);
-    commit(deps, full, group).catch((error: unknown) => {
+    inOneWrite(deps.redis);
+    const taken = commit(deps, full, group);
+    inQueue.tell();
+    taken.then(inQueue.add).catch((error: unknown) => {
       for (const { reject } of group) reject(error);
     });
   };
@@ -92,9 +98,9 @@ export function createAccept(deps: AcceptDeps): Accept {
   };
 }
 
-/** Writes and pushes; those that are refused, or were there, hear of it. */
-async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promise<void> {
-  const { redis, queue, root } = deps;
+/** Writes and pushes; those that are refused, or were there, hear of it. Resolves to the ids that were taken. */
+async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promise<string[]> {
+  const { queue } = deps;
   const written = runAccept(deps, group);
   // Both are sent at once and run in this order: a ticket without a record is thrown away by whoever draws it.
   // A record without a ticket is pushed again by the sweep.
@@ -111,8 +117,6 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
       taken.filter((item) => !sent.has(item)),
     ),
   ]);
-  // Nobody waits for it: the sweep would only push once more.
-  if (taken.length > 0) void redis.zrem(`${root}:pushing`, taken.map(({ id }) => id).join(' ')).catch(() => {});
   for (const item of group) {
     const refusal = refused.get(item);
     const { functionName } = item.request;
@@ -125,6 +129,7 @@ async function commit(deps: AcceptDeps, full: Set<string>, group: Item[]): Promi
     if (accepted instanceof WaferError) item.reject(accepted);
     else item.resolve(accepted);
   }
+  return taken.map(({ id }) => id);
 }
 
 async function runAccept({ redis, root, idempotencyMs, now }: AcceptDeps, group: Item[]): Promise<Map<Item, Refusal>> {
