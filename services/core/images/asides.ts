@@ -32,11 +32,11 @@ export function createAsides(layersDir: string, unpacker: Pick<LayerUnpacker, 'r
     open: () => open,
     async make(fill) {
       const name = `${PREFIX}${randomUUID()}`;
-      let isOpen = true;
+      let isThere = true;
       open += 1;
       const drop = async () => {
-        if (!isOpen) return;
-        isOpen = false;
+        if (!isThere) return;
+        isThere = false;
         await unpacker.remove(name).finally(() => {
           open -= 1;
         });
@@ -51,6 +51,8 @@ export function createAsides(layersDir: string, unpacker: Pick<LayerUnpacker, 'r
         const place = join(layersDir, hexOf(diffId));
         if (await exists(place)) return;
         await rename(join(layersDir, name), place);
+        isThere = false;
+        open -= 1;
         await syncDir(layersDir);
       };
       return { keepAs, drop };

@@ -52,15 +52,17 @@ export function createTempFiles(dir: string): TempFiles {
     active.add(name);
     try {
       const file = await open(temp, 'wx+', 0o600);
+      let isMoved = false;
       try {
         return await write(file, async (path) => {
           await file.sync();
           await rename(temp, path);
+          isMoved = true;
           await syncDir(dirname(path));
         });
       } finally {
         await file.close();
-        await removeFile(temp);
+        if (!isMoved) await removeFile(temp);
       }
     } catch (error) {
       throw asDiskFull(error, dir);

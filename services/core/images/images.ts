@@ -1,9 +1,11 @@
 /** Images: documents in `blobs/`, names in `index.json`. An image whose manifest is there has all its layers. */
 import { WaferError } from '../errors.ts';
 import type { Blobs } from './blobs.ts';
+import { digestOf } from './digest.ts';
 import { createdByOf, type Manifest, makeConfig, makeManifest, parseConfig, parseManifest } from './documents.ts';
 import type { LayerDisk } from './layer-disk.ts';
 import type { Layers } from './layers.ts';
+import { eachLimited } from './parallel.ts';
 import { type Descriptor, type Digest, type Image, type ImageConfig, type LayerInfo, MEDIA } from './types.ts';
 
 /** Names of this store, and whole references: a registry may be an IPv6 address in brackets. The longest is a repository of 255 and a tag of 128. */
@@ -72,13 +74,26 @@ async function layersOf(layers: LayerDisk, diffIds: readonly Digest[]): Promise<
   );
 }
 
-/** Config first, manifest last. @throws WaferError `not_found` when a layer is missing */
-export async function writeImage(blobs: Blobs, layers: LayerDisk, image: NewImage): Promise<Descriptor> {
-  const infos = await layersOf(layers, image.layers);
-  const config = makeConfig(infos, image);
-  const configBlob = await blobs.put(Buffer.from(JSON.stringify(config)), MEDIA.config);
-  const manifest = makeManifest(configBlob, infos, image.annotations);
-  return blobs.put(Buffer.from(JSON.stringify(manifest)), MEDIA.manifest);
+function documentOf(mediaType: string, content: ImageConfig | Manifest): { bytes: Buffer; descriptor: Descriptor } {
+  const bytes = Buffer.from(JSON.stringify(content));
+  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
+}
+
+export interface Written {
+  manifest: Descriptor;
+  /** As `loadImage` would read it. */
+  image: Omit<Image, 'tags'>;
+}
+
+/** Both documents at once: nothing names an image before it is in the index. @throws WaferError `not_found` when a layer is missing */
+export async function writeImage(blobs: Blobs, disk: LayerDisk, image: NewImage): Promise<Written> {
+  const layers = await layersOf(disk, image.layers);
+  const config = documentOf(MEDIA.config, makeConfig(layers, image));
+  const content = makeManifest(config.descriptor, layers, image.annotations);
+  const manifest = documentOf(MEDIA.manifest, content);
+  await eachLimited([config, manifest], 2, ({ bytes, descriptor }) => blobs.put(bytes, descriptor.mediaType));
+  const { digest } = manifest.descriptor;
+  return { manifest: manifest.descriptor, image: { digest, config: parseConfig(config.bytes, content), layers } };
 }
 
 /** Layers that were lost (a record, an unpacked directory) come back from their blobs. */

@@ -77,10 +77,12 @@ export function createLayerDisk(
 
   return {
     async get(diffId) {
-      const info = await readRecord(recordPath(hexOf(diffId)), diffId);
-      if (info === null) return null;
-      const isWhole = (await exists(join(layout.layers, hexOf(diffId)))) && (await blobs.has(info.blob.digest));
-      return isWhole ? info : null;
+      const hex = hexOf(diffId);
+      const [info, isUnpacked] = await Promise.all([
+        readRecord(recordPath(hex), diffId),
+        exists(join(layout.layers, hex)),
+      ]);
+      return info !== null && isUnpacked && (await blobs.has(info.blob.digest)) ? info : null;
     },
     writeRecord: (info) => temp.writeWhole(recordPath(hexOf(info.diffId)), JSON.stringify(info)),
     openTar,

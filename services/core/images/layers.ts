@@ -13,6 +13,7 @@ import type { Holds } from './holds.ts';
 import type { LayerDisk } from './layer-disk.ts';
 import { type Spooled, spoolLayer } from './layer-spool.ts';
 import type { Exclusive, Keyed } from './mutex.ts';
+import { eachLimited } from './parallel.ts';
 import type { AddLayerOptions, Descriptor, Digest, LayerInfo } from './types.ts';
 
 export interface LayersDeps {
@@ -105,9 +106,11 @@ export function createLayers(deps: LayersDeps): Layers {
       try {
         if (expectedDiffId !== undefined && expectedDiffId !== diffId)
           throw mismatch('The layer', expectedDiffId, diffId);
+        const keepBlob = () => commit(blobs.path(blob.digest));
         const place = async () => {
-          await commit(blobs.path(blob.digest));
-          await (aside === null ? disk.unpack(diffId, blob, signal) : aside.keepAs(diffId));
+          if (aside !== null) return eachLimited([keepBlob, () => aside.keepAs(diffId)], 2, (keep) => keep());
+          await keepBlob();
+          await disk.unpack(diffId, blob, signal);
         };
         return await addSpooled(spooled, place, createdBy);
       } finally {

@@ -97,22 +97,33 @@ function createLookup({ blobs, disk, index }: Parts, log: ImageStoreOptions['log
 
   const resolve = (reference: string) => (isDigest(reference) ? reference : index.byTag(reference));
 
+  const tagged = (image: Omit<Image, 'tags'>): Image => ({ ...image, tags: index.tagsOf(image.digest) });
+
+  const add = (image: Omit<Image, 'tags'>): Image => {
+    const known = cache.get(image.digest);
+    if (known !== undefined) return tagged(known);
+    shareTexts(image);
+    cache.set(image.digest, image);
+    return tagged(image);
+  };
+
   const find = async (reference: string): Promise<Image | null> => {
     const digest = resolve(reference);
     if (digest === undefined) return null;
     const before = removals;
     const known = cache.get(digest);
-    const image = known ?? (await loadImage(blobs, disk, digest));
+    if (known !== undefined) return tagged(known);
+    const image = await loadImage(blobs, disk, digest);
     if (image === null) return null;
-    if (known === undefined) shareTexts(image);
     // Collected while it was read: not to be found a second time.
-    if (before === removals) cache.set(digest, image);
-    return { ...image, tags: index.tagsOf(digest) };
+    return before === removals ? add(image) : tagged(image);
   };
 
   return {
     resolve,
     find,
+    /** One that was just written, under the lock that keeps collection away. */
+    add,
     async get(reference: string): Promise<Image> {
       const image = await find(reference);
       if (image === null) throw imageNotFound(reference);
@@ -154,10 +165,10 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   const putImage = (image: NewImage) =>
     exclusive(async () => {
       if (image.tag !== undefined) assertTag(image.tag);
-      const descriptor = await writeImage(blobs, disk, image);
-      holds.refresh(descriptor.digest);
-      if (image.tag !== undefined) await index.set(image.tag, descriptor);
-      return lookup.get(descriptor.digest);
+      const written = await writeImage(blobs, disk, image);
+      holds.refresh(written.manifest.digest);
+      if (image.tag !== undefined) await index.set(image.tag, written.manifest);
+      return lookup.add(written.image);
     });
 
   const lease = (references: string[]) =>
