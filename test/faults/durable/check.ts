@@ -5,7 +5,7 @@ import type { Promised } from './client.ts';
 
 export interface Findings {
   accepted: number;
-  /** Promised, and not ended, or with a wrong outcome or result. */
+  /** Promised, and not ended, or with a wrong outcome or result: ids, each with what there is instead. */
   lost: string[];
   /** Ended twice, or seen with two outcomes. */
   twice: string[];
@@ -29,9 +29,13 @@ export async function check(
   const ids = new Set(ledger.map(({ id }) => id));
   if (ids.size < ledger.length) findings.twice.push('one id for two promises');
   for (const { id, number, acceptedAt } of ledger) {
-    const record = await ended(wafer, id).catch(() => null);
-    if (record === null || !(await isRight(wafer, record, number))) findings.lost.push(id);
+    const record = await ended(wafer, id).catch((error: unknown) => {
+      findings.lost.push(`${id}: ${error}`);
+      return null;
+    });
     if (record === null) continue;
+    const wrong = await findWrong(wafer, record, number);
+    if (wrong !== null) findings.lost.push(`${id}: ${wrong}`);
     const ends = record.timeline?.filter(({ event }) => FINAL.includes(event)) ?? [];
     if (ends.length !== 1) findings.twice.push(id);
     if (!(await staysAsItIs(wafer, record))) findings.twice.push(id);
@@ -60,11 +64,14 @@ const ended = (wafer: TestPlatform, id: string) =>
   );
 
 /** Every seventh fails for good; the others answer with their own number. */
-async function isRight(wafer: TestPlatform, record: Invocation, number: number): Promise<boolean> {
-  if (number % 7 === 0) return record.state === 'failed' && record.outcome?.kind === 'function_error';
-  if (record.state !== 'succeeded') return false;
+async function findWrong(wafer: TestPlatform, record: Invocation, number: number): Promise<string | null> {
+  const found = `${record.state}, ${JSON.stringify(record.outcome)}`;
+  if (number % 7 === 0) return record.state === 'failed' && record.outcome?.kind === 'function_error' ? null : found;
+  if (record.state !== 'succeeded') return found;
   const result = await wafer.fetch(`/v1/invocations/${record.id}/result`);
-  return result.status === 200 && ((await result.json()) as { number: number }).number === number;
+  const text = await result.text();
+  if (result.status === 200 && (JSON.parse(text) as { number: number }).number === number) return null;
+  return `the result is ${result.status} ${text.slice(0, 200)}`;
 }
 
 async function staysAsItIs(wafer: TestPlatform, before: Invocation): Promise<boolean> {
