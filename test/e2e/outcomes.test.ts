@@ -87,11 +87,13 @@ describe('POST /v1/functions/{name}/invoke', () => {
       note(await wafer.invoke('outcomes', { do: 'throw' }));
     }
     const records = await Promise.all(ids.map(async (id) => (await wafer.fetch(`/v1/invocations/${id}`)).json()));
-    const apart = (records as InvocationRecord[]).map(({ receipt, durationMs }) => {
-      return durationMs - PHASES.reduce((sum, phase) => sum + (receipt?.phases[phase] ?? 0), 0);
-    });
-    // Both are the platform's own clock, read one after the other: what is between is only where it was interrupted.
-    expect(apart.filter((ms) => ms > -0.01 && ms < 1).length).toBeGreaterThan(apart.length * 0.8);
+    // Both are the platform's own clock, read one after the other: what is between is only where it was interrupted. A
+    // machine that is slower in all takes longer for that, too.
+    const isWhole = ({ receipt, durationMs }: InvocationRecord) => {
+      const apart = durationMs - PHASES.reduce((sum, phase) => sum + (receipt?.phases[phase] ?? 0), 0);
+      return apart > -0.01 && apart < Math.max(1, durationMs / 10);
+    };
+    expect((records as InvocationRecord[]).filter(isWhole).length).toBeGreaterThan(records.length * 0.8);
     await wafer.remove('summed');
   });
 

@@ -65,7 +65,7 @@ const ended = (wafer: TestPlatform, id: string) =>
 
 /** Every seventh fails for good; the others answer with their own number. */
 async function findWrong(wafer: TestPlatform, record: Invocation, number: number): Promise<string | null> {
-  const found = `${record.state}, ${JSON.stringify(record.outcome)}`;
+  const found = `${record.state}, ${JSON.stringify(record.outcome)}, ${JSON.stringify(record.timeline)}`;
   if (number % 7 === 0) return record.state === 'failed' && record.outcome?.kind === 'function_error' ? null : found;
   if (record.state !== 'succeeded') return found;
   const result = await wafer.fetch(`/v1/invocations/${record.id}/result`);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAttempts } from '../../../services/core/invocations/durable/attempts.ts';
-import { openBodies } from '../../../services/core/invocations/durable/bodies.ts';
+import { type Bodies, openBodies } from '../../../services/core/invocations/durable/bodies.ts';
 import { createDurableCalls } from '../../../services/core/invocations/durable/calls.ts';
 import { listenForCancellations } from '../../../services/core/invocations/durable/cancellations.ts';
 import { listenForEndings } from '../../../services/core/invocations/durable/endings.ts';
@@ -13,6 +13,7 @@ import type {
   AcceptRequest,
   Attempt,
   AttemptEnd,
+  Attempts,
   DurableCalls,
 } from '../../../services/core/invocations/durable/types.ts';
 import type { Receipt } from '../../../services/core/invocations/types.ts';
@@ -56,7 +57,9 @@ export interface DurableLab {
   headroom: Headroom;
   request(more?: Partial<AcceptRequest>): AcceptRequest;
   /** One more worker. */
-  work(run: Run, concurrency?: number): { close(): Promise<void> };
+  work(run: Run, concurrency?: number, attempts?: Attempts): { close(): Promise<void> };
+  /** Of a worker whose events and results lie elsewhere. */
+  attemptsOver(bodies: Bodies): Attempts;
   close(): Promise<void>;
 }
 
@@ -98,14 +101,15 @@ export async function openDurableLab(): Promise<DurableLab> {
       followers: {},
       ...more,
     }),
-    work(run, concurrency = 8) {
+    attemptsOver: (others) =>
+      createAttempts({ redis, queue, bodies: others, cancellations, worker: 'far away', unreachableMs: 20 }),
+    work(run, concurrency = 8, by = attempts) {
       const worker = consumeCalls(redis, PLACE, {
         concurrency,
         onError: () => {},
         async turn(claim) {
-          const attempt = await attempts.begin(claim);
-          const { next } =
-            'number' in attempt ? await attempts.settle(claim, attempt, await run(attempt, claim)) : attempt;
+          const attempt = await by.begin(claim);
+          const { next } = 'number' in attempt ? await by.settle(claim, attempt, await run(attempt, claim)) : attempt;
           return next === null ? { kind: 'done' } : { kind: 'again', at: next };
         },
       });

@@ -10,6 +10,7 @@ import type { Bodies } from './bodies.ts';
 import type { Cancellations } from './cancellations.ts';
 import { readHash } from './read.ts';
 import { readRecord } from './record.ts';
+import { isUnreachable } from './remote-bodies.ts';
 import { DEFAULT_RETRY, nextAttempt } from './retry.ts';
 import type { Attempt, AttemptEnd, Attempts, RetryPolicy } from './types.ts';
 
@@ -25,10 +26,13 @@ export interface AttemptsDeps {
   namespace?: string;
   now?: () => number;
   random?: () => number;
+  /** Until an invocation comes again whose event or result can not be read or kept now; only tests give it. */
+  unreachableMs?: number;
 }
 
 /** So many attempts may end with their worker; then it is parked. */
 const MOST_CRASHES = 3;
+const UNREACHABLE_MS = 5_000;
 /** One that waits for room is woken when there is some; this only bounds a wake-up that was lost. */
 const LOOK_AGAIN_MS = 15_000;
 
@@ -68,24 +72,40 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     policies.set(attempt, retry);
     return attempt;
   };
+  const conclude = async (claim: Claim, commit: Commit) => {
+    const [answer, state, ...woken] = await run(settleScript, claim, commit.args);
+    cancellations.forget(claim.id);
+    if (answer === 'late') return { next: null };
+    await wake(woken);
+    return { next: state === 'queued' ? commit.next : null };
+  };
+  /**
+   * No attempt was made that counts: its worker lives, only who has the bodies does not answer. Workers that ask others
+   * for bodies have no volumes, so nothing was written that could be written twice.
+   */
+  const giveBack = (error: unknown, number: number): Commit => {
+    if (!isUnreachable(error)) throw error;
+    const next = now() + (deps.unreachableMs ?? UNREACHABLE_MS);
+    return backCommit({ reason: error.message, next }, number, now());
+  };
   return {
     async begin(claim) {
       const ends = [JSON.stringify(PARKED), JSON.stringify(EXPIRED)];
       const knows = deps.knowsVolumes ? 1 : '';
       const answer = await run(beginScript, claim, [deps.worker, MOST_CRASHES, LOOK_AGAIN_MS, ...ends, knows]);
-      if (answer[0] === 'run') return open(claim, Number(answer[1]));
+      if (answer[0] === 'run') {
+        const number = Number(answer[1]);
+        return open(claim, number).catch((error: unknown) => conclude(claim, giveBack(error, number)));
+      }
       if (answer[0] === 'unsure') return open(claim, Number(answer[1]), answer[2] as NonNullable<Attempt['lost']>);
       if (answer[0] === 'ended') await wake(answer.slice(1));
       if (answer[0] === 'wait') await wake(answer.slice(3));
       return { next: answer[0] === 'wait' ? Number(answer[1]) : null };
     },
     async settle(claim, attempt, end) {
-      const commit = await commitOf(deps, attempt, policies.get(attempt) ?? DEFAULT_RETRY, end);
-      const [answer, state, ...woken] = await run(settleScript, claim, commit.args);
-      cancellations.forget(claim.id);
-      if (answer === 'late') return { next: null };
-      await wake(woken);
-      return { next: state === 'queued' ? commit.next : null };
+      const policy = policies.get(attempt) ?? DEFAULT_RETRY;
+      const commit = await commitOf(deps, attempt, policy, end).catch((error) => giveBack(error, attempt.number));
+      return conclude(claim, commit);
     },
   };
 }
@@ -101,11 +121,8 @@ interface Commit {
 async function commitOf(deps: AttemptsDeps, attempt: Attempt, policy: RetryPolicy, ended: AttemptEnd): Promise<Commit> {
   const { record, number } = attempt;
   const at = (deps.now ?? Date.now)();
-  const cancelled = [JSON.stringify(CANCELLED), entry({ at, event: 'cancelled', attempt: number })];
-  if (ended.kind === 'back') {
-    const { reason, next } = ended;
-    return { next, args: ['back', '', '', '', entry({ at, event: 'waiting', reason, next }), ...cancelled] };
-  }
+  const cancelled = cancelledArgs(number, at);
+  if (ended.kind === 'back') return backCommit(ended, number, at);
   if (ended.kind === 'written') {
     const done = entry({ at, event: 'succeeded', attempt: number, reason: WRITTEN });
     return { next: null, args: ['succeeded', '{"kind":"ok"}', '', '', done, ...cancelled] };
@@ -133,5 +150,17 @@ async function commitOf(deps: AttemptsDeps, attempt: Attempt, policy: RetryPolic
   const verdict = next === null ? 'failed' : 'again';
   return { next, args: [verdict, JSON.stringify(failure), receipt, '', failed, ...cancelled] };
 }
+
+/** The attempt does not count; it is made again. */
+function backCommit({ reason, next }: { reason: string; next: number }, number: number, at: number): Commit {
+  const waiting = entry({ at, event: 'waiting', reason, next });
+  return { next, args: ['back', '', '', '', waiting, ...cancelledArgs(number, at)] };
+}
+
+/** What one becomes that was cancelled meanwhile. */
+const cancelledArgs = (number: number, at: number): string[] => [
+  JSON.stringify(CANCELLED),
+  entry({ at, event: 'cancelled', attempt: number }),
+];
 
 const entry = (value: object): string => JSON.stringify(value);

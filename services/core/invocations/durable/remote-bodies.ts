@@ -1,4 +1,8 @@
-/** Events and results of a worker on another machine: small ones in the record as ever, large ones by the API. */
+/**
+ * Events and results of a worker on another machine: small ones in the record as ever, large ones by the API. It may be
+ * started again at any time, so what it does not answer is asked again for a while.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
 import { WaferError } from '../../errors.ts';
 import { type Bodies, digestOf, inlineBody, inlineBytes } from './bodies.ts';
@@ -10,9 +14,13 @@ export interface Home {
 }
 
 const TIMEOUT_MS = 60_000;
+/** About a start of the platform; who asks waits with room that others could use. */
+const PATIENCE_MS = 10_000;
+const ASK_AGAIN_MS = 250;
 
-export function remoteBodies({ url, key }: Home): Bodies {
-  const call = async (method: 'GET' | 'PUT', id: string, part: string, body?: Buffer, type?: string) => {
+/** @param patienceMs only tests give it */
+export function remoteBodies({ url, key }: Home, patienceMs = PATIENCE_MS): Bodies {
+  const ask = async (method: 'GET' | 'PUT', id: string, part: string, body?: Buffer, type?: string) => {
     const reply = await request(`${url}/v1/bodies/${id}/${part}`, {
       method,
       headers: { authorization: `Bearer ${key}`, ...(type !== undefined && { 'content-type': type }) },
@@ -24,7 +32,19 @@ export function remoteBodies({ url, key }: Home): Bodies {
     });
     const bytes = Buffer.from(await reply.body.arrayBuffer());
     if (reply.statusCode < 300) return bytes;
-    throw new WaferError('not_reachable', `${url} answered ${reply.statusCode} for the ${part} of ${id}.`);
+    const code = reply.statusCode === 404 ? 'digest_mismatch' : 'not_reachable';
+    throw new WaferError(code, `${url} answered ${reply.statusCode} for the ${part} of ${id}.`);
+  };
+  const call: typeof ask = async (...request) => {
+    const end = performance.now() + patienceMs;
+    for (;;) {
+      try {
+        return await ask(...request);
+      } catch (error) {
+        if (!isUnreachable(error) || performance.now() > end) throw error;
+        await pause(ASK_AGAIN_MS);
+      }
+    }
   };
   return {
     async put(id, part, bytes, contentType) {
@@ -41,3 +61,7 @@ export function remoteBodies({ url, key }: Home): Bodies {
     forget: async () => {}, // the API's own sweep does
   };
 }
+
+/** Who has them does not answer now; they are not lost. */
+export const isUnreachable = (error: unknown): error is WaferError =>
+  error instanceof WaferError && error.code === 'not_reachable';
