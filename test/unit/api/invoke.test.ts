@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../../services/core/errors.ts';
 import type { Failure } from '../../../services/core/invocations/types.ts';
 import { json } from '../../helpers/fake-platform.ts';
-import { testApp } from './helper.ts';
+import { sharedApp, testApp } from './helper.ts';
 
 const url = '/v1/functions/hello/invoke';
 const jsonType = { 'content-type': 'application/json' };
@@ -51,7 +51,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     '+json',
     undefined,
   ])('refuses a body of the type %j with 415', async (type) => {
-    const { send, platform } = await testApp();
+    const { send, platform } = await sharedApp();
     const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type };
     const answer = await send({ method: 'POST', url, headers, payload: Buffer.from('{}') });
     expect([answer.statusCode, answer.json().code]).toEqual([415, 'unsupported_media_type']);
@@ -77,7 +77,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     ['10,000 levels deep', Buffer.from(`${'['.repeat(10_000)}${']'.repeat(10_000)}`)],
     ['10,000 objects deep', Buffer.from(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`)],
   ])('refuses JSON that is %s', async (_what, payload) => {
-    const { send, platform } = await testApp();
+    const { send, platform } = await sharedApp();
     const answer = await send({ method: 'POST', url, headers: jsonType, payload });
     expect([answer.statusCode, answer.json().code]).toEqual([400, 'invalid_json']);
     expect(platform.calls).toHaveLength(0);
@@ -118,7 +118,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     ['alias=..', 400, 'invalid_request'],
     ['qualifier=1', 400, 'invalid_request'],
   ])('answers ?%s with %i %s', async (query, status, code) => {
-    const { send } = await testApp();
+    const { send } = await sharedApp();
     const answer = await send({ method: 'POST', url: `${url}?${query}` });
     expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
   });
