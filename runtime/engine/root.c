@@ -45,7 +45,8 @@ static int make_file(const char *path, const char *text, unsigned owner)
  * system its files have one device number in stat and in /proc/PID/maps (else xino does
  * it, which a root with a layer of points has: mounts.c), and V8 shares its 2 MB of
  * built-in code between processes only when it finds its own binary by these
- * (OS::RemapPages). It is the same for all engines of a directory: each
+ * (OS::RemapPages). Older kernels, 6.1 among them, always show the layer's own device in
+ * maps: there nothing is shared. It is the same for all engines of a directory: each
  * holds the lock, shared, and the one that gets it alone when it leaves takes the
  * skeletons away. What killed engines left is taken over. None of these names can be
  * that of a request.

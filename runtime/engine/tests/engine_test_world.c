@@ -1,5 +1,8 @@
 /* What a program sees of the machine, and what is forbidden to it. */
 #define _GNU_SOURCE
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include "engine_tests.h"
 
 static void a_function_sees_only_its_own_world(void)
@@ -120,6 +123,20 @@ static void the_root_is_made_of_its_layers(void)
 	check(!strcmp(out, "base\n"), "%s", out);
 }
 
+/*
+ * Older kernels show in maps the file below the overlay, so its layer's device whatever the
+ * overlay is told (6.1 does, 6.18 does not): V8 shares nothing there, and there is nothing to hold.
+ */
+static bool maps_show_layers(const char *in_maps)
+{
+	char path[4096], device[32];
+	struct stat layer;
+	snprintf(path, sizeof(path), "%s/layers/base", driver.directory);
+	check(!stat(path, &layer), "%s", path);
+	snprintf(device, sizeof(device), "%02x:%02x.", major(layer.st_dev), minor(layer.st_dev));
+	return !strncmp(in_maps, device, strlen(device));
+}
+
 /* What V8 looks for to share its built-in code between processes: see root.c. */
 static void a_file_has_one_device_number_in_stat_and_maps(void)
 {
@@ -128,7 +145,10 @@ static void a_file_has_one_device_number_in_stat_and_maps(void)
 	for (size_t i = 0; i < ARRAY_LENGTH(roots); i++) {
 		check(run(roots[i]).status == 0, "%s%s", out, err);
 		char *maps = strchr(out, ' ');
-		check(maps && !strncmp(out, maps + 1, (size_t)(maps - out)) &&
+		check(maps != NULL, "%s", out);
+		if (maps_show_layers(maps + 1))
+			continue;
+		check(!strncmp(out, maps + 1, (size_t)(maps - out)) &&
 		              !strcmp(maps + 1 + (maps - out), "\n"), "stat and maps: %s", out);
 	}
 }
