@@ -3,7 +3,15 @@ import { toProblem } from '../../core/errors.ts';
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import type { CallerSignal } from '../../core/invocations/light-signal.ts';
 import type { Trace } from '../../core/invocations/trace.ts';
-import type { CallReply, CallRequest, InvocationRecord, Outcome, Receipt } from '../../core/invocations/types.ts';
+import {
+  type CallReply,
+  type CallRequest,
+  type InvocationRecord,
+  type Outcome,
+  PHASES,
+  type Phases,
+  type Receipt,
+} from '../../core/invocations/types.ts';
 import type { ApiDeps } from '../deps.ts';
 
 type CallDeps = Pick<ApiDeps, 'dispatcher' | 'invocations' | 'telemetry'>;
@@ -28,7 +36,7 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
   const { id, version, request, trace, acceptedAt, signal } = start;
   const startedAt = Date.now() - Math.round(performance.now() - acceptedAt);
   const write = (outcome: Outcome, receipt: Receipt | null, bytesOut: number) => {
-    const durationMs = Math.round((performance.now() - acceptedAt) * 1000) / 1000;
+    const durationMs = toMicros(receipt === null ? performance.now() - acceptedAt : totalMs(receipt.phases));
     const { functionName, number } = version;
     const about = { id, functionName, version: number, trigger: start.trigger, startedAt, durationMs };
     deps.telemetry.call({
@@ -58,3 +66,8 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
     throw error;
   }
 }
+
+/** What the receipt says, not a second reading of the clock: between two, the process can be interrupted. */
+const totalMs = (phases: Phases): number => PHASES.reduce((sum, phase) => sum + phases[phase], 0);
+
+const toMicros = (ms: number): number => Math.round(ms * 1000) / 1000;
