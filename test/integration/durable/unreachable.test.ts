@@ -39,16 +39,16 @@ describe('an accepted call', () => {
     expect(events).not.toContain('attempt_lost');
   });
 
-  it('whose result can not be kept for a while is run again until it can, and is not parked', async () => {
-    let left = TIMES;
+  it('whose result can not be kept runs no more often than workers of it may be lost', async () => {
+    let runs = 0;
     const record = await runOver({
-      put: async (...given) => {
-        if (left-- > 0) throw unreachable();
-        return lab.bodies.put(...given);
+      put: async () => {
+        runs++;
+        throw unreachable();
       },
     });
-    expect(record).toMatchObject({ state: 'succeeded', attempts: 1 });
-    expect(String(await lab.calls.readBody(record, 'result'))).toBe('[{}]');
+    expect(record).toMatchObject({ state: 'failed', outcome: { kind: 'worker_lost' } });
+    expect(runs).toBe(3);
   });
 
   it('whose event is damaged is parked after three workers could not begin it', async () => {
@@ -88,6 +88,18 @@ describe('a body that the platform has', () => {
     const bodies = remoteBodies({ url: await serve(503), key: 'k' }, 300);
     await expect(bodies.get('inv_1', 'event', body)).rejects.toMatchObject({ code: 'not_reachable' });
     expect(asked).toBeGreaterThan(1);
+  });
+
+  it('is asked for again while the platform has too much to do', async () => {
+    const bodies = remoteBodies({ url: await serve(429, 200), key: 'k' });
+    expect(String(await bodies.get('inv_1', 'event', body))).toBe('bytes');
+    expect(asked).toBe(2);
+  });
+
+  it.each([400, 401, 403, 413])('is not asked for again when the platform refuses with %i', async (status) => {
+    const bodies = remoteBodies({ url: await serve(status), key: 'k' });
+    await expect(bodies.get('inv_1', 'event', body)).rejects.toMatchObject({ code: 'internal' });
+    expect(asked).toBe(1);
   });
 
   it('is damaged, and not asked for again, when the platform does not have it or has another', async () => {

@@ -26,7 +26,7 @@ export interface AttemptsDeps {
   namespace?: string;
   now?: () => number;
   random?: () => number;
-  /** Until an invocation comes again whose event or result can not be read or kept now; only tests give it. */
+  /** Until an invocation comes again whose event can not be read now; only tests give it. */
   unreachableMs?: number;
 }
 
@@ -79,10 +79,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     await wake(woken);
     return { next: state === 'queued' ? commit.next : null };
   };
-  /**
-   * No attempt was made that counts: its worker lives, only who has the bodies does not answer. Workers that ask others
-   * for bodies have no volumes, so nothing was written that could be written twice.
-   */
+  /** The function was not called yet: its worker lives, only who has the event does not answer. */
   const giveBack = (error: unknown, number: number): Commit => {
     if (!isUnreachable(error)) throw error;
     const next = now() + (deps.unreachableMs ?? UNREACHABLE_MS);
@@ -103,9 +100,9 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       return { next: answer[0] === 'wait' ? Number(answer[1]) : null };
     },
     async settle(claim, attempt, end) {
-      const policy = policies.get(attempt) ?? DEFAULT_RETRY;
-      const commit = await commitOf(deps, attempt, policy, end).catch((error) => giveBack(error, attempt.number));
-      return conclude(claim, commit);
+      // A result that can not be kept is thrown, and the attempt ends as if its worker had: the function has run, so it
+      // counts. Given back, it would run again and again, unseen by the limit.
+      return conclude(claim, await commitOf(deps, attempt, policies.get(attempt) ?? DEFAULT_RETRY, end));
     },
   };
 }

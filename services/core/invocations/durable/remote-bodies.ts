@@ -32,8 +32,7 @@ export function remoteBodies({ url, key }: Home, patienceMs = PATIENCE_MS): Bodi
     });
     const bytes = Buffer.from(await reply.body.arrayBuffer());
     if (reply.statusCode < 300) return bytes;
-    const code = reply.statusCode === 404 ? 'digest_mismatch' : 'not_reachable';
-    throw new WaferError(code, `${url} answered ${reply.statusCode} for the ${part} of ${id}.`);
+    throw new WaferError(codeOf(reply.statusCode), `${url} answered ${reply.statusCode} for the ${part} of ${id}.`);
   };
   const call: typeof ask = async (...request) => {
     const end = performance.now() + patienceMs;
@@ -60,6 +59,12 @@ export function remoteBodies({ url, key }: Home, patienceMs = PATIENCE_MS): Bodi
     },
     forget: async () => {}, // the API's own sweep does
   };
+}
+
+/** It does not have the bytes; it can not now; or it never will, and asking again is for nothing. */
+function codeOf(status: number): 'digest_mismatch' | 'not_reachable' | 'internal' {
+  if (status === 404) return 'digest_mismatch';
+  return status >= 500 || status === 429 ? 'not_reachable' : 'internal';
 }
 
 /** Who has them does not answer now; they are not lost. */
