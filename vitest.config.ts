@@ -11,7 +11,7 @@ const project = (groupOrder: number, name: string, include: string[], extra: obj
   test: { name, include, testTimeout: 600_000, hookTimeout: 3_600_000, sequence: { groupOrder }, ...extra },
 });
 /** Most of their time is waiting: two side by side also where there are two processors. */
-const inPairs = { maxWorkers: 2 };
+const inPairs = { maxWorkers: 2, isolate: false };
 const alone = { fileParallelism: false, maxWorkers: 1 };
 
 export default defineConfig({

@@ -6,7 +6,7 @@
 import { pino } from 'pino';
 import type { ApiDeps } from '../../services/api/deps.ts';
 import { WaferError } from '../../services/core/errors.ts';
-import { createDispatcher, createInvocations, createTelemetry, json } from './fake-platform/calls.ts';
+import { createDispatcher, createInvocations, createTelemetry, json, RECEIPT } from './fake-platform/calls.ts';
 import { createFunctions, VERSION } from './fake-platform/functions.ts';
 import { createLogs, LINE } from './fake-platform/logs.ts';
 import {
@@ -33,6 +33,7 @@ export function createFakePlatform(extra: Partial<ApiDeps> = {}): FakePlatform {
   const functions = createFunctions();
   const platform: FakePlatform = {
     handler: () => json({ ok: true }),
+    receiptOf: () => RECEIPT,
     deploy: async () => {},
     readiness: { ok: true, checks: [{ name: 'redis', ok: true }] },
     calls: [],

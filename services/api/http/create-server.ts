@@ -4,6 +4,7 @@ import { type FastifyBaseLogger, fastify, LogController } from 'fastify';
 import type { ApiDeps } from '../deps.ts';
 import type { ApiLimits } from '../limits.ts';
 import { answerClientError, refuseConnect } from './client-errors.ts';
+import { CHECK_OPTIONS, lazyChecks } from './lazy-checks.ts';
 import { sendProblem } from './problem.ts';
 
 export type App = ReturnType<typeof createServer>;
@@ -34,8 +35,10 @@ export function createServer(deps: ApiDeps, limits: ApiLimits) {
     // Longer than a request line can be: the name's pattern says no, with a better message.
     routerOptions: { maxParamLength: limits.headerBytes },
     // Documentation describes answers; what is sent is what core returned, nothing filtered out.
-    schemaController: { compilersFactory: { buildSerializer: () => () => (data) => JSON.stringify(data) } },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
+    schemaController: {
+      compilersFactory: { buildValidator: lazyChecks(), buildSerializer: () => () => (data) => JSON.stringify(data) },
+    },
+    ajv: { customOptions: CHECK_OPTIONS },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, deps.log),
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>();

@@ -34,7 +34,7 @@ export function createDispatcher(platform: () => FakePlatform): Dispatcher {
     call: async (call) => {
       platform().calls.push(call);
       const result = await platform().handler(call);
-      const end = (outcome: Outcome) => ({ outcome, receipt: RECEIPT, bytesOut: 0 });
+      const end = (outcome: Outcome) => ({ outcome, receipt: platform().receiptOf(call), bytesOut: 0 });
       const done =
         result.kind === 'failure'
           ? Promise.resolve(end(result.failure))

@@ -2,7 +2,9 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { EgressAccount, EgressPolicy } from '../../../runtime/sandbox/types.ts';
-import { allow, echoServer, listening, openWorld, openWorldOnce, readAll } from './lab.ts';
+import { allow, closeAfterEach, echoServer, listening, openWorld, openWorldOnce, readAll } from './lab.ts';
+
+closeAfterEach();
 
 describe('the account of a sandbox', () => {
   const counted = (more: Partial<EgressAccount>) => {

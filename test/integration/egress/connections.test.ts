@@ -3,7 +3,9 @@ import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { connectDirect } from '../../../runtime/sandbox/egress/dial.ts';
 import type { EgressPolicy } from '../../../runtime/sandbox/types.ts';
-import { allow, echoServer, listening, openWorld, openWorldOnce, readAll } from './lab.ts';
+import { allow, closeAfterEach, echoServer, listening, openWorld, openWorldOnce, readAll } from './lab.ts';
+
+closeAfterEach();
 
 describe('a connection by name', () => {
   test('reaches what the name resolves to, and leaves a verdict with its bytes', async () => {

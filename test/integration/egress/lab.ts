@@ -1,4 +1,4 @@
-/** Worlds of one sandbox and its egress, for the tests of this folder; what a test opened ends with it. */
+/** Worlds of one sandbox and its egress, for the tests of this folder. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, connect as netConnect, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,14 +24,16 @@ export interface World {
 let directory: string;
 const cleanups: (() => unknown)[] = [];
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'wafer-egress-'));
-});
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-  await rm(directory, { recursive: true, force: true });
-});
+/** Called by each file of tests: what a test opened ends with it. */
+export function closeAfterEach(): void {
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'wafer-egress-'));
+  });
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+    await rm(directory, { recursive: true, force: true });
+  });
+}
 
 export const listening = (server: Server, where: string | number): Promise<number> =>
   new Promise((resolve, reject) => {

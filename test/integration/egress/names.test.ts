@@ -1,6 +1,8 @@
 /** What a sandbox asks its name server. */
 import { describe, expect, test } from 'vitest';
-import { allow, dnsFrame, openWorld, readAll } from './lab.ts';
+import { allow, closeAfterEach, dnsFrame, openWorld, readAll } from './lab.ts';
+
+closeAfterEach();
 
 describe('the name server of a sandbox', () => {
   test('answers over TCP as it does over UDP, several questions on one connection, and no other port', async () => {

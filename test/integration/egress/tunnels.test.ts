@@ -1,7 +1,9 @@
 /** What a connection carries, and how it ends. */
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { allow, dnsFrame, echoServer, listening, openWorld, readAll } from './lab.ts';
+import { allow, closeAfterEach, dnsFrame, echoServer, listening, openWorld, readAll } from './lab.ts';
+
+closeAfterEach();
 
 describe('a tunnel', () => {
   test('carries much data both ways, whole', async () => {

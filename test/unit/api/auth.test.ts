@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AUTH, TEST_KEY } from '../../helpers/fake-platform.ts';
-import { sharedApp } from './helper.ts';
+import { testApp } from './helper.ts';
 
 const OPEN = [
   '/',
@@ -32,12 +32,12 @@ const CLOSED = [
 
 describe('the key', () => {
   test.each(OPEN)('is not needed for %s', async (url) => {
-    const { app } = await sharedApp();
+    const { app } = await testApp();
     expect((await app.inject({ url })).statusCode).toBe(200);
   });
 
   test.each(CLOSED)('is needed for %s %s', async (method, url) => {
-    const { app, platform } = await sharedApp();
+    const { app, platform } = await testApp();
     const answer = await app.inject({ method, url });
     expect(answer.statusCode).toBe(401);
     expect(answer.headers['www-authenticate']).toBe('Bearer');
@@ -57,7 +57,7 @@ describe('the key', () => {
     ['the key in other case', `Bearer ${TEST_KEY.toUpperCase()}`],
     ['two keys', `Bearer ${TEST_KEY} ${TEST_KEY}`],
   ])('given as %s is refused with the very same body', async (_what, authorization) => {
-    const { app } = await sharedApp();
+    const { app } = await testApp();
     const none = await app.inject({ url: '/v1/functions' });
     const headers = authorization === undefined ? {} : { authorization };
     const answer = await app.inject({ url: '/v1/functions', headers });
@@ -66,18 +66,18 @@ describe('the key', () => {
   });
 
   test('in the query string does not count', async () => {
-    const { app } = await sharedApp();
+    const { app } = await testApp();
     expect((await app.inject({ url: `/v1/functions?key=${TEST_KEY}` })).statusCode).toBe(401);
   });
 
   test('opens with the scheme in any case', async () => {
-    const { app } = await sharedApp();
+    const { app } = await testApp();
     const headers = { authorization: AUTH.authorization.replace('Bearer', 'bEARER') };
     expect((await app.inject({ url: '/v1/functions', headers })).statusCode).toBe(200);
   });
 
   test('is asked for before the body is looked at', async () => {
-    const { app } = await sharedApp();
+    const { app } = await testApp();
     const headers = { 'content-type': 'application/json' };
     const answer = await app.inject({ method: 'PUT', url: '/v1/functions/hello', headers, payload: '{' });
     expect(answer.statusCode).toBe(401);
@@ -86,7 +86,7 @@ describe('the key', () => {
 
 describe('answers of the platform', () => {
   test.each(['/', '/healthz', '/v1/functions', '/nothing'])('%s carries the security headers', async (url) => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const { headers } = await send({ url });
     expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' });
     expect(headers['content-security-policy']).toContain("default-src 'none'");

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AcceptRequest } from '../../../services/core/invocations/durable/types.ts';
 import { createFakePlatform } from '../../helpers/fake-platform.ts';
-import { testApp } from './helper.ts';
+import { appWithLimits, testApp } from './helper.ts';
 
 const url = '/v1/functions/hello';
 const EVENT = { specversion: '1.0', id: '1', source: '/orders', type: 'made' };
@@ -106,7 +106,7 @@ describe('a CloudEvent', () => {
       'payload_too_large',
     ],
   ])('%s is refused, and nothing runs', async (_what, headers, payload, status, code) => {
-    const { send, platform } = await testApp({ limits: { invokeBytes: 1_000 } });
+    const { send, platform } = await appWithLimits({ invokeBytes: 1_000 });
     const limits = payload.length > 1_000 ? await testApp() : { send, platform };
     const answer = await limits.send({ method: 'POST', url: `${url}/invoke`, headers, payload });
     expect([answer.statusCode, answer.json().code]).toEqual([status, code]);

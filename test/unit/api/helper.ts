@@ -1,5 +1,5 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
-import { afterAll, onTestFinished } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { buildApp } from '../../../services/api/app.ts';
 import type { ApiDeps } from '../../../services/api/deps.ts';
 import { AUTH, createFakePlatform, type FakePlatform } from '../../helpers/fake-platform.ts';
@@ -11,26 +11,38 @@ export interface TestApp {
   send(options: InjectOptions): Promise<LightMyRequestResponse>;
 }
 
-/** Of this test alone. */
-export async function testApp(extra: Partial<ApiDeps> = {}): Promise<TestApp> {
-  const made = await makeApp(extra);
-  onTestFinished(() => made.app.close());
-  return made;
-}
-
-let shared: Promise<TestApp> | undefined;
-afterAll(async () => (await shared)?.app.close());
-
-/** For tests of a file that only ask, or are refused, and leave the platform as it was: an app takes a tenth of a second to make. */
-export function sharedApp(): Promise<TestApp> {
-  shared ??= makeApp({});
-  return shared;
-}
-
-async function makeApp(extra: Partial<ApiDeps>): Promise<TestApp> {
-  const platform = createFakePlatform(extra);
+/** With limits of its own; an app takes a tenth of a second to make, so what needs none asks `testApp`. */
+export async function appWithLimits(limits: NonNullable<ApiDeps['limits']>): Promise<TestApp> {
+  const platform = createFakePlatform({ limits });
   const app = buildApp(platform);
+  onTestFinished(() => app.close());
   await app.ready();
-  const send = (options: InjectOptions) => app.inject({ ...options, headers: { ...AUTH, ...options.headers } });
-  return { app, platform, send };
+  return { app, platform, send: sender(app) };
+}
+
+let shared: FastifyInstance | undefined;
+let current: FakePlatform;
+
+/** An app over a platform of this test's own; the app itself is every test's, and asks the platform that was made last. */
+export async function testApp(extra: Partial<Omit<ApiDeps, 'limits'>> = {}): Promise<TestApp> {
+  current = createFakePlatform(extra);
+  shared ??= buildApp(throughCurrent(current));
+  await shared.ready();
+  return { app: shared, platform: current, send: sender(shared) };
+}
+
+const sender = (app: FastifyInstance): TestApp['send'] => {
+  return (options) => app.inject({ ...options, headers: { ...AUTH, ...options.headers } });
+};
+
+/** Of each part that a route holds on to, what is the current platform's when it is used. */
+function throughCurrent(first: FakePlatform): ApiDeps {
+  const parts = Object.keys(first).map((key) => {
+    const name = key as keyof ApiDeps;
+    const part = first[name];
+    if (typeof part === 'function') return [name, () => (current[name] as () => unknown)()];
+    if (typeof part !== 'object' || name === 'log') return [name, part];
+    return [name, new Proxy(part, { get: (_, property) => Reflect.get(current[name] as object, property) })];
+  });
+  return Object.fromEntries(parts);
 }

@@ -1,27 +1,20 @@
 /** POST /v1/images/build: what reaches the builder, and the three shapes of an answer. */
-import { afterEach, expect, test } from 'vitest';
-import { buildApp } from '../../../services/api/app.ts';
+import { expect, test } from 'vitest';
 import { WaferError } from '../../../services/core/errors.ts';
 import type { ImageBuilds, ImageBuildUpload } from '../../../services/core/images/dockerfile/builds.ts';
-import { AUTH, createFakePlatform } from '../../helpers/fake-platform.ts';
+import { testApp } from './helper.ts';
 
 const BUILT = { digest: `sha256:${'1'.repeat(64)}`, tags: ['app'], layers: 1, bytes: 2, stepsRun: 1, stepsCached: 0 };
 const GZIP = '\x1f\x8b\x08\x00context';
 
-const opened: { close(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const app of opened.splice(0)) await app.close();
-});
-
 async function post(build: ImageBuilds['build'], config: object | null, accept = 'application/json', archive = GZIP) {
-  const app = buildApp(createFakePlatform({ imageBuilds: { build } }));
-  opened.push(app);
+  const { send } = await testApp({ imageBuilds: { build } });
   const part = (headers: string, body: string) =>
     `--b\r\ncontent-disposition: form-data; ${headers}\r\n\r\n${body}\r\n`;
   const fields = config === null ? '' : part('name="config"\r\ncontent-type: application/json', JSON.stringify(config));
   const body = `${fields}${part('name="archive"; filename="c.tar.gz"', archive)}--b--\r\n`;
-  const headers = { ...AUTH, accept, 'content-type': 'multipart/form-data; boundary=b' };
-  return app.inject({ method: 'POST', url: '/v1/images/build', headers, payload: Buffer.from(body, 'latin1') });
+  const headers = { accept, 'content-type': 'multipart/form-data; boundary=b' };
+  return send({ method: 'POST', url: '/v1/images/build', headers, payload: Buffer.from(body, 'latin1') });
 }
 
 async function drain({ source }: ImageBuildUpload): Promise<string> {
@@ -103,7 +96,6 @@ test.each([
 test('refuses what is no archive, and what has no key', async () => {
   const never: ImageBuilds['build'] = () => Promise.reject(new Error('called'));
   expect((await post(never, {}, 'application/json', 'plain')).json().code).toBe('invalid_archive');
-  const app = buildApp(createFakePlatform());
-  opened.push(app);
+  const { app } = await testApp();
   expect((await app.inject({ method: 'POST', url: '/v1/images/build' })).statusCode).toBe(401);
 });

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../../services/core/errors.ts';
 import type { Failure } from '../../../services/core/invocations/types.ts';
-import { json } from '../../helpers/fake-platform.ts';
-import { sharedApp, testApp } from './helper.ts';
+import { json, RECEIPT } from '../../helpers/fake-platform.ts';
+import { appWithLimits, testApp } from './helper.ts';
 
 const url = '/v1/functions/hello/invoke';
 const jsonType = { 'content-type': 'application/json' };
@@ -51,7 +51,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     '+json',
     undefined,
   ])('refuses a body of the type %j with 415', async (type) => {
-    const { send, platform } = await sharedApp();
+    const { send, platform } = await testApp();
     const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type };
     const answer = await send({ method: 'POST', url, headers, payload: Buffer.from('{}') });
     expect([answer.statusCode, answer.json().code]).toEqual([415, 'unsupported_media_type']);
@@ -77,7 +77,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     ['10,000 levels deep', Buffer.from(`${'['.repeat(10_000)}${']'.repeat(10_000)}`)],
     ['10,000 objects deep', Buffer.from(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`)],
   ])('refuses JSON that is %s', async (_what, payload) => {
-    const { send, platform } = await sharedApp();
+    const { send, platform } = await testApp();
     const answer = await send({ method: 'POST', url, headers: jsonType, payload });
     expect([answer.statusCode, answer.json().code]).toEqual([400, 'invalid_json']);
     expect(platform.calls).toHaveLength(0);
@@ -118,7 +118,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
     ['alias=..', 400, 'invalid_request'],
     ['qualifier=1', 400, 'invalid_request'],
   ])('answers ?%s with %i %s', async (query, status, code) => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const answer = await send({ method: 'POST', url: `${url}?${query}` });
     expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
   });
@@ -127,6 +127,10 @@ describe('POST /v1/functions/{name}/invoke', () => {
     const { send, platform } = await testApp();
     const { resolve } = platform.functions;
     const found: number[] = [];
+    platform.receiptOf = ({ acceptedAt }) => {
+      const queue = performance.now() - acceptedAt;
+      return { ...RECEIPT, phases: { ...RECEIPT.phases, queue, handler: 0 } };
+    };
     platform.functions.resolve = async (...args) => {
       const before = performance.now();
       while (performance.now() - before < 20) await new Promise(setImmediate);
@@ -181,7 +185,7 @@ describe('POST /v1/functions/{name}/invoke', () => {
   });
 
   test('refuses a value that is larger than a result may be', async () => {
-    const { send, platform } = await testApp({ limits: { resultBytes: 1000 } });
+    const { send, platform } = await appWithLimits({ resultBytes: 1000 });
     platform.handler = () => json('x'.repeat(1000));
     expect((await send({ method: 'POST', url })).json()).toMatchObject({ status: 502, code: 'result_too_large' });
   });

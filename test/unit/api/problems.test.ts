@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WaferError } from '../../../services/core/errors.ts';
-import { sharedApp, testApp } from './helper.ts';
+import { testApp } from './helper.ts';
 
 const jsonType = { 'content-type': 'application/json' };
 
@@ -24,7 +24,7 @@ describe('names', () => {
     long,
     huge,
   ])('%s is refused as a function, and nothing is asked for it', async (name) => {
-    const { send, platform } = await sharedApp();
+    const { send, platform } = await testApp();
     for (const url of [`/v1/functions/${name}`, `/v1/functions/${name}/invoke`, `/fn/${name}`, `/fn/${name}/x`]) {
       const answer = await send({ method: url.endsWith('invoke') ? 'POST' : 'GET', url });
       expect([url, answer.statusCode, answer.json().code]).toEqual([url, 400, 'invalid_name']);
@@ -33,19 +33,19 @@ describe('names', () => {
   });
 
   test.each(['constructor', 'con', 'prototype', 'valueof'])('%s is a name like any other', async (name) => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     expect((await send({ url: `/v1/functions/${name}` })).json()).toMatchObject({ code: 'function_not_found' });
   });
 
   test.each(['__proto__', 'LIVE', '12', 'a%2Fb'])('%s is refused as an alias', async (alias) => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const url = `/v1/functions/hello/aliases/${alias}`;
     const answer = await send({ method: 'PUT', url, payload: { version: 1 } });
     expect([answer.statusCode, answer.json().code]).toEqual([400, 'invalid_name']);
   });
 
   test('a bad percent encoding is a bad request', async () => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     expect((await send({ url: '/v1/functions/%zz' })).json()).toMatchObject({ status: 400, code: 'invalid_request' });
   });
 });
@@ -53,7 +53,7 @@ describe('names', () => {
 describe('bodies', () => {
   const url = '/v1/functions/hello/aliases/live';
   const put = async (payload: string, headers: Record<string, string> = jsonType) => {
-    const { send, platform } = await sharedApp();
+    const { send, platform } = await testApp();
     const answer = await send({ method: 'PUT', url, headers, payload });
     await expect(platform.functions.get('hello')).resolves.toMatchObject({ aliases: { live: 2 } });
     return answer.json();
@@ -125,13 +125,13 @@ describe('query strings', () => {
     'outcome=nope',
     'function=..',
   ])('/v1/invocations?%s is refused', async (query) => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const answer = await send({ url: `/v1/invocations?${query}` });
     expect([answer.statusCode, answer.json().code]).toEqual([400, 'invalid_request']);
   });
 
   test('a hundred levels deep or in any script are just unknown', async () => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     for (const query of [
       `a${'[b]'.repeat(100)}=1`,
       `${encodeURIComponent('ключ🐙')}=1`,
@@ -146,7 +146,7 @@ describe('query strings', () => {
 
 describe('routes', () => {
   test('an unknown path is 404 with a problem document', async () => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const answer = await send({ url: '/v1/nothing' });
     expect(answer.statusCode).toBe(404);
     expect(answer.headers['content-type']).toContain('application/problem+json');
@@ -160,7 +160,7 @@ describe('routes', () => {
     ['TRACE', '/v1/functions/hello', 'DELETE, GET, HEAD, PUT'],
     ['TRACE', '/fn/hello/x', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'],
   ] as const)('%s %s is 405 and says what is allowed', async (method, url, allow) => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const answer = await send({ method: method as 'GET', url });
     expect(answer.statusCode).toBe(405);
     expect(answer.headers['allow']).toBe(allow);
@@ -168,7 +168,7 @@ describe('routes', () => {
   });
 
   test('no header overrides the method', async () => {
-    const { send } = await sharedApp();
+    const { send } = await testApp();
     const headers = { 'x-http-method-override': 'DELETE', 'x-method-override': 'DELETE' };
     expect((await send({ method: 'GET', url: '/v1/functions/hello', headers })).statusCode).toBe(200);
     expect((await send({ url: '/v1/functions/hello' })).statusCode).toBe(200);

@@ -8,7 +8,9 @@ import { makeTar } from '../../helpers/make-tar.ts';
 import { type RawEntry, rawPax, rawTar } from '../../helpers/raw-tar.ts';
 import { localPart, rawZip, type ZipPart } from '../../helpers/raw-zip.ts';
 
-import { archive, FILES, paths, read, refused, tarEntries, targz, zip } from './source-lab.ts';
+import { archive, FILES, paths, read, readInOwnFolder, refused, tarEntries, targz, zip } from './source-lab.ts';
+
+readInOwnFolder();
 
 describe('readSource refuses damage (I8, I9, I12)', () => {
   const tar = makeTar(FILES);

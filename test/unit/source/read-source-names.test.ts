@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type RawEntry, rawPax, rawTar } from '../../helpers/raw-tar.ts';
 
-import { read, refused, tarEntries, targz, zip } from './source-lab.ts';
+import { read, readInOwnFolder, refused, tarEntries, targz, zip } from './source-lab.ts';
+
+readInOwnFolder();
 
 describe('readSource refuses names (I1)', () => {
   const cases: [string, RegExp][] = [

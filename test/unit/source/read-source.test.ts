@@ -8,7 +8,9 @@ import { makeTar } from '../../helpers/make-tar.ts';
 import { type RawEntry, rawPax, rawTar } from '../../helpers/raw-tar.ts';
 import { rawZip } from '../../helpers/raw-zip.ts';
 
-import { archive, FILES, paths, read, SORTED, tarEntries, targz, zip } from './source-lab.ts';
+import { archive, FILES, paths, read, readInOwnFolder, SORTED, tarEntries, targz, zip } from './source-lab.ts';
+
+readInOwnFolder();
 
 describe('readSource accepts', () => {
   it.each<[string, () => Promise<SourceTree>]>([

@@ -11,15 +11,19 @@ import { rawZip, type ZipPart } from '../../helpers/raw-zip.ts';
 
 let tmpDir: string;
 const trees: SourceTree[] = [];
-beforeEach(() => {
-  tmpDir = mkdtempSync(join(tmpdir(), 'wafer-source-'));
-});
-afterEach(async () => {
-  for (const tree of trees.splice(0)) await tree.close();
-  const left = readdirSync(tmpDir);
-  rmSync(tmpDir, { recursive: true });
-  expect(left).toEqual([]);
-});
+
+/** Called by each file of tests: each test reads into a folder of its own, and what reading left there fails it. */
+export function readInOwnFolder(): void {
+  beforeEach(() => {
+    tmpDir = mkdtempSync(join(tmpdir(), 'wafer-source-'));
+  });
+  afterEach(async () => {
+    for (const tree of trees.splice(0)) await tree.close();
+    const left = readdirSync(tmpDir);
+    rmSync(tmpDir, { recursive: true });
+    expect(left).toEqual([]);
+  });
+}
 
 const never = new AbortController().signal;
 export async function read(
