@@ -10,9 +10,14 @@ import { defineConfig } from 'vitest/config';
 const project = (groupOrder: number, name: string, include: string[], extra: object = {}) => ({
   test: { name, include, testTimeout: 600_000, hookTimeout: 3_600_000, sequence: { groupOrder }, ...extra },
 });
+/**
+ * Files share a process: to start one and load the modules costs more than most files run. So a helper
+ * must not register hooks when it is loaded, only when a file calls it.
+ */
+const shared = { isolate: false };
 /** Most of their time is waiting: two side by side also where there are two processors. */
-const inPairs = { maxWorkers: 2, isolate: false };
-const alone = { fileParallelism: false, maxWorkers: 1 };
+const inPairs = { maxWorkers: 2, ...shared };
+const alone = { fileParallelism: false, maxWorkers: 1, ...shared };
 
 export default defineConfig({
   test: {

@@ -1,11 +1,8 @@
 /** The real CLI as a child process: `wafer ARGS`, with a clean environment. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 export interface CliResult {
   code: number | null;
@@ -29,8 +26,8 @@ export interface RunningCli {
   readonly ended: Promise<CliResult>;
 }
 
-/** argv of the CLI from source. */
-export const CLI_ARGV = [process.execPath, '--import', TSX, join(ROOT, 'services/cli/main.ts')] as const;
+/** argv of the CLI, as it was built. */
+export const CLI_ARGV = [process.execPath, join(ROOT, 'dist/services/cli/main.js')] as const;
 
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
   const [node, ...rest] = CLI_ARGV;

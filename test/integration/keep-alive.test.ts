@@ -5,7 +5,7 @@ import { compare } from '../bench/keep-alive.ts';
 import { simulate } from '../bench/simulate.ts';
 import { makeTrace } from '../bench/trace.ts';
 
-const SMALL = { functions: 300, hours: 16 };
+const SMALL = { functions: 150, hours: 12 };
 
 describe('keep-alive on a trace', () => {
   it.each([1, 2, 3])('has fewer cold starts than ten minutes for all, and less memory (seed %i)', (seed) => {

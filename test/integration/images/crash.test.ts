@@ -5,21 +5,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { GRACE_MS, openImageStore } from '../../../services/core/images/index.ts';
+import { bundleProgram } from '../../helpers/bundle.ts';
 import { createTarUnpacker } from '../../helpers/tar-unpacker.ts';
 
 const helper = (name: string) => fileURLToPath(new URL(`../../helpers/${name}`, import.meta.url));
 
+let steps: Awaited<ReturnType<typeof bundleProgram>>;
+let full: typeof steps;
+beforeAll(async () => {
+  [steps, full] = await Promise.all([bundleProgram(helper('store-steps.ts')), bundleProgram(helper('store-full.ts'))]);
+});
+afterAll(async () => {
+  await Promise.all([steps.remove(), full.remove()]);
+});
+
 async function run(dir: string, dieAt: number): Promise<{ signal: string | null; output: string; errors: string }> {
-  const child = spawn(
-    process.execPath,
-    ['--import', helper('die-at.mjs'), '--import', 'tsx', helper('store-steps.ts'), dir],
-    {
-      env: { PATH: process.env['PATH'] ?? '', WAFER_DIE_AT: String(dieAt) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, ['--import', helper('die-at.mjs'), steps.path, dir], {
+    env: { PATH: process.env['PATH'] ?? '', WAFER_DIE_AT: String(dieAt) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const [output, errors, [, signal]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -100,12 +106,10 @@ it.skipIf(!canMount)(
   'addLayer on a full disk fails with disk_full, leaves nothing, and works when there is room again',
   async () => {
     await withDir(async (dir) => {
-      const script = `mkdir -p "$1" && mount -t tmpfs -o size=3m wafer "$1" && exec "$2" --import tsx "$3" "$1"`;
-      const result = spawnSync(
-        'unshare',
-        ['-rm', 'sh', '-c', script, 'sh', dir, process.execPath, helper('store-full.ts')],
-        { encoding: 'utf8' },
-      );
+      const script = `mkdir -p "$1" && mount -t tmpfs -o size=3m wafer "$1" && exec "$2" "$3" "$1"`;
+      const result = spawnSync('unshare', ['-rm', 'sh', '-c', script, 'sh', dir, process.execPath, full.path], {
+        encoding: 'utf8',
+      });
       expect(result.stderr).toBe('');
       expect(JSON.parse(result.stdout)).toEqual({
         code: 'disk_full',
