@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { SandboxSpec, Zygote } from '../../runtime/sandbox/index.ts';
 import { layerOfFolder } from '../helpers/folder-layer.ts';
-import { until } from '../helpers/platform.ts';
+import { type HostProcess, hostProcesses, until } from '../helpers/platform.ts';
 import { type PythonProgram, pythonSpec, startPython, startZygote } from '../helpers/python-zygote.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
 
@@ -95,6 +95,17 @@ describe('a program that a zygote made', () => {
     expect(python?.parent).toBe(1);
     expect(listed.out.split('\n')[0]).toBe(String(python?.pid));
     expect(processes.map(({ parent }) => parent).filter((parent) => parent === 0)).toHaveLength(1); // pid 1's
+  });
+
+  it('leaves nobody for pid 1 of the host to reap, who may take its time while the sandbox can not end', async () => {
+    // One that has ended has no command line.
+    const isOrphan = ({ ppid, uid, command }: HostProcess) =>
+      ppid === 1 && uid === process.getuid?.() && command === '';
+    const before = new Set((await hostProcesses()).map(({ pid }) => pid));
+    for (let round = 0; round < 20; round++) {
+      await forked('status');
+      expect((await hostProcesses()).filter((one) => isOrphan(one) && !before.has(one.pid))).toEqual([]);
+    }
   });
 
   it.each([

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../confine.h"
@@ -82,6 +83,8 @@ static int enter_namespaces(const int *fds, const int *time)
  * A child of the sandbox's pid 1: the one between is in the sandbox when it ends, so its
  * orphan is pid 1's. 0 in the child, the error otherwise. The one between shares this
  * process's memory until it ends (vfork), and the child has its own when it returns from here.
+ * It is waited for: as an orphan it would be the host's pid 1's to reap, which may do so late or
+ * never, and a pid namespace does not end before all that were in it are reaped.
  */
 static int fork_inside(void)
 {
@@ -97,6 +100,8 @@ static int fork_inside(void)
 	}
 	if (between < 0)
 		error = errno;
+	else
+		waitpid(between, NULL, 0); /* ECHILD in the end: SIGCHLD is ignored */
 	errno = error;
 	return error ? fault(STEP, "fork inside") : 1;
 }
