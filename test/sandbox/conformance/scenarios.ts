@@ -77,6 +77,17 @@ const CALLS: Scenario[] = [
     },
   },
   {
+    name: 'calls run at the same time where no thread can be started any more',
+    runtimes: ['python'],
+    behaviour: 'withoutThreads',
+    async run(started) {
+      expect(await resultOf(started.call({ step: 'limit' }))).toBe('limit');
+      const waits = started.call({ step: 'wait' });
+      expect(await resultOf(started.call({ step: 'free' }))).toBe('free');
+      expect(await resultOf(waits)).toBe('wait');
+    },
+  },
+  {
     name: 'lines of calls at the same time are told apart',
     runtimes: LANGUAGES,
     behaviour: 'printsLater',

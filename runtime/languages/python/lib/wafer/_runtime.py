@@ -116,7 +116,12 @@ class _Server:
         with self._counting:
             if self._waiting > 0:
                 return
-        threading.Thread(target=self.serve, name="wafer", daemon=True).start()
+        try:
+            threading.Thread(target=self.serve, name="wafer", daemon=True).start()
+        except RuntimeError:
+            # The function has as many processes as it may. Its call is not lost: it runs on this
+            # thread, and frames wait until one is free. The host ends what takes too long.
+            pass
 
     def _read_call(self):
         """Handles frames until there is a call for this thread to run."""
@@ -238,7 +243,10 @@ class _Server:
             call.fail(error)
             return
         # What may wait for the host's window must not hold up the event loop.
-        threading.Thread(target=self._send_late, args=(call, head, body, limit), name="wafer-send", daemon=True).start()
+        try:
+            threading.Thread(target=self._send_late, args=(call, head, body, limit), name="wafer-send", daemon=True).start()
+        except RuntimeError as error:
+            call.fail(error)
 
     def _send_late(self, call, head, body, limit):
         try:
