@@ -35,8 +35,17 @@ chmod 1777 "$scratch"
 builder=''
 # A second signal (mmdebstrap hangs up its group when it fails) must not cut the tidying short.
 trap 'trap "" TERM INT HUP; remove_scratch "$scratch"' EXIT
-# mmdebstrap tidies up by itself when it is asked to end; the shell hears the signal while it waits.
-trap 'trap "" TERM INT HUP; if [ -n "$builder" ]; then kill -TERM "$builder" 2>/dev/null; wait "$builder" || true; fi; exit 143' TERM INT HUP
+# mmdebstrap tidies up by itself when all of it is asked to end: its first process only waits for the others, and
+# leaves signals to them. So the whole group is asked, which is ours alone (where it is not, by hand: that process).
+end_builder() {
+  trap '' TERM INT HUP
+  if [ -n "$builder" ]; then
+    kill -TERM -- "-$$" 2>/dev/null || kill -TERM "$builder" 2>/dev/null || true
+    wait "$builder" || true
+  fi
+  exit 143
+}
+trap end_builder TERM INT HUP
 
 mapfile -t sources < <(bash "$here/../apt-host.sh" sources)
 bash "$here/../apt-host.sh" conf >"$scratch/host.conf"
