@@ -15,7 +15,7 @@ npm_packages() {
 
 build_inputs() {
   cat "$SRC/node_modules/.wafer-stamp"
-  fingerprint "$SRC" services runtime package.json tsconfig.json tsconfig.build.json \
+  fingerprint "$SRC" services runtime package.json tsconfig.json infra/build.mjs \
     \( -path '*/engine/build*' -o -path '*/http/build*' -o -path '*/node/build*' -o -name __pycache__ -o -name node_modules \) -prune -o -type f
 }
 compile() {
