@@ -32,6 +32,12 @@ export function formatAge(then: number, now: number): string {
   return 'now';
 }
 
+/** `5 min ago`; `now` within the second. */
+export function formatAgo(then: number, now: number): string {
+  const age = formatAge(then, now);
+  return age === 'now' ? age : `${age} ago`;
+}
+
 /** Local wall-clock time with milliseconds: `14:03:09.120`. */
 export function formatClock(epochMs: number): string {
   const time = new Date(epochMs);

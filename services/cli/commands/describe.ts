@@ -2,7 +2,7 @@ import type { FunctionConfig, RuntimeName } from '../../core/functions/schema.ts
 import type { FunctionVersion } from '../../core/functions/types.ts';
 import { createClient } from '../client.ts';
 import { command, jsonFlag, nameArgument } from '../command.ts';
-import { formatAge, formatBytes, formatMs, shortDigest } from '../format.ts';
+import { formatAgo, formatBytes, formatMs, shortDigest } from '../format.ts';
 import { callLines } from '../how-to-call.ts';
 
 function settings({ config, image, base, from, codeBytes, addedBytes }: FunctionVersion): [string, string][] {
@@ -80,7 +80,7 @@ export default command({
       ['Name', ui.paint('bold', detail.name)],
       ['Aliases', aliases.join(', ')],
       ['Latest', `v${detail.latest}`],
-      ['Created', `${formatAge(detail.createdAt, now)} ago`],
+      ['Created', formatAgo(detail.createdAt, now)],
       ...settings(detail.live),
     ]);
     ui.out();

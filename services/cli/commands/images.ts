@@ -1,7 +1,7 @@
 import { createClient } from '../client.ts';
 import type { ImageSummary } from '../client-types.ts';
 import { command, jsonFlag } from '../command.ts';
-import { count, formatAge, formatBytes, shortDigest } from '../format.ts';
+import { count, formatAgo, formatBytes, shortDigest } from '../format.ts';
 import type { Ui } from '../ui.ts';
 
 const total = (layers: ImageSummary['layers']): number => layers.reduce((sum, layer) => sum + layer.bytes, 0);
@@ -28,7 +28,7 @@ function showTable(ui: Ui, images: readonly ImageSummary[]): void {
         shortDigest(digest),
         String(layers.length),
         ...sizes,
-        `${formatAge(newest, now)} ago`,
+        formatAgo(newest, now),
       ];
     }),
   );

@@ -1,6 +1,6 @@
 import { createClient } from '../client.ts';
 import { command, jsonFlag } from '../command.ts';
-import { formatAge } from '../format.ts';
+import { formatAgo } from '../format.ts';
 
 const otherAliases = (aliases: Record<string, number>): string =>
   Object.entries(aliases)
@@ -36,7 +36,7 @@ export default command({
         `v${aliases['live'] ?? '?'}`,
         `v${latest}`,
         otherAliases(aliases),
-        `${formatAge(createdAt, now)} ago`,
+        formatAgo(createdAt, now),
       ]),
     );
   },

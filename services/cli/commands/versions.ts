@@ -1,6 +1,6 @@
 import { createClient } from '../client.ts';
 import { command, jsonFlag, nameArgument } from '../command.ts';
-import { formatAge, formatBytes, shortDigest } from '../format.ts';
+import { formatAgo, formatBytes, shortDigest } from '../format.ts';
 
 export default command({
   name: 'versions',
@@ -34,7 +34,7 @@ export default command({
         version.base,
         formatBytes(version.codeBytes),
         formatBytes(version.addedBytes),
-        `${formatAge(version.createdAt, now)} ago`,
+        formatAgo(version.createdAt, now),
       ]),
     );
   },

@@ -1,6 +1,6 @@
 /** Containers as rows for a person. */
 import type { Container, PortBinding } from '../../core/containers/types.ts';
-import { formatAge, safeText } from '../format.ts';
+import { formatAge, formatAgo, safeText } from '../format.ts';
 import type { Column, Ui } from '../ui.ts';
 
 export const shortId = (id: string): string => id.slice(0, 12);
@@ -15,8 +15,8 @@ export function statusText(
     return `${status} ${startedAt === null ? '' : formatAge(startedAt, now)}${isHealthy}`.trimEnd();
   if (status !== 'exited') return status;
   const code = exitCode === null ? (error === null ? '' : ' with an error') : ` ${exitCode}`;
-  const ago = finishedAt === null ? '' : `, ${formatAge(finishedAt, now)} ago`;
-  return `exited${code}${oomKilled ? ' (out of memory)' : ''}${ago.replace('now ago', 'now')}`;
+  const ago = finishedAt === null ? '' : `, ${formatAgo(finishedAt, now)}`;
+  return `exited${code}${oomKilled ? ' (out of memory)' : ''}${ago}`;
 }
 
 const address = ({ hostAddress, hostPort, containerPort }: PortBinding) =>

@@ -1,7 +1,7 @@
 /** Invocations for people: a table, and one with its timeline. */
 import type { Used } from '../../core/invocations/types.ts';
 import type { Invocation } from '../../core/invocations/view.ts';
-import { formatAge, formatBytes, formatClock, formatMs, safeText } from '../format.ts';
+import { formatAge, formatAgo, formatBytes, formatClock, formatMs, safeText } from '../format.ts';
 import type { Ui } from '../ui.ts';
 
 const COLOURS = {
@@ -34,7 +34,7 @@ export function showInvocations(ui: Ui, invocations: readonly Invocation[], now:
       ui.paint(COLOURS[one.state], one.state),
       String(one.attempts),
       one.finishedAt === undefined ? '' : formatMs(one.durationMs),
-      `${formatAge(one.startedAt, now)} ago`,
+      formatAgo(one.startedAt, now),
       outcomeOf(one).slice(0, MAX_REASON),
     ]),
   );

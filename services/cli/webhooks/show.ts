@@ -1,7 +1,7 @@
 /** Webhooks and deliveries for people. */
 import type { Verdict } from '../../core/triggers/webhooks/types.ts';
 import type { DeliveryDetail, DeliveryView, WebhookShown } from '../../core/triggers/webhooks/view.ts';
-import { formatAge, formatBytes, formatMs, safeText } from '../format.ts';
+import { formatAgo, formatBytes, formatMs, safeText } from '../format.ts';
 import { fromNow, localTime } from '../schedules/timing.ts';
 import type { Ui } from '../ui.ts';
 import type { WebhookSetUp } from '../webhook-client.ts';
@@ -77,7 +77,7 @@ export function showDeliveries(ui: Ui, deliveries: readonly DeliveryView[], now:
     ],
     deliveries.map((one) => [
       one.id,
-      `${formatAge(one.receivedAt, now)} ago`.replace('now ago', 'now'),
+      formatAgo(one.receivedAt, now),
       paintVerdict(ui, one.verdict),
       cut(safeText(one.eventType ?? '')),
       formatBytes(one.bodyBytes),

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { ArgsDef } from 'citty';
 import { expect, test } from 'vitest';
 import { checkArguments } from '../../../services/cli/arguments.ts';
-import { formatAge, formatBytes, formatMs, safeText } from '../../../services/cli/format.ts';
+import { formatAge, formatAgo, formatBytes, formatMs, safeText } from '../../../services/cli/format.ts';
 import { parseCount, parseDuration } from '../../../services/cli/numbers.ts';
 import { readReceipt } from '../../../services/cli/receipt.ts';
 import { COMMANDS } from '../../../services/cli/registry.ts';
@@ -37,6 +37,11 @@ test.each([
   [3 * 86_400_000 + 5, '3 d'],
   [-5_000, 'now'],
 ])('formatAge() of %d ms is %s', (ms, text) => expect(formatAge(1_000_000_000_000, 1_000_000_000_000 + ms)).toBe(text));
+
+test.each([
+  [0, 'now'],
+  [5_000, '5 s ago'],
+])('formatAgo() of %d ms is %s', (ms, text) => expect(formatAgo(1_000_000_000_000, 1_000_000_000_000 + ms)).toBe(text));
 
 test.each([
   ['colours stay', '\u001b[31mred\u001b[0m', '\u001b[31mred\u001b[0m'],
