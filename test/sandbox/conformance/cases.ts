@@ -122,6 +122,13 @@ const VALUES: ConformanceCase[] = [
     expected: { kind: 'length', bytes: 3_000_001 },
   },
   {
+    name: 'a large result of a coroutine arrives whole where no thread can be started any more',
+    runtimes: ['python'],
+    behaviour: 'bigWithoutThreads',
+    event: { size: 3_000_001 },
+    expected: { kind: 'length', bytes: 3_000_001 },
+  },
+  {
     name: 'an event of many windows arrives whole',
     runtimes: ALL,
     behaviour: 'echo',

@@ -116,12 +116,8 @@ class _Server:
         with self._counting:
             if self._waiting > 0:
                 return
-        try:
-            threading.Thread(target=self.serve, name="wafer", daemon=True).start()
-        except RuntimeError:
-            # The function has as many processes as it may. Its call is not lost: it runs on this
-            # thread, and frames wait until one is free. The host ends what takes too long.
-            pass
+        # Without one the call that was read runs all the same, and frames wait until a thread is free.
+        _start("wafer", self.serve)
 
     def _read_call(self):
         """Handles frames until there is a call for this thread to run."""
@@ -242,11 +238,9 @@ class _Server:
         except BaseException as error:
             call.fail(error)
             return
-        # What may wait for the host's window must not hold up the event loop.
-        try:
-            threading.Thread(target=self._send_late, args=(call, head, body, limit), name="wafer-send", daemon=True).start()
-        except RuntimeError as error:
-            call.fail(error)
+        # What may wait for the host's window must not hold up the event loop, if it can be helped.
+        if not _start("wafer-send", self._send_late, call, head, body, limit):
+            self._send_late(call, head, body, limit)
 
     def _send_late(self, call, head, body, limit):
         try:
@@ -256,6 +250,15 @@ class _Server:
             leave(leaving)
         except BaseException as error:
             call.fail(error)
+
+
+def _start(name, target, *args):
+    """Whether there is a thread for it: a function that has as many processes as it may gets no more."""
+    try:
+        threading.Thread(target=target, args=args, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_coroutine_function(handler):
