@@ -27,15 +27,26 @@ static int root_is_refused(void)
 	return 0;
 }
 
+static const char *skipped;
+
+void skip(const char *reason)
+{
+	skipped = reason;
+}
+
 static void run_one(const struct test *test)
 {
+	skipped = NULL;
 	struct inventory before = take_inventory();
 	test->run();
 	struct inventory after = take_inventory();
 	check(test->restarts || !memcmp(&before, &after, sizeof(before)),
 	      "%s left something: fds %d %d, children %d %d, names %d %d", test->name, before.fds,
 	      after.fds, before.children, after.children, before.names, after.names);
-	printf("ok %s\n", test->name);
+	if (skipped)
+		printf("ok - %s # SKIP %s\n", test->name, skipped);
+	else
+		printf("ok %s\n", test->name);
 }
 
 /* What engines share there goes with the last of them. */

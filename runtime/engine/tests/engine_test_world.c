@@ -146,8 +146,10 @@ static void a_file_has_one_device_number_in_stat_and_maps(void)
 		check(run(roots[i]).status == 0, "%s%s", out, err);
 		char *maps = strchr(out, ' ');
 		check(maps != NULL, "%s", out);
-		if (maps_show_layers(maps + 1))
-			continue;
+		if (maps_show_layers(maps + 1)) {
+			skip("this kernel shows the device of the layer in maps, whatever the overlay is told");
+			return;
+		}
 		check(!strncmp(out, maps + 1, (size_t)(maps - out)) &&
 		              !strcmp(maps + 1 + (maps - out), "\n"), "stat and maps: %s", out);
 	}

@@ -35,6 +35,8 @@ void destroy(const char *id);
 /* Runs to the end; output in `out` and `err`. */
 struct ending run(const char *const *fields);
 void remove_work(const char *name);
+/* The test that runs has nothing to look at on this machine; its line says why. */
+void skip(const char *reason);
 
 void expect_refused(const char *code, const char *text, const char *const *fields);
 bool has_line(const char *line);
