@@ -10,6 +10,7 @@ import {
   CLI,
   hostProcesses,
   processTree,
+  ROOT,
   startTestPlatform,
   TEST_DATA,
   type TestPlatform,
@@ -95,6 +96,25 @@ describe('wafer up', () => {
       await removeData(data);
     },
   );
+
+  it('is obeyed by what makes the base image: nothing goes on behind it', async () => {
+    const script = join(ROOT, 'infra/base-images/debian12/build.sh');
+    const child = spawn('bash', [script], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    const closed = once(child, 'close');
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until('it reads the lists of packages', () => said.includes('@5 '));
+    child.kill('SIGTERM');
+    expect(await closed).toEqual([143, null]);
+    expect(said).not.toContain('@50 ');
+    await until('its group is gone', () => {
+      try {
+        return !process.kill(-(child.pid ?? 0), 0);
+      } catch {
+        return true;
+      }
+    });
+  });
 
   it('starts a new engine when the engine dies, and calls work again', async () => {
     wafer = await startTestPlatform();
