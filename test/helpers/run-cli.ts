@@ -1,8 +1,6 @@
 /** The real CLI as a child process: `wafer ARGS`, with a clean environment. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join, resolve } from 'node:path';
-
-const ROOT = resolve(import.meta.dirname, '../..');
+import { CLI, ROOT } from './platform.ts';
 
 export interface CliResult {
   code: number | null;
@@ -27,7 +25,7 @@ export interface RunningCli {
 }
 
 /** argv of the CLI, as it was built. */
-export const CLI_ARGV = [process.execPath, join(ROOT, 'dist/services/cli/main.js')] as const;
+export const CLI_ARGV = [process.execPath, CLI] as const;
 
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
   const [node, ...rest] = CLI_ARGV;

@@ -8,9 +8,8 @@ import {
   type CallRequest,
   type InvocationRecord,
   type Outcome,
-  PHASES,
-  type Phases,
   type Receipt,
+  wallOf,
 } from '../../core/invocations/types.ts';
 import type { ApiDeps } from '../deps.ts';
 
@@ -36,7 +35,8 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
   const { id, version, request, trace, acceptedAt, signal } = start;
   const startedAt = Date.now() - Math.round(performance.now() - acceptedAt);
   const write = (outcome: Outcome, receipt: Receipt | null, bytesOut: number) => {
-    const durationMs = toMicros(receipt === null ? performance.now() - acceptedAt : totalMs(receipt.phases));
+    // Of the receipt, not of a second reading of the clock: between the two the process can be interrupted.
+    const durationMs = toMicros(receipt === null ? performance.now() - acceptedAt : wallOf(receipt.phases));
     const { functionName, number } = version;
     const about = { id, functionName, version: number, trigger: start.trigger, startedAt, durationMs };
     deps.telemetry.call({
@@ -66,8 +66,5 @@ export async function startCall(deps: CallDeps, start: CallStart): Promise<CallR
     throw error;
   }
 }
-
-/** What the receipt says, not a second reading of the clock: between two, the process can be interrupted. */
-const totalMs = (phases: Phases): number => PHASES.reduce((sum, phase) => sum + phases[phase], 0);
 
 const toMicros = (ms: number): number => Math.round(ms * 1000) / 1000;

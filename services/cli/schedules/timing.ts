@@ -2,7 +2,7 @@
 import type { ArgsDef } from 'citty';
 import { WaferError } from '../../core/errors.ts';
 import type { ScheduleRequest } from '../../core/triggers/schedules/types.ts';
-import { formatMs } from '../format.ts';
+import { formatAge, formatAgo, formatMs } from '../format.ts';
 import { parseDuration } from '../numbers.ts';
 
 export const timingFlags = {
@@ -63,17 +63,8 @@ export function localTime(at: number, timeZone?: string): string {
   }).format(at);
 }
 
-/** `in 5 min`, `2 h ago`. */
+/** `in 5 min`, `2 h ago`, `now`. */
 export function fromNow(at: number, now: number): string {
-  const seconds = Math.round(Math.abs(at - now) / 1000);
-  const [size, unit] = SIZES.find(([one]) => seconds >= one) ?? [1, 's'];
-  const text = `${Math.floor(seconds / size)} ${unit}`;
-  return at >= now ? `in ${text}` : `${text} ago`;
+  const until = formatAge(now, at);
+  return until === 'now' ? formatAgo(at, now) : `in ${until}`;
 }
-
-const SIZES = [
-  [86_400, 'd'],
-  [3_600, 'h'],
-  [60, 'min'],
-  [1, 's'],
-] as const;

@@ -2,7 +2,7 @@
 import type { FunctionVersion } from '../functions/types.ts';
 import { type Advice, adviseOn } from './advice.ts';
 import type { InvocationRecord, NoBlank, Phase, Receipt, StartCause, StartFacts, StartKind } from './types.ts';
-import { NO_BLANK, PHASES, START_CAUSES, START_KINDS } from './types.ts';
+import { NO_BLANK, PHASES, START_CAUSES, START_KINDS, wallOf } from './types.ts';
 
 /** Milliseconds, nearest rank. */
 export interface Times {
@@ -70,10 +70,12 @@ function receiptsOf({ number }: FunctionVersion, records: readonly InvocationRec
 function timesOf(receipts: readonly Receipt[]): KindTimes {
   const of = (read: (receipt: Receipt) => number) => percentiles(receipts.map(read));
   const phases = PHASES.map((phase) => [phase, of((receipt) => receipt.phases[phase])] as const);
-  return { calls: receipts.length, wall: of(wallOf), phases: Object.fromEntries(phases) as KindTimes['phases'] };
+  return {
+    calls: receipts.length,
+    wall: of(({ phases }) => wallOf(phases)),
+    phases: Object.fromEntries(phases) as KindTimes['phases'],
+  };
 }
-
-const wallOf = ({ phases }: Receipt) => PHASES.reduce((sum, phase) => sum + phases[phase], 0);
 
 function percentiles(values: number[]): Times {
   const sorted = values.sort((a, b) => a - b);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXPLANATION } from '../../../services/api/openapi/examples.ts';
-import { ROOT } from '../../helpers/platform.ts';
+import { CLI } from '../../helpers/platform.ts';
 import { type CliOptions, runCli, startCli } from '../../helpers/run-cli.ts';
 import { aContainer } from '../../unit/cli/containers.ts';
 import { type ApiServer, json, KEY, ndjson, problem, record, startApiServer, version } from './api-server.ts';
@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 test('a build leaves a command that can be executed, whoever links it', async () => {
-  const { stdout } = await promisify(execFile)(join(ROOT, 'dist/services/cli/main.js'), ['--version']);
+  const { stdout } = await promisify(execFile)(CLI, ['--version']);
   expect(stdout).toMatch(/^\d+\.\d+\.\d+$/m);
 });
 
