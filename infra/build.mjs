@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Of many small files. Everything else stays a package: some are CommonJS, some may be in a process once. */
+/** Of many small files. Both may be in a process twice: what others load of them are types, or meets ours in a global. */
 const BUNDLED = ['typebox', '@opentelemetry/api'];
 
 const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
