@@ -24,9 +24,15 @@ const TAGS = [
   { name: 'platform', description: 'Instances, health' },
 ];
 
+/** What schemas of routes refer to by name. */
+export const SHARED_SCHEMAS = Object.entries({
+  ...COMPONENTS,
+  ...CONTAINER_COMPONENTS,
+  ...WEBHOOK_COMPONENTS,
+}).map(([name, schema]) => ({ $id: name, ...schema }));
+
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
-  for (const [name, schema] of Object.entries({ ...COMPONENTS, ...CONTAINER_COMPONENTS, ...WEBHOOK_COMPONENTS }))
-    app.addSchema({ $id: name, ...schema });
+  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',

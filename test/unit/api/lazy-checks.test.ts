@@ -3,9 +3,7 @@ import type { FastifySchema } from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { buildApp } from '../../../services/api/app.ts';
 import { CHECK_OPTIONS, lazyChecks } from '../../../services/api/http/lazy-checks.ts';
-import { COMPONENTS } from '../../../services/api/schemas/components.ts';
-import { CONTAINER_COMPONENTS } from '../../../services/api/schemas/containers.ts';
-import { WEBHOOK_COMPONENTS } from '../../../services/api/schemas/webhooks.ts';
+import { SHARED_SCHEMAS } from '../../../services/api/openapi/register.ts';
 import { createFakePlatform } from '../../helpers/fake-platform.ts';
 
 const compiler = AjvCompiler();
@@ -27,8 +25,7 @@ async function parts() {
   return found;
 }
 const all = await parts();
-const components = Object.entries({ ...COMPONENTS, ...CONTAINER_COMPONENTS, ...WEBHOOK_COMPONENTS });
-const shared = Object.fromEntries(components.map(([name, schema]) => [name, { $id: name, ...schema }]));
+const shared = Object.fromEntries(SHARED_SCHEMAS.map((schema) => [schema.$id, schema]));
 
 describe('what a request must be', () => {
   test('is there for most routes', () => expect(all.length).toBeGreaterThan(100));
