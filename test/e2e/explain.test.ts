@@ -112,4 +112,16 @@ describe('explain', () => {
     expect(await explain('served')).toMatchObject({ noBlank: { own_program: 1 }, facts: { blank: 'own_program' } });
     expect(await codes('served')).toContain('own_command');
   });
+
+  it('counts the attempts of accepted calls, without the time that they waited for their turn', async () => {
+    await start({ WAFER_BLANKS: '0' });
+    await deploy('later', {}, { 'index.mjs': 'export const handler = (event) => event;' });
+    const { status, stdout } = await wafer.wafer(['invoke', 'later', '--async', '--wait', '--delay', '2s', '--json']);
+    expect(status).toBe(0);
+    const { kinds, causes } = await explain('later');
+    expect([Object.keys(kinds), kinds.cold?.calls, causes]).toEqual([['cold'], 1, { first: 1 }]);
+    const { durationMs } = JSON.parse(stdout) as { durationMs: number };
+    // Its delay is in how long it took from acceptance to end, not in what the start and the handler took.
+    expect(kinds.cold?.wall.p50).toBeLessThan(durationMs - 1900);
+  });
 });

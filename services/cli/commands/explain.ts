@@ -6,7 +6,7 @@ import { parseCount } from '../numbers.ts';
 export default command({
   name: 'explain',
   about:
-    'Shows where the time of the calls of a function goes, by kind of start and phase, and what would make first calls faster or rarer.\nIt reads the receipts of its newest 500 calls, and of the newest 100 that waited for a start.',
+    'Shows where the time of the calls of a function goes, by kind of start and phase, and what would make first calls faster or rarer.\nIt reads the receipts of its newest 500 invocations, called or accepted (wafer invoke --async, schedules, webhooks), and of the newest 100 calls that waited for a start.',
   args: {
     ...nameArgument,
     alias: { type: 'string', description: 'Explain the version of this alias (default live)' },

@@ -1,8 +1,9 @@
 /** Where the time of a version's calls goes, from what its records say; advice.ts says what would help. */
 import type { FunctionVersion } from '../functions/types.ts';
 import { type Advice, adviseOn } from './advice.ts';
-import type { InvocationRecord, NoBlank, Phase, Receipt, StartCause, StartFacts, StartKind } from './types.ts';
+import type { NoBlank, Phase, Receipt, StartCause, StartFacts, StartKind } from './types.ts';
 import { NO_BLANK, PHASES, START_CAUSES, START_KINDS, wallOf } from './types.ts';
+import type { Invocation } from './view.ts';
 
 /** Milliseconds, nearest rank. */
 export interface Times {
@@ -32,11 +33,14 @@ export interface Explanation {
   advice: Advice[];
 }
 
+/** Of an accepted invocation, its last attempt. */
+export type SeenCall = Pick<Invocation, 'id' | 'version' | 'outcome' | 'receipt'>;
+
 export interface Seen {
   version: FunctionVersion;
   /** Calls that waited for a start, and the newest of all calls; may be of other versions, and one in both. */
-  starts: readonly InvocationRecord[];
-  newest: readonly InvocationRecord[];
+  starts: readonly SeenCall[];
+  newest: readonly SeenCall[];
   facts: StartFacts;
 }
 
@@ -60,10 +64,10 @@ export function explain({ version, starts, newest, facts }: Seen): Explanation {
 /** What a call that was given up, or never could begin, took is no time of the function. */
 const NOT_COUNTED: readonly string[] = ['cancelled', 'function_init_failed', 'handler_not_found'];
 
-function receiptsOf({ number }: FunctionVersion, records: readonly InvocationRecord[]): Receipt[] {
-  const once = new Map(records.map((record) => [record.id, record]));
+function receiptsOf({ number }: FunctionVersion, calls: readonly SeenCall[]): Receipt[] {
+  const once = new Map(calls.map((call) => [call.id, call]));
   return [...once.values()].flatMap(({ version, outcome, receipt }) =>
-    version === number && receipt !== null && !NOT_COUNTED.includes(outcome.kind) ? [receipt] : [],
+    version === number && receipt !== null && !NOT_COUNTED.includes(outcome?.kind ?? '') ? [receipt] : [],
   );
 }
 
