@@ -208,6 +208,18 @@ return {'run', attempts}
 export const settleScript = script(
   'durable-settle',
   `${COMMON}
+-- One that is given back every second, for a day, has one entry for all of it: since when, and why it waits now.
+local function noteBack(id, entry)
+  local timeline = recordKey(id) .. ':timeline'
+  local before, run = unpack(redis.call('LRANGE', timeline, -2, -1))
+  local first = before and cjson.decode(before)
+  if not first or first.event ~= 'waiting' or cjson.decode(run).event ~= 'running' then return note(id, entry) end
+  redis.call('RPOP', timeline)
+  local latest = cjson.decode(entry)
+  latest.at = first.at
+  redis.call('LSET', timeline, -1, cjson.encode(latest))
+end
+
 local id, token, verdict = ARGV[3], ARGV[4], ARGV[5]
 local record = recordKey(id)
 local got = redis.call('HMGET', record, 'state', 'token', 'functionName', 'concurrencyKey', 'cancelReason')
@@ -220,10 +232,14 @@ if got[5] and verdict ~= 'succeeded' then
 end
 if verdict == 'again' or verdict == 'back' then
   redis.call('HSET', record, 'state', 'queued')
-  if verdict == 'again' then redis.call('HSET', record, 'outcome', ARGV[6])
-  else redis.call('HINCRBY', record, 'attempts', -1) end
   redis.call('HDEL', record, 'token', 'worker')
-  note(id, ARGV[9])
+  if verdict == 'again' then
+    redis.call('HSET', record, 'outcome', ARGV[6])
+    note(id, ARGV[9])
+  else
+    redis.call('HINCRBY', record, 'attempts', -1)
+    noteBack(id, ARGV[9])
+  end
   return {'settled', 'queued', unpack(leaveRoom(id, got[3], got[4]))}
 end
 return {'settled', verdict, unpack(finish(id, verdict, ARGV[6], ARGV[7], ARGV[8], ARGV[9]))}
