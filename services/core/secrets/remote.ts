@@ -1,7 +1,6 @@
 /** Values for a worker that joined: from the platform, sealed for this one answer. Nothing of it is kept. */
-import { request } from 'undici';
 import { ERRORS, type ErrorCode, type Problem, WaferError } from '../errors.ts';
-import type { Home } from '../invocations/durable/remote-bodies.ts';
+import { askHome, type Home } from '../home.ts';
 import { openReceiver, type SealedBox } from './sealed-box.ts';
 import type { SecretReader, SecretValue } from './types.ts';
 
@@ -29,24 +28,18 @@ const unpackSecrets = (bytes: Buffer): SecretValue[] =>
     value: Buffer.from(base64, 'base64'),
   }));
 
-export function remoteSecrets({ url, key }: Home): SecretReader {
+export function remoteSecrets(home: Home): SecretReader {
   return {
     async read(refs) {
       const { publicKey, open } = openReceiver();
-      const reply = await request(`${url}${PATH}`, {
+      const { status, bytes } = await askHome(home, PATH, {
         method: 'POST',
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-        headersTimeout: TIMEOUT_MS,
-        bodyTimeout: TIMEOUT_MS,
+        timeoutMs: TIMEOUT_MS,
+        contentType: 'application/json',
         body: JSON.stringify({ publicKey, secrets: refs }),
-      }).catch((cause: unknown) => {
-        throw new WaferError('not_reachable', `${url} does not answer.`, {
-          cause,
-          hint: 'Is "wafer up" running there?',
-        });
       });
-      const text = await reply.body.text();
-      if (reply.statusCode >= 300) throw problemOf(text, `${url} answered ${reply.statusCode} for secrets.`);
+      const text = bytes.toString();
+      if (status >= 300) throw problemOf(text, `${home.url} answered ${status} for secrets.`);
       return unpackSecrets(open(JSON.parse(text) as SealedBox));
     },
   };

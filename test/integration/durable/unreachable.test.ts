@@ -75,12 +75,13 @@ describe('an accepted call', () => {
 describe('a body that the platform has', () => {
   let server: Server | undefined;
   let asked = 0;
-  /** Answers with these in turn, and then always with the last. */
-  const serve = async (...statuses: number[]): Promise<string> => {
+  /** Answers with these in turn, and then always with the last; `half`: it ends in the middle of its answer. */
+  const serve = async (...answers: (number | 'half')[]): Promise<string> => {
     asked = 0;
     server = createServer((_request, response) => {
-      response.statusCode = statuses[Math.min(asked++, statuses.length - 1)] ?? 500;
-      response.end('bytes');
+      const answer = answers[Math.min(asked++, answers.length - 1)] ?? 500;
+      if (answer !== 'half') return response.writeHead(answer).end('bytes');
+      response.writeHead(200, { 'content-length': 5 }).write('by', () => response.destroy());
     });
     await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -93,6 +94,12 @@ describe('a body that the platform has', () => {
     const bodies = remoteBodies({ url: await serve(503, 503, 200), key: 'k' });
     expect(String(await bodies.get('inv_1', 'event', body))).toBe('bytes');
     expect(asked).toBe(3);
+  });
+
+  it('is asked for again when the platform ends in the middle of it', async () => {
+    const bodies = remoteBodies({ url: await serve('half', 200), key: 'k' });
+    expect(String(await bodies.get('inv_1', 'event', body))).toBe('bytes');
+    expect(asked).toBe(2);
   });
 
   it('is not reachable when patience ends', async () => {

@@ -3,15 +3,9 @@
  * started again at any time, so what it does not answer is asked again for a while.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { request } from 'undici';
 import { WaferError } from '../../errors.ts';
+import { askHome, type Home } from '../../home.ts';
 import { type Bodies, digestOf, inlineBody, inlineBytes } from './bodies.ts';
-
-export interface Home {
-  /** Of the API. */
-  url: string;
-  key: string;
-}
 
 const TIMEOUT_MS = 60_000;
 /** About a start of the platform; who asks waits with room that others could use. */
@@ -19,20 +13,13 @@ const PATIENCE_MS = 10_000;
 const ASK_AGAIN_MS = 250;
 
 /** @param patienceMs only tests give it */
-export function remoteBodies({ url, key }: Home, patienceMs = PATIENCE_MS): Bodies {
-  const ask = async (method: 'GET' | 'PUT', id: string, part: string, body?: Buffer, type?: string) => {
-    const reply = await request(`${url}/v1/bodies/${id}/${part}`, {
-      method,
-      headers: { authorization: `Bearer ${key}`, ...(type !== undefined && { 'content-type': type }) },
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
-      ...(body !== undefined && { body }),
-    }).catch((cause: unknown) => {
-      throw new WaferError('not_reachable', `${url} does not answer.`, { cause, hint: 'Is "wafer up" running there?' });
-    });
-    const bytes = Buffer.from(await reply.body.arrayBuffer());
-    if (reply.statusCode < 300) return bytes;
-    throw new WaferError(codeOf(reply.statusCode), `${url} answered ${reply.statusCode} for the ${part} of ${id}.`);
+export function remoteBodies(home: Home, patienceMs = PATIENCE_MS): Bodies {
+  const { url } = home;
+  const ask = async (method: 'GET' | 'PUT', id: string, part: string, body?: Buffer, contentType?: string) => {
+    const question = { method, timeoutMs: TIMEOUT_MS, body, contentType };
+    const { status, bytes } = await askHome(home, `/v1/bodies/${id}/${part}`, question);
+    if (status < 300) return bytes;
+    throw new WaferError(codeOf(status), `${url} answered ${status} for the ${part} of ${id}.`);
   };
   const call: typeof ask = async (...request) => {
     const end = performance.now() + patienceMs;
