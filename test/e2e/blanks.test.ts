@@ -156,7 +156,9 @@ describe('the first call of a version', () => {
 describe('blanks', () => {
   it('are shown by ps and in the metrics', async () => {
     await whenReady('node');
-    expect((await wafer.wafer(['ps'])).stdout).toMatch(/Ready for first calls: [2-9]\d* node on node24/);
+    // More than those that are always kept where boots are slow: the calls before took that many.
+    const { stdout } = await wafer.wafer(['ps']);
+    expect(Number(/Ready for first calls: (\d+) node on node24(?! with)/.exec(stdout)?.[1]), stdout).toBeGreaterThanOrEqual(2);
     expect(await (await wafer.fetch('/metrics')).text()).toMatch(/^wafer_blanks_ready [1-9]/m);
   });
 });
