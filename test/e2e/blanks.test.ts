@@ -158,7 +158,10 @@ describe('blanks', () => {
     await whenReady('node');
     // More than those that are always kept where boots are slow: the calls before took that many.
     const { stdout } = await wafer.wafer(['ps']);
-    expect(Number(/Ready for first calls: (\d+) node on node24(?! with)/.exec(stdout)?.[1]), stdout).toBeGreaterThanOrEqual(2);
+    expect(
+      Number(/Ready for first calls: (\d+) node on node24(?! with)/.exec(stdout)?.[1]),
+      stdout,
+    ).toBeGreaterThanOrEqual(2);
     expect(await (await wafer.fetch('/metrics')).text()).toMatch(/^wafer_blanks_ready [1-9]/m);
   });
 });
