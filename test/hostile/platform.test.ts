@@ -80,9 +80,9 @@ const logs = async (reply: Reply, from = 'hostile') => {
 };
 const instancesOf = async (name: string) => {
   const { instances } = (await (await wafer.fetch('/v1/instances')).json()) as {
-    instances: { id: string; functionName: string }[];
+    instances: { id: string; functionName: string; state: string }[];
   };
-  return instances.filter(({ functionName }) => functionName === name).map(({ id }) => id);
+  return instances.filter(({ functionName }) => functionName === name);
 };
 const commands = async () => (await processTree(wafer.pid)).map(({ command }) => command);
 
@@ -162,6 +162,8 @@ describe('the control socket', () => {
     expect((await wafer.invoke('replaced')).body).toMatchObject({
       code: expect.stringMatching(/^(protocol_error|function_crashed|function_timeout)$/),
     });
+    // It is shown until its sandbox is gone, and takes no call any more.
+    expect((await instancesOf('replaced')).filter(({ state }) => state !== 'ending')).toEqual([]);
     await until('its instance is gone', async () => (await instancesOf('replaced')).length === 0);
     await wafer.remove('replaced');
   });
@@ -202,13 +204,13 @@ describe('after a call', () => {
   it('a fork bomb that it left behind ends with its instance', async () => {
     // The answer may lose the race against the bomb, which takes the memory of its own sandbox.
     const reply = await act('bomb');
-    const bombed = await instancesOf('hostile');
+    const bombed = (await instancesOf('hostile')).map(({ id }) => id);
     if (reply.status !== 200) expect(reply.body).toMatchObject({ code: expect.stringMatching(/^function_/) });
     expect((await wafer.invoke('neighbour')).body).toBe('served');
     // Its processes come and go faster than a look at all of them takes, which may see none of a bomb that lives.
     await until('its instance has ended', async () => {
       const left = await instancesOf('hostile');
-      return !left.some((id) => bombed.includes(id));
+      return !left.some(({ id }) => bombed.includes(id));
     });
     // A zombie has no command line.
     await until('the bomb is gone', async () => !(await commands()).some((name) => name === 'sh' || name === ''));
