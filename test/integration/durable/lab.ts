@@ -38,6 +38,8 @@ export const failed = (message: string, more: object = {}): AttemptEnd => ({
   receipt: RECEIPT,
   final: false,
 });
+/** Until a call comes again whose event could not be read. */
+export const AGAIN_MS = 20;
 /** Soon again, and without chance. */
 export const QUICK = { ...DEFAULT_RETRY, backoff: { kind: 'fixed', delayMs: 20, maxDelayMs: 20, jitter: 0 } } as const;
 
@@ -102,7 +104,7 @@ export async function openDurableLab(): Promise<DurableLab> {
       ...more,
     }),
     attemptsOver: (others) =>
-      createAttempts({ redis, queue, bodies: others, cancellations, worker: 'far away', unreachableMs: 20 }),
+      createAttempts({ redis, queue, bodies: others, cancellations, worker: 'far away', unreachableMs: AGAIN_MS }),
     work(run, concurrency = 8, by = attempts) {
       const worker = consumeCalls(redis, PLACE, {
         concurrency,

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WaferError } from '../../../services/core/errors.ts';
 import { type Bodies, digestOf } from '../../../services/core/invocations/durable/bodies.ts';
 import { remoteBodies } from '../../../services/core/invocations/durable/remote-bodies.ts';
-import { type DurableLab, ok, openDurableLab } from './lab.ts';
+import { AGAIN_MS, type DurableLab, ok, openDurableLab } from './lab.ts';
 
 const never = new AbortController().signal;
-const unreachable = () => new WaferError('not_reachable', 'The platform does not answer.');
+const unreachable = (why = '') => new WaferError('not_reachable', `The platform does not answer${why}.`);
 /** More often than the workers of an invocation may be lost. */
 const TIMES = 5;
 
@@ -29,7 +29,7 @@ describe('an accepted call', () => {
     let left = TIMES;
     const record = await runOver({
       get: async (...asked) => {
-        if (left-- > 0) throw unreachable();
+        if (left-- > 0) throw unreachable(`, ${left} left`);
         return lab.bodies.get(...asked);
       },
     });
@@ -44,10 +44,13 @@ describe('an accepted call', () => {
       'running',
       'succeeded',
     ]);
-    expect(waiting).toMatchObject({ reason: expect.stringContaining('does not answer') });
-    const times = [began?.at, waiting?.at, waiting?.next, ran?.at, done?.at];
-    expect(times).toEqual([...times].sort((a = 0, b = 0) => a - b));
-    expect(Number.isInteger(waiting?.at) && Number.isInteger(waiting?.next)).toBe(true);
+    // Since when: since the first time. Why, and until when: as it was the last time.
+    expect(waiting?.reason).toContain(', 0 left');
+    const { at: since = 0, next: until = 0 } = waiting ?? {};
+    expect(until - since).toBeGreaterThan(AGAIN_MS * (TIMES - 2));
+    const times = [began?.at, since, until, ran?.at, done?.at];
+    expect(times).toEqual([...times].sort((x = 0, y = 0) => x - y));
+    expect(times.every(Number.isInteger)).toBe(true);
   });
 
   it('whose result can not be kept runs no more often than workers of it may be lost', async () => {
