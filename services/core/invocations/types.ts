@@ -34,6 +34,7 @@ export type NoBlank = (typeof NO_BLANK)[number];
 export const PHASES = ['queue', 'sandbox', 'attach', 'boot', 'init', 'handler'] as const;
 export type Phase = (typeof PHASES)[number];
 export type Phases = Record<Phase, number>;
+/** Milliseconds from the request to the answer. */
 export const wallOf = (phases: Phases): number => PHASES.reduce((sum, phase) => sum + phases[phase], 0);
 
 /** A whole HTTP request for `ANY /fn/{name}/*`. Header names are lower case; hop-by-hop headers are already gone. */
