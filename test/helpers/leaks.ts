@@ -1,5 +1,5 @@
 /** What a running platform has of this machine: equal before and after means that nothing was left behind. */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPaths } from '../../services/core/config.ts';
 import { processTree, TEST_DATA, type TestPlatform, until } from './platform.ts';
@@ -82,4 +82,10 @@ async function temporaryEntries(): Promise<string[]> {
   const places = [work, volumes, join(cache, 'tmp'), loads, join(store, 'tmp'), join(store, 'uploads')];
   const names = await Promise.all(places.map((place) => readdir(place)));
   return names.flat().sort();
+}
+
+/** Bytes of the disk with the data directory. Other tests take and give some at any time. */
+export async function freeRoom(): Promise<number> {
+  const { bavail, bsize } = await statfs(TEST_DATA);
+  return bavail * bsize;
 }

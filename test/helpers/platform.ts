@@ -1,7 +1,8 @@
 /**
  * The real platform for end-to-end tests: the built CLI's `up` as a child process of an
  * ordinary user, on a data directory that is kept between runs so that base images are
- * made once.
+ * made once. Of the files that run side by side each has a directory: one platform or engine
+ * uses it at a time.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +12,10 @@ import { basename, join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const CLI = join(ROOT, 'dist/services/cli/main.js');
-export const TEST_DATA = process.env['WAFER_TEST_DATA'] ?? join(homedir(), '.local/share/wafer-test');
+/** Vitest's worker, from 1; children that a test starts inherit it. */
+const LANE = process.env['VITEST_POOL_ID'] ?? '1';
+const FIRST_DATA = process.env['WAFER_TEST_DATA'] ?? join(homedir(), '.local/share/wafer-test');
+export const TEST_DATA = LANE === '1' ? FIRST_DATA : `${FIRST_DATA}-${LANE}`;
 
 export interface TestPlatform {
   readonly url: string;
