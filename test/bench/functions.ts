@@ -1,6 +1,7 @@
 /** The functions of the bench: deployed, watched, removed. Their names begin with `bench-`. */
 import type { BlankInfo, InstanceInfo } from '../../services/core/invocations/types.ts';
-import { type TestPlatform, until } from '../helpers/platform.ts';
+import type { TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 export const PREFIX = 'bench-';
 export const EVENT = '{"n":1}';

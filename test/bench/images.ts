@@ -13,7 +13,8 @@ import { openImageStore } from '../../services/core/images/index.ts';
 import type { ImageStore } from '../../services/core/images/types.ts';
 import { type Buildah, openBuildah } from '../helpers/buildah.ts';
 import { openHostAt, removeData } from '../helpers/data-dir.ts';
-import { TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
+import type { TestPlatform } from '../helpers/platform.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
 import { timed } from './stats.ts';
 
 const exec = promisify(execFile);

@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ROOT } from '../helpers/platform.ts';
+import { ROOT } from '../helpers/paths.ts';
 import { type BenchArguments, readArguments, toList } from './arguments.ts';
 import { openContext } from './context.ts';
 import { LINES } from './lines/index.ts';

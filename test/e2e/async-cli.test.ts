@@ -1,6 +1,7 @@
 /** Accepted calls by the real command line. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = (greeting: string) => `
 export async function handler(event) {

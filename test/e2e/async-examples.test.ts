@@ -4,7 +4,9 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Invocation } from '../../services/core/invocations/view.ts';
 import type { Delivery } from '../../services/core/triggers/callbacks/types.ts';
-import { ROOT, startTestPlatform, type TestPlatform, toReply, until } from '../helpers/platform.ts';
+import { ROOT } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform, toReply } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 import { openReceiver } from '../integration/callbacks/lab.ts';
 
 const EXAMPLES = join(ROOT, 'functions-examples');

@@ -1,7 +1,8 @@
 /** Calls that are accepted first, through the real platform: answers, records, retries, crashes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Invocation } from '../../services/core/invocations/view.ts';
-import { startTestPlatform, type TestPlatform, toReply, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform, toReply } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 class NonRetryableError extends Error { get name() { return 'NonRetryableError'; } }

@@ -1,14 +1,9 @@
 /** First calls that take a blank: a booted runtime without code, to which the version is attached. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlankInfo } from '../../services/core/invocations/types.ts';
-import {
-  hostProcesses,
-  processTree,
-  type Reply,
-  startTestPlatform,
-  type TestPlatform,
-  until,
-} from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { hostProcesses, processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 const loaded = Math.random();

@@ -4,7 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { CLI } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 let calls = 0;

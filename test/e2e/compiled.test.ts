@@ -1,6 +1,7 @@
 /** Deploys compile what is worth it, and first calls use it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 /** Many small functions: over the size from which a deploy compiles. */
 const many = (make: (number: number) => string) => Array.from({ length: 900 }, (_, at) => make(at)).join('\n');

@@ -6,8 +6,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CLI, type CliResult, runCli, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { CLI } from '../helpers/paths.ts';
+import { type CliResult, runCli, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
 import { startPty } from '../helpers/pty.ts';
+import { until } from '../helpers/until.ts';
 
 let dir: string;
 let wafer: TestPlatform;

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ContainerCli, openContainerCli } from '../helpers/container-cli.ts';
-import { CLI } from '../helpers/platform.ts';
+import { CLI } from '../helpers/paths.ts';
 
 const IMAGE = 'debian12';
 let dir: string;

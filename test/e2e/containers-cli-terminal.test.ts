@@ -1,7 +1,7 @@
 /** Containers by the real command line on a real terminal. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ContainerCli, openContainerCli } from '../helpers/container-cli.ts';
-import { until } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const IMAGE = 'debian12';
 let lab: ContainerCli;

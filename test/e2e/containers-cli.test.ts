@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ContainerCli, openContainerCli } from '../helpers/container-cli.ts';
 import { startDockerRegistry } from '../helpers/docker-registry.ts';
-import { CLI, until } from '../helpers/platform.ts';
+import { CLI } from '../helpers/paths.ts';
+import { until } from '../helpers/until.ts';
 
 const IMAGE = 'debian12';
 let dir: string;

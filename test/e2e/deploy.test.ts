@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestPlatform, type TestPlatform, toReply, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform, toReply } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 import { makeWheel, serveIndex } from '../helpers/wheels.ts';
 
 let wafer: TestPlatform;

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Buildah, openBuildah } from '../helpers/buildah.ts';
-import { ROOT, startTestPlatform, TEST_DATA, type TestPlatform } from '../helpers/platform.ts';
+import { ROOT } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
 
 let wafer: TestPlatform;
 let buildah: Buildah;

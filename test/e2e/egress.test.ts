@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoredEgressEntry } from '../../services/core/egress/types.ts';
 import { readHoldings, untilHeld } from '../helpers/leaks.ts';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = {
   'index.mjs': `

@@ -2,7 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROOT, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { ROOT } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
 
 const EXAMPLES = join(ROOT, 'functions-examples');
 

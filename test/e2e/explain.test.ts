@@ -1,7 +1,8 @@
 /** What `explain` says of real starts is true: each was made to happen. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Explanation } from '../../services/core/invocations/explain.ts';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 export async function handler(event, context) {

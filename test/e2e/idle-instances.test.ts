@@ -1,6 +1,7 @@
 /** What instances do between their calls: nothing, and they are there for the next. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 /** It goes on counting after its call. */
 const CODE = `

@@ -5,7 +5,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Folders, openFolders } from '../helpers/folders.ts';
 import { makeImage, writeLayout } from '../helpers/oci-layout.ts';
-import { processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 
 let wafer: TestPlatform;
 let folders: Folders;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DockerRegistry, startDockerRegistry } from '../helpers/docker-registry.ts';
 import { type Folders, openFolders } from '../helpers/folders.ts';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 /** So that every run of the tests has layers of its own. */
 const SALT = `image-functions-${process.pid}-${Date.now()}`;

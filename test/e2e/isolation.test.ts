@@ -3,7 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlankInfo, InstanceInfo } from '../../services/core/invocations/types.ts';
-import { type HostProcess, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { type HostProcess, processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 
 const PROBE = `
 import fs from 'node:fs';

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Invocation } from '../../services/core/invocations/view.ts';
 import type { DeliveryDetail } from '../../services/core/triggers/webhooks/view.ts';
 import { type Cluster, openCluster } from '../helpers/cluster.ts';
-import { toReply, until } from '../helpers/platform.ts';
+import { toReply } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 export async function handler(event, context) {

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InvocationRecord, Used } from '../../services/core/invocations/types.ts';
 import { readHoldings, untilHeld } from '../helpers/leaks.ts';
-import { ROOT, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { ROOT } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = {
   'index.mjs': `

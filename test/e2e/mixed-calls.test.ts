@@ -9,7 +9,8 @@ import { createLedger } from '../helpers/mixed/ledger.ts';
 import { makePlan } from '../helpers/mixed/plan.ts';
 import { codeOf, FUNCTIONS } from '../helpers/mixed/programs.ts';
 import { type MixedRun, runMixed } from '../helpers/mixed/run.ts';
-import { startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const SEED = Number(process.env['WAFER_TEST_SEED'] ?? 4);
 const CALLS = 10_000;

@@ -1,6 +1,7 @@
 /** What all functions may have together: who waits for it, who is told so, and that it is free again. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Reply, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = {
   'index.mjs': `

@@ -1,6 +1,7 @@
 /** Versions that opt out of reuse: each call has an instance of its own, and nothing of one call is there in another. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Reply, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 /** Leaves something in every place that a call can write to, and says what it found there. */
 const CODE = `import { existsSync, writeFileSync } from 'node:fs';

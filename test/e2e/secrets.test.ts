@@ -6,14 +6,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type CliResult,
-  type Reply,
-  startTestPlatform,
-  TEST_DATA,
-  type TestPlatform,
-  until,
-} from '../helpers/platform.ts';
+import { type CliResult, type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
+import { until } from '../helpers/until.ts';
 
 /** Says what it was given without saying it. */
 const LOOK = `

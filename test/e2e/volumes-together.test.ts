@@ -1,6 +1,7 @@
 /** What all volumes may take together, whatever each may have. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Reply, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `import { readdirSync, writeFileSync } from 'node:fs';
 export const handler = async ({ write, mib = 0, ms } = {}) => {

@@ -5,7 +5,9 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Invocation } from '../../services/core/invocations/view.ts';
 import type { DeliveryDetail } from '../../services/core/triggers/webhooks/view.ts';
-import { ROOT, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { ROOT } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 /** Slow, so that a crash finds it running. */
 const SLOW = `

@@ -1,7 +1,9 @@
 /** A platform whose programs of Python are forked from a zygote (`WAFER_PYTHON_ZYGOTE=on`). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlankInfo } from '../../services/core/invocations/types.ts';
-import { hostProcesses, processTree, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { hostProcesses, processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = {
   'main.py': `

@@ -6,16 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { removeData } from '../helpers/data-dir.ts';
-import {
-  CLI,
-  hostProcesses,
-  processTree,
-  ROOT,
-  startTestPlatform,
-  TEST_DATA,
-  type TestPlatform,
-  until,
-} from '../helpers/platform.ts';
+import { CLI, ROOT } from '../helpers/paths.ts';
+import { startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { hostProcesses, processTree } from '../helpers/processes.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = {
   'index.mjs':

@@ -5,7 +5,8 @@
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Invocation } from '../../services/core/invocations/view.ts';
-import { startTestPlatform, type TestPlatform, toReply, until } from '../helpers/platform.ts';
+import { startTestPlatform, type TestPlatform, toReply } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const KILLS = Number(process.env['WAFER_VOLUME_KILLS'] ?? 3);
 const CALLS = 12;

@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { removeData } from './data-dir.ts';
-import { CLI, startTestPlatform, type TestPlatform, until } from './platform.ts';
+import { CLI } from './paths.ts';
+import { startTestPlatform, type TestPlatform } from './platform.ts';
+import { until } from './until.ts';
 
 export interface OwnProcess {
   readonly pid: number;

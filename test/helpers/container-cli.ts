@@ -3,7 +3,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect } from 'vitest';
 import type { Container } from '../../services/core/containers/types.ts';
-import { CLI, type CliResult, ROOT, startTestPlatform, type TestPlatform } from './platform.ts';
+import { CLI, ROOT } from './paths.ts';
+import { type CliResult, startTestPlatform, type TestPlatform } from './platform.ts';
 import { type Pty, startPty } from './pty.ts';
 
 /** A CLI that goes on while the test does something else. */

@@ -4,7 +4,7 @@ import { readConfig } from '../../services/core/config.ts';
 import type { Container, ContainerLogLine } from '../../services/core/containers/types.ts';
 import { createLog } from '../../services/core/log.ts';
 import { type Platform, startPlatform } from '../../services/platform.ts';
-import { TEST_DATA } from './platform.ts';
+import { TEST_DATA } from './test-data.ts';
 
 export interface ContainerLab {
   platform(): Platform;

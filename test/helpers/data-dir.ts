@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSandboxHost, type SandboxHost } from '../../runtime/sandbox/index.ts';
-import { ROOT } from './platform.ts';
+import { ROOT } from './paths.ts';
 
 export async function openHostAt(data: string): Promise<SandboxHost> {
   const dirs = { layersDir: 'store/layers', workDir: 'work', volumesDir: 'volumes', runDir: 'run-of-test' };

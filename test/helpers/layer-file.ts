@@ -1,7 +1,7 @@
 /** Files as they lie in the layers of the store: the platform's user may read what everybody may. */
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TEST_DATA } from './platform.ts';
+import { TEST_DATA } from './test-data.ts';
 
 /** The program of the topmost layer that has it. @throws when none has it */
 export async function programInLayers(layers: readonly string[], path: string): Promise<string> {

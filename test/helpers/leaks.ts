@@ -2,7 +2,10 @@
 import { readdir, readFile, readlink, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataPaths } from '../../services/core/config.ts';
-import { processTree, TEST_DATA, type TestPlatform, until } from './platform.ts';
+import type { TestPlatform } from './platform.ts';
+import { processTree } from './processes.ts';
+import { TEST_DATA } from './test-data.ts';
+import { until } from './until.ts';
 
 export interface Holdings {
   /** Name -> how many, the platform's own included. */

@@ -1,21 +1,13 @@
 /**
  * The real platform for end-to-end tests: the built CLI's `up` as a child process of an
- * ordinary user, on a data directory that is kept between runs so that base images are
- * made once. Of the files that run side by side each has a directory: one platform or engine
- * uses it at a time.
+ * ordinary user, on the data directory of this test file.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
-
-export const ROOT = resolve(import.meta.dirname, '../..');
-export const CLI = join(ROOT, 'dist/services/cli/main.js');
-/** Vitest's worker, from 1; children that a test starts inherit it. */
-const LANE = process.env['VITEST_POOL_ID'] ?? '1';
-const FIRST_DATA = process.env['WAFER_TEST_DATA'] ?? join(homedir(), '.local/share/wafer-test');
-export const TEST_DATA = LANE === '1' ? FIRST_DATA : `${FIRST_DATA}-${LANE}`;
+import { join } from 'node:path';
+import { CLI, ROOT } from './paths.ts';
+import { TEST_DATA } from './test-data.ts';
 
 export interface TestPlatform {
   readonly url: string;
@@ -178,58 +170,4 @@ function untilUrl(child: ChildProcess, output: () => string): Promise<string> {
       fail(new Error(`wafer up ended (${signal ?? code}):\n${output()}`));
     });
   });
-}
-
-/** Waits until the check holds. The only wait that tests use. */
-export async function until<T>(
-  what: string,
-  check: () => Promise<T | false | null | undefined> | T | false | null | undefined,
-  ms = 240_000,
-): Promise<T> {
-  const end = Date.now() + ms;
-  for (;;) {
-    const value = await check();
-    if (value !== false && value !== null && value !== undefined) return value;
-    if (Date.now() > end) throw new Error(`still not true after ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
-
-export interface HostProcess {
-  pid: number;
-  ppid: number;
-  uid: number;
-  /** Base name of argv[0]. */
-  command: string;
-}
-
-/** Every process below `pid`, itself included. */
-export async function processTree(pid: number): Promise<HostProcess[]> {
-  const all = await hostProcesses();
-  const below = (parent: number): HostProcess[] =>
-    all.filter((one) => one.ppid === parent).flatMap((one) => [one, ...below(one.pid)]);
-  return [...all.filter((one) => one.pid === pid), ...below(pid)];
-}
-
-export async function hostProcesses(): Promise<HostProcess[]> {
-  const { readdir } = await import('node:fs/promises');
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map(readProcess));
-  return found.filter((one) => one !== null);
-}
-
-async function readProcess(pid: string): Promise<HostProcess | null> {
-  try {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8');
-    const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? '';
-    const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
-    return {
-      pid: Number(pid),
-      ppid: Number(field('PPid')),
-      uid: Number(field('Uid')),
-      command: basename(argv[0] ?? ''),
-    };
-  } catch {
-    return null; // it ended while we looked
-  }
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { until } from './platform.ts';
+import { until } from './until.ts';
 
 /** How the program ended, and how it left the terminal. */
 export interface PtyEnd {

@@ -1,6 +1,6 @@
 /** The real CLI as a child process: `wafer ARGS`, with a clean environment. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { CLI, ROOT } from './platform.ts';
+import { CLI, ROOT } from './paths.ts';
 
 export interface CliResult {
   code: number | null;

@@ -14,7 +14,8 @@ import { createLog } from '../../services/core/log.ts';
 import { createSecretFeed } from '../../services/core/secrets/feed.ts';
 import type { BaseImage } from '../../services/worker/base-images/index.ts';
 import { openWorker } from '../../services/worker/index.ts';
-import { ROOT, TEST_DATA } from './platform.ts';
+import { ROOT } from './paths.ts';
+import { TEST_DATA } from './test-data.ts';
 
 export interface TestHost {
   host: SandboxHost;

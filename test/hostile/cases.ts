@@ -1,7 +1,8 @@
 /** Hostile functions on a platform of their own: after each case an ordinary call of each works, and the platform holds what it held. */
 import { expect } from 'vitest';
 import { type Holdings, readHoldings } from '../helpers/leaks.ts';
-import { type Reply, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 /** Each answers `{act: 'ok'}` with `ok`. */
 export type HostileFunctions = Record<string, { files: Record<string, string>; config?: object }>;

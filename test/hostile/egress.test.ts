@@ -9,7 +9,8 @@ import { networkInterfaces } from 'node:os';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { StoredEgressEntry } from '../../services/core/egress/types.ts';
 import { NOT_PUBLIC, withoutBrackets } from '../fixtures/addresses-not-public.ts';
-import { processTree, until } from '../helpers/platform.ts';
+import { processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 import { type Cases, openCases } from './cases.ts';
 
 const CODE = `

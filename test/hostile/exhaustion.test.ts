@@ -2,7 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../runtime/sandbox/index.ts';
-import { hostProcesses, until } from '../helpers/platform.ts';
+import { hostProcesses } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 import { type Lab, openLab } from './lab.ts';
 
 const PIDS = 32;

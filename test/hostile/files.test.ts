@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freeRoom } from '../helpers/leaks.ts';
-import { TEST_DATA } from '../helpers/platform.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
 import { type Lab, openLab } from './lab.ts';
 
 const REFUSED = /^(ENOENT|EACCES|EPERM|EROFS|ENOTDIR|ENXIO|null)$/;

@@ -8,7 +8,9 @@ import { text } from 'node:stream/consumers';
 import tar from 'tar-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freeRoom, type Holdings, readHoldings } from '../helpers/leaks.ts';
-import { processTree, type Reply, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 
 const NODE = `
 import fs from 'node:fs';

@@ -7,7 +7,7 @@ import { createServer, connect as netConnect, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { TEST_DATA } from '../helpers/platform.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
 import { type Cases, openCases } from './cases.ts';
 
 const PYTHON = `import errno, os, socket

@@ -7,7 +7,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { processTree, until } from '../helpers/platform.ts';
+import { processTree } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 import { type Cases, openCases } from './cases.ts';
 
 const CODE = `

@@ -8,9 +8,9 @@ import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBuildSandboxes } from '../../services/worker/builder/build-sandbox.ts';
-import { TEST_DATA } from '../helpers/platform.ts';
 import { type RawEntry, rawPax, rawTar } from '../helpers/raw-tar.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
 
 let test: TestHost;
 const LAYER = 'a5'.repeat(32);

@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import tar from 'tar-stream';
 import type { Sandbox, SandboxExit, SandboxSpec } from '../../runtime/sandbox/index.ts';
-import { hostProcesses, until } from '../helpers/platform.ts';
+import { hostProcesses } from '../helpers/processes.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 const PROBES = join(import.meta.dirname, 'probes');
 

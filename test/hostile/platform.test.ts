@@ -4,14 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  processTree,
-  type Reply,
-  startTestPlatform,
-  TEST_DATA,
-  type TestPlatform,
-  until,
-} from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { processTree } from '../helpers/processes.ts';
+import { TEST_DATA } from '../helpers/test-data.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 import fs from 'node:fs';

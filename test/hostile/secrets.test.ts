@@ -2,7 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Holdings, readHoldings, untilHeld } from '../helpers/leaks.ts';
-import { type Reply, startTestPlatform, type TestPlatform, until } from '../helpers/platform.ts';
+import { type Reply, startTestPlatform, type TestPlatform } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 
 const CODE = `
 import { spawn, spawnSync } from 'node:child_process';

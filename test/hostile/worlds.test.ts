@@ -2,7 +2,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../runtime/sandbox/index.ts';
-import { hostProcesses } from '../helpers/platform.ts';
+import { hostProcesses } from '../helpers/processes.ts';
 import { type Lab, openLab } from './lab.ts';
 
 const CAPABILITIES_OF_INIT = (1n << 5n) | (1n << 6n) | (1n << 7n) | (1n << 8n); // KILL, SETGID, SETUID, SETPCAP

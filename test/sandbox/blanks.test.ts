@@ -6,8 +6,8 @@ import { createLog } from '../../services/core/log.ts';
 import { type Blanks, createBlanks } from '../../services/worker/blanks/index.ts';
 import { createBootQueue } from '../../services/worker/instances/boot-queue.ts';
 import type { InstancePlan } from '../../services/worker/instances/plan.ts';
-import { until } from '../helpers/platform.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 let test: TestHost;
 let host: SandboxHost;

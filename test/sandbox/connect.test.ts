@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { Sandbox, SandboxSpec } from '../../runtime/sandbox/index.ts';
-import { until } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 import { collect, containerLab } from './container-lab.ts';
 
 const lab = containerLab('connect');

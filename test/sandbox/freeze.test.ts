@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../runtime/sandbox/index.ts';
-import { hostProcesses, until } from '../helpers/platform.ts';
+import { hostProcesses } from '../helpers/processes.ts';
+import { until } from '../helpers/until.ts';
 import { containerLab, ENV } from './container-lab.ts';
 
 const COUNT = ['sh', '-c', 'n=0; while :; do n=$((n+1)); echo $n > /tmp/n; done'];

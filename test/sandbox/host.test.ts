@@ -9,8 +9,9 @@ import { text } from 'node:stream/consumers';
 import tar from 'tar-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Sandbox, SandboxSpec } from '../../runtime/sandbox/index.ts';
-import { hostProcesses, until } from '../helpers/platform.ts';
+import { hostProcesses } from '../helpers/processes.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 let test: TestHost;
 let next = 0;

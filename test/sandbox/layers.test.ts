@@ -13,9 +13,9 @@ import { promisify } from 'node:util';
 import tar from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MEDIA } from '../../services/core/images/types.ts';
-import { until } from '../helpers/platform.ts';
 import { type RawEntry, rawPax, rawTar } from '../helpers/raw-tar.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 const run = promisify(execFile);
 let test: TestHost;

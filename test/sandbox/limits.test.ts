@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LimitMode, Sandbox, SandboxExit, SandboxSpec } from '../../runtime/sandbox/index.ts';
 import { layerOfFolder } from '../helpers/folder-layer.ts';
-import { until } from '../helpers/platform.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 const MIB = 1024 * 1024;
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
-import { until } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 import { collect, containerLab, ENV } from './container-lab.ts';
 
 const lab = containerLab('programs');

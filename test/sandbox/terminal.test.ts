@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Sandbox, SandboxProgram, SandboxSpec } from '../../runtime/sandbox/index.ts';
-import { until } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 import { collect, containerLab, ENV } from './container-lab.ts';
 
 const lab = containerLab('terminal');

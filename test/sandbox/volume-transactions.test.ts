@@ -17,8 +17,8 @@ import { createVolumeShelf, type VolumeShelf } from '../../services/worker/volum
 import { createVolumeTally, type VolumeTally } from '../../services/worker/volumes/tally.ts';
 import { createTransactions, type Transaction, type Transactions } from '../../services/worker/volumes/transactions.ts';
 import { createUsers } from '../../services/worker/volumes/users.ts';
-import { until } from '../helpers/platform.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 const ROUNDS = Number(process.env['WAFER_TX_ROUNDS'] ?? 60);
 const FILES = 6;

@@ -1,7 +1,7 @@
 /** Volumes: shared, kept, filled once from the image, and never anywhere but in the sandbox's root. */
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { until } from '../helpers/platform.ts';
+import { until } from '../helpers/until.ts';
 import { containerLab } from './container-lab.ts';
 
 const lab = containerLab('volumes');

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { SandboxSpec, Zygote } from '../../runtime/sandbox/index.ts';
 import { layerOfFolder } from '../helpers/folder-layer.ts';
-import { type HostProcess, hostProcesses, until } from '../helpers/platform.ts';
+import { type HostProcess, hostProcesses } from '../helpers/processes.ts';
 import { type PythonProgram, pythonSpec, startPython, startZygote } from '../helpers/python-zygote.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 type Facts = Record<string, unknown>;
 

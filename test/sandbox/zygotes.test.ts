@@ -10,9 +10,9 @@ import {
 import { createLog } from '../../services/core/log.ts';
 import { BASE_ENV, PROGRAMS } from '../../services/worker/instances/plan.ts';
 import { createZygotes, type Zygotes } from '../../services/worker/zygotes/index.ts';
-import { until } from '../helpers/platform.ts';
 import { pythonSpec } from '../helpers/python-zygote.ts';
 import { openTestHost, type TestHost } from '../helpers/sandbox-host.ts';
+import { until } from '../helpers/until.ts';
 
 let test: TestHost;
 let layers: string[];

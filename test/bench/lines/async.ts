@@ -1,5 +1,6 @@
 /** Calls that are accepted first, beside bare BullMQ on the same Redis: to accept them, one there and back, and to drain many. */
-import { type TestPlatform, until } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 import { type Client, openClient } from '../client.ts';
 import { EVENT, eachOf, invokePath, nodeCode, PREFIX, SMALL } from '../functions.ts';
 import { startAdder } from '../peers/bare-fastify.ts';

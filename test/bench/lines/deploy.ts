@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TEST_DATA, type TestPlatform } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
 import { type Client, openClient } from '../client.ts';
 import { EVENT, invokePath, nodeCode, PREFIX, poolText, SMALL, untilQuiet } from '../functions.ts';
 import { openPodman, type Podman, PROGRAM, writeProgram } from '../peers/containers.ts';

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import { until } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 import { nodeCode, PREFIX, readLive, SMALL } from '../functions.ts';
 import { atMost, compare } from '../rows.ts';
 import type { BenchContext, Line, Row } from '../types.ts';

@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hostProcesses, processTree, type TestPlatform } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { hostProcesses, processTree } from '../../helpers/processes.ts';
 import { openClient } from '../client.ts';
 import { EVENT, eachOf, invokePath, nodeCode, PREFIX, readLive, SMALL, untilQuiet } from '../functions.ts';
 import { CLEAN_ENV } from '../peers/reference.ts';

@@ -2,7 +2,10 @@
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { dataPaths } from '../../../services/core/config.ts';
-import { processTree, TEST_DATA, type TestPlatform, until } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { processTree } from '../../helpers/processes.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
+import { until } from '../../helpers/until.ts';
 import { type Client, openClient } from '../client.ts';
 import { EVENT, eachOf, invokePath, nodeCode, PREFIX, poolText, readLive, SMALL, untilQuiet } from '../functions.ts';
 import { readHeap } from '../peers/inspector.ts';

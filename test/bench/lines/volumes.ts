@@ -1,7 +1,9 @@
 /** Functions with a volume beside the same ones without: warm, first, and what writing costs. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TEST_DATA, type TestPlatform, until } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
+import { until } from '../../helpers/until.ts';
 import { openClient } from '../client.ts';
 import { EVENT, invokePath, nodeCode, PREFIX, SMALL, untilQuiet } from '../functions.ts';
 import { writeWhole } from '../peers/write-whole.ts';

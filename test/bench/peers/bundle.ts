@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { ROOT } from '../../helpers/platform.ts';
+import { ROOT } from '../../helpers/paths.ts';
 
 export interface Bundle {
   /** On disk; CommonJS with the export `handler`. */

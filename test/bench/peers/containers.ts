@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Buildah, openBuildah } from '../../helpers/buildah.ts';
-import { TEST_DATA } from '../../helpers/platform.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
 import { CLEAN_ENV, type Launched, type Reference } from './reference.ts';
 
 const exec = promisify(execFile);

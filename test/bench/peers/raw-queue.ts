@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { dataPaths } from '../../../services/core/config.ts';
-import { TEST_DATA, until } from '../../helpers/platform.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
+import { until } from '../../helpers/until.ts';
 
 export interface RawQueue {
   add(): Promise<void>;

@@ -7,7 +7,9 @@ import type { ContainerRecord } from '../../../services/core/containers/record.t
 import { openContainerRecords } from '../../../services/core/containers/records.ts';
 import type { Container } from '../../../services/core/containers/types.ts';
 import { type ContainerLab, openContainerLab, openTestSession, SLEEP, sh } from '../../helpers/containers.ts';
-import { startTestPlatform, TEST_DATA, until } from '../../helpers/platform.ts';
+import { startTestPlatform } from '../../helpers/platform.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
+import { until } from '../../helpers/until.ts';
 
 let lab: ContainerLab;
 beforeAll(async () => {
@@ -67,13 +69,15 @@ describe('when the platform stops and starts', () => {
     const { id } = await lab.start({ command: LOOP });
     const session = await openTestSession(lab, `${id}/attach`);
     const waiting = lab.fetch(`/v1/containers/${id}/wait`);
-    const following = lab.fetch(`/v1/containers/${id}/logs?follow=true`).then((response) => response.text());
-    await until('it is up', async () => (await lab.logs(id)).length > 0);
+    const log = await lab.fetch(`/v1/containers/${id}/logs?follow=true`);
+    const following = (log.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+    let followed = '';
+    while (!followed.includes('up')) followed += (await following.read()).value;
     await lab.reopen();
     expect(await session.end).toMatchObject({ problem: { code: 'shutting_down' } });
     expect(await session.closed).toBe(1001);
     expect((await waiting).status).toBe(503);
-    expect(await following).toContain('up');
+    for (let isOver = false; !isOver; ) isOver = (await following.read()).done;
   });
 
   it('an image without a name is still there for its container, and goes only after it', async () => {

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ContainerLab, openContainerLab, openTestSession, SLEEP, sh } from '../../helpers/containers.ts';
 import { makeTar } from '../../helpers/make-tar.ts';
-import { until } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 
 let lab: ContainerLab;
 beforeAll(async () => {

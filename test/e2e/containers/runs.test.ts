@@ -9,7 +9,8 @@ import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Container, ContainerChange, ContainerProcess } from '../../../services/core/containers/types.ts';
 import { type ContainerLab, openContainerLab, SLEEP, sh } from '../../helpers/containers.ts';
-import { TEST_DATA, until } from '../../helpers/platform.ts';
+import { TEST_DATA } from '../../helpers/test-data.ts';
+import { until } from '../../helpers/until.ts';
 
 let lab: ContainerLab;
 beforeAll(async () => {

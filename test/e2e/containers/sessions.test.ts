@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ContainerLab, openContainerLab, openTestSession, SLEEP, sh } from '../../helpers/containers.ts';
-import { until } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 
 let lab: ContainerLab;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 /** What was promised against what became of it: by the records, and by what the function itself wrote down. */
 import type { Invocation } from '../../../services/core/invocations/view.ts';
-import { type TestPlatform, until } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 import type { Promised } from './client.ts';
 
 export interface Findings {

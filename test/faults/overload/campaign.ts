@@ -7,7 +7,8 @@ import type { Invocation } from '../../../services/core/invocations/view.ts';
 import { runOpenLoop } from '../../bench/open-loop.ts';
 import { privateBytes } from '../../bench/procfs.ts';
 import { summarize } from '../../bench/stats.ts';
-import { type TestPlatform, until } from '../../helpers/platform.ts';
+import type { TestPlatform } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 
 export interface LoadReport {
   perSecond: number;

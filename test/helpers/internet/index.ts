@@ -9,8 +9,9 @@ import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import tar from 'tar-stream';
-import { ROOT, TEST_DATA } from '../platform.ts';
+import { ROOT } from '../paths.ts';
 import { openTestHost } from '../sandbox-host.ts';
+import { TEST_DATA } from '../test-data.ts';
 import type { Zone } from './dns-server.ts';
 import type { Seen, Visit, WorldOptions } from './world.ts';
 

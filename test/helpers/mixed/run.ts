@@ -1,7 +1,8 @@
 /** Makes the calls of a plan, so many at a time, with its changes in between, and tells the ledger. */
 import { Pool } from 'undici';
 import type { BlankInfo } from '../../../services/core/invocations/types.ts';
-import { type TestPlatform, until } from '../platform.ts';
+import type { TestPlatform } from '../platform.ts';
+import { until } from '../until.ts';
 import type { Ledger, Witness } from './ledger.ts';
 import type { Plan, PlannedCall, PlannedChange } from './plan.ts';
 import { codeOf, FUNCTIONS, type MixedFunction } from './programs.ts';

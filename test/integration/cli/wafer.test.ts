@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXPLANATION } from '../../../services/api/openapi/examples.ts';
-import { CLI } from '../../helpers/platform.ts';
+import { CLI } from '../../helpers/paths.ts';
 import { type CliOptions, runCli, startCli } from '../../helpers/run-cli.ts';
 import { aContainer } from '../../unit/cli/containers.ts';
 import { type ApiServer, json, KEY, ndjson, problem, record, startApiServer, version } from './api-server.ts';

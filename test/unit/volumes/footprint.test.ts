@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { VolumeLayer, VolumeRecord } from '../../../services/core/volumes/record.ts';
 import { createFootprint } from '../../../services/worker/volumes/footprint.ts';
-import { until } from '../../helpers/platform.ts';
+import { until } from '../../helpers/until.ts';
 
 const layer = (id: string, bytes = 0): VolumeLayer => ({ id, bytes, entries: bytes / 10 });
 const record = (name: string, parts: Partial<VolumeRecord>): VolumeRecord => ({
