@@ -104,13 +104,13 @@ describe('a program that a zygote made', () => {
       ppid === 1 && uid === process.getuid?.() && command === '';
     const known = new Set((await hostProcesses()).map(({ pid }) => pid));
     let left = 0;
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 40; round++) {
       await forked('status');
       const orphans = (await hostProcesses()).filter((one) => isOrphan(one) && !known.has(one.pid));
       if (orphans.length > 0) left += 1;
       for (const { pid } of orphans) known.add(pid);
     }
-    expect(left).toBeLessThan(10);
+    expect(left).toBeLessThan(5);
   });
 
   it.each([
