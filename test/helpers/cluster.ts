@@ -128,7 +128,12 @@ export async function openCluster(settings: Record<string, string> = {}): Promis
       await rm(dir, { recursive: true, force: true });
     },
   };
-  await cluster.startRedis();
-  await cluster.startPlatform();
+  try {
+    await cluster.startRedis();
+    await cluster.startPlatform();
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
   return cluster;
 }
