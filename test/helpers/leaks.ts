@@ -87,8 +87,18 @@ async function temporaryEntries(): Promise<string[]> {
   return names.flat().sort();
 }
 
-/** Bytes of the disk with the data directory. Other tests take and give some at any time. */
-export async function freeRoom(): Promise<number> {
+/** Bytes of the disk that `work` takes: the least of three times, because other tests write and remove at the same time. */
+export async function leastRoomTaken(work: () => Promise<void>): Promise<number> {
+  const taken: number[] = [];
+  for (let time = 0; time < 3; time++) {
+    const before = await freeRoom();
+    await work();
+    taken.push(before - (await freeRoom()));
+  }
+  return Math.min(...taken);
+}
+
+async function freeRoom(): Promise<number> {
   const { bavail, bsize } = await statfs(TEST_DATA);
   return bavail * bsize;
 }

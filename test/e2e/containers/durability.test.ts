@@ -72,7 +72,12 @@ describe('when the platform stops and starts', () => {
     const log = await lab.fetch(`/v1/containers/${id}/logs?follow=true`);
     const following = (log.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
     let followed = '';
-    while (!followed.includes('up')) followed += (await following.read()).value;
+    for (let isOver = false; !isOver && !followed.includes('up'); ) {
+      const part = await following.read();
+      followed += part.value ?? '';
+      isOver = part.done;
+    }
+    expect(followed).toContain('up');
     await lab.reopen();
     expect(await session.end).toMatchObject({ problem: { code: 'shutting_down' } });
     expect(await session.closed).toBe(1001);
